@@ -1,0 +1,33 @@
+//! Compiles `csrc/` against the libtorch that `torch-sys` found, and makes every executable find that
+//! libtorch at run time without `LD_LIBRARY_PATH`.
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=csrc");
+    // Published by torch-sys's build script, which is why torch-sys is a direct dependency.
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
+    let lib = Path::new(&lib);
+    let include = lib.parent().expect("libtorch/lib has a parent").join("include");
+
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(true)
+        .extra_warnings(true)
+        // libtorch's headers are not ours to warn about: `-isystem`, not `-I`.
+        .flag(format!("-isystem{}", include.display()))
+        .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .file("csrc/d2l_torch.cpp")
+        .compile("d2l_torch");
+
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    if lib.join("libtorch_cuda.so").exists() {
+        // Nothing refers to libtorch_cuda by name (it registers its kernels when loaded), so the linker
+        // would drop it, and CUDA would then be "not available".
+        for arg in ["-Wl,--no-as-needed", "-ltorch_cuda", "-Wl,--as-needed"] {
+            println!("cargo:rustc-link-arg={arg}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+#include "d2l_torch.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <torch/headeronly/version.h>
+
+#include <cstring>
+#include <exception>
+#include <mutex>
+
+namespace {
+
+// Runs `f`; an exception becomes its message, on the C heap.
+template <typename F>
+d2l_error guarded(F f) noexcept {
+  try {
+    f();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  } catch (...) {
+    return strdup("unknown C++ exception");
+  }
+}
+
+at::Tensor& tensor(d2l_tensor t) { return *static_cast<at::Tensor*>(t); }
+
+at::Generator default_generator(int64_t cuda_index) {
+  if (cuda_index < 0) return at::detail::getDefaultCPUGenerator();
+  at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+  return at::globalContext().defaultGenerator(
+      c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(cuda_index)));
+}
+
+}  // namespace
+
+void d2l_free_message(d2l_error message) { free(message); }
+
+const char* d2l_torch_version(void) { return TORCH_VERSION; }
+
+const char* d2l_cpu_capability(void) {
+  static const std::string capability = at::get_cpu_capability();
+  return capability.c_str();
+}
+
+d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state) {
+  return guarded([&] {
+    at::Generator generator = default_generator(cuda_index);
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    *state = new at::Tensor(generator.get_state());
+  });
+}
+
+d2l_error d2l_set_generator_state(int64_t cuda_index, d2l_tensor state) {
+  return guarded([&] {
+    at::Generator generator = default_generator(cuda_index);
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(tensor(state));
+  });
+}
+
+d2l_error d2l_add_alpha_(d2l_tensor self, d2l_tensor other, double alpha) {
+  return guarded([&] { tensor(self).add_(tensor(other), alpha); });
+}
+
+d2l_error d2l_addcmul_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value) {
+  return guarded([&] { tensor(self).addcmul_(tensor(tensor1), tensor(tensor2), value); });
+}
+
+d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value) {
+  return guarded([&] { tensor(self).addcdiv_(tensor(tensor1), tensor(tensor2), value); });
+}
+
+d2l_error d2l_clear_grad(d2l_tensor self) {
+  return guarded([&] { tensor(self).mutable_grad() = at::Tensor(); });
+}

@@ -1,0 +1,35 @@
+// The C ABI over what `tch` does not bind. Every function returns nullptr, or an error message that the
+// caller frees with d2l_free_message; no C++ exception leaves it. Tensors are `at::Tensor*` as in torch-sys.
+#pragma once
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void* d2l_tensor;
+typedef char* d2l_error;
+
+void d2l_free_message(d2l_error message);
+
+// The process's libtorch: its version ("2.11.0") and the CPU instructions its kernels chose ("AVX512").
+// Static strings, never freed.
+const char* d2l_torch_version(void);
+const char* d2l_cpu_capability(void);
+
+// State of the default random generator of the CPU (cuda_index -1) or of a CUDA device, as the byte tensor
+// that torch.get_rng_state and torch.cuda.get_rng_state give.
+d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state);
+d2l_error d2l_set_generator_state(int64_t cuda_index, d2l_tensor state);
+
+// Tensor.add_(other, alpha=), addcmul_(.., value=), addcdiv_(.., value=): tch drops the last argument.
+d2l_error d2l_add_alpha_(d2l_tensor self, d2l_tensor other, double alpha);
+d2l_error d2l_addcmul_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value);
+d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value);
+
+// Sets .grad to None, as optimizer.zero_grad() does since PyTorch 2.0; tch's zero_grad fills with zeros.
+d2l_error d2l_clear_grad(d2l_tensor self);
+
+#ifdef __cplusplus
+}
+#endif

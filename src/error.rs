@@ -1,0 +1,60 @@
+//! Errors a user can act on: one line what went wrong and where, one line what to do.
+
+/// The result of everything in this crate that can fail for a reason outside it.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, and what to do about it; each a line for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Error {
+    what: String,
+    remedy: String,
+    kind: Kind,
+}
+
+/// What an [`Error`] means for the process: its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The run failed: exit code 1.
+    Failed,
+    /// The command line was wrong: exit code 2.
+    Usage,
+    /// Someone stopped the run (Ctrl-C); what was finished is saved: exit code 130.
+    Interrupted,
+}
+
+impl Error {
+    /// The run cannot go on: `what` happened (name the file, the epoch, the value), `remedy` mends it.
+    pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Failed }
+    }
+
+    /// The command line asks for something that cannot be.
+    pub fn usage(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Usage }
+    }
+
+    /// A person stopped the run.
+    pub fn interrupted(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Interrupted }
+    }
+
+    /// The line that says what to do.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
+    /// What this means for the process.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The process's exit code: 1 failed, 2 usage, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Interrupted => 130,
+        }
+    }
+}

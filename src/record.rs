@@ -1,0 +1,28 @@
+//! One row of a training log: what `train` hands to `report`, and all that the two share.
+
+use serde::{Deserialize, Serialize};
+
+/// One epoch of one variant; the columns of `metrics.csv`, in their order.
+///
+/// Losses are mean cross entropies in nats per example, accuracies are shares in [0, 1].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// `scratch` or `native` for batch norm, `augmented` or `plain` for data.
+    pub variant: String,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean over the epoch while the weights were changing, as d2l's `train_ch6` accumulates it.
+    pub train_loss: f64,
+    /// Share of correct predictions while the weights were changing.
+    pub train_acc: f64,
+    /// Mean over the test images after the epoch.
+    pub test_loss: f64,
+    /// Share of correct predictions over the test images after the epoch.
+    pub test_acc: f64,
+    /// Seconds of wall clock of the training part, its data preparation included.
+    pub train_seconds: f64,
+    /// Seconds of wall clock of training and evaluation.
+    pub epoch_seconds: f64,
+    /// Training examples over `train_seconds`.
+    pub examples_per_second: f64,
+}

@@ -3,6 +3,7 @@
 pub mod data;
 pub mod error;
 pub mod experiments;
+pub mod init;
 pub mod layers;
 pub mod nets;
 pub mod norm;

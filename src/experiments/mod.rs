@@ -1,1 +1,1 @@
-//! (to come)
+//! One file a notebook: hyperparameters and wiring only.

@@ -1,1 +1,14 @@
-//! (to come)
+//! The layers that the notebooks take from `torch.nn`, with PyTorch's defaults, and the trait they share with
+//! the batch norms of [`crate::norm`] and the networks of [`crate::nets`].
+
+mod conv;
+mod linear;
+mod module;
+mod sequential;
+mod simple;
+
+pub use conv::Conv2d;
+pub use linear::Linear;
+pub use module::{Module, Slot, load_state, parameters, state, to_device, visit};
+pub use sequential::Sequential;
+pub use simple::{AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};

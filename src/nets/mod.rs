@@ -1,1 +1,3 @@
-//! (to come)
+//! The notebooks' networks; parameter names are the keys of their `state_dict()`.
+
+pub mod lenet;

@@ -1,1 +1,38 @@
-//! (to come)
+//! Safe wrappers over `csrc/`, the parts of libtorch that `tch` does not bind. All `unsafe` of the crate is here.
+
+mod ffi;
+mod generator;
+mod ops;
+mod signature;
+
+pub use generator::GeneratorState;
+pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, clear_grad};
+pub use signature::{Signature, device_name};
+
+use tch::{Device, Tensor};
+
+use crate::{Error, Result};
+
+/// The libtorch this crate is pinned to; the bits are promised for it alone.
+pub const TORCH_VERSION: &str = "2.11.0";
+
+/// Seeds libtorch's default generators, CPU and CUDA, as `torch.manual_seed` does.
+pub fn manual_seed(seed: i64) {
+    tch::manual_seed(seed);
+}
+
+/// One draw of `torch.empty((), dtype=torch.int64).random_()` from the CPU's default generator: how a
+/// PyTorch `DataLoader` gets its seeds.
+pub fn random_i64() -> i64 {
+    Tensor::zeros([], (tch::Kind::Int64, Device::Cpu)).random_().int64_value(&[])
+}
+
+/// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
+pub fn set_threads(threads: usize) -> Result<()> {
+    let threads = i32::try_from(threads)
+        .ok()
+        .filter(|&t| t > 0)
+        .ok_or_else(|| Error::usage(format!("{threads} is not a number of threads"), "Give --threads 1 or more."))?;
+    tch::set_num_threads(threads);
+    Ok(())
+}

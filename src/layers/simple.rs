@@ -1,0 +1,104 @@
+//! Layers without tensors of their own: activations, pooling, dropout, flattening.
+
+use tch::Tensor;
+
+use super::Module;
+
+/// `nn.Sigmoid`: 1 / (1 + exp(-x)) element by element.
+#[derive(Debug)]
+pub struct Sigmoid;
+
+impl Module for Sigmoid {
+    fn name(&self) -> &'static str {
+        "Sigmoid"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.sigmoid()
+    }
+}
+
+/// `nn.ReLU`: max(x, 0) element by element.
+#[derive(Debug)]
+pub struct ReLU;
+
+impl Module for ReLU {
+    fn name(&self) -> &'static str {
+        "ReLU"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.relu()
+    }
+}
+
+/// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size`.
+#[derive(Debug)]
+pub struct AvgPool2d {
+    /// Pixels of a square's side, and of the step to the next.
+    pub size: i64,
+}
+
+impl Module for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "AvgPool2d"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        // Not avg_pool2d_default: that one passes divisor_override = 1 and so sums.
+        x.avg_pool2d(self.size, self.size, 0, false, true, None::<i64>)
+    }
+}
+
+/// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square.
+#[derive(Debug)]
+pub struct MaxPool2d {
+    /// Pixels of a square's side.
+    pub size: i64,
+    /// Pixels from one square to the next.
+    pub stride: i64,
+    /// Pixels added around the image (they never win).
+    pub padding: i64,
+}
+
+impl Module for MaxPool2d {
+    fn name(&self) -> &'static str {
+        "MaxPool2d"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.max_pool2d(self.size, self.stride, self.padding, 1, false)
+    }
+}
+
+/// `nn.Dropout(p)`: in training, zeroes each element with probability `p` and divides the rest by 1 - p;
+/// draws from the device's default generator.
+#[derive(Debug)]
+pub struct Dropout {
+    /// Probability of an element to be dropped.
+    pub p: f64,
+}
+
+impl Module for Dropout {
+    fn name(&self) -> &'static str {
+        "Dropout"
+    }
+
+    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
+        x.dropout(self.p, train)
+    }
+}
+
+/// `nn.Flatten`: (N, ...) to (N, product of the rest).
+#[derive(Debug)]
+pub struct Flatten;
+
+impl Module for Flatten {
+    fn name(&self) -> &'static str {
+        "Flatten"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.flatten(1, -1)
+    }
+}

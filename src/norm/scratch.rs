@@ -1,0 +1,109 @@
+//! Batch norm by hand: the book's formula as a function, and the layer that keeps its state.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Dims, EPS};
+use crate::layers::{Module, Slot};
+
+/// The share of the old moving statistics that an update keeps.
+pub const MOMENTUM: f64 = 0.9;
+
+/// Normalizes a batch `x` of shape (N, C) or (N, C, H, W) (d2l section 7.5.3):
+///
+/// y = gamma ⊙ (x - mean) / sqrt(var + eps) + beta
+///
+/// In training, `mean` and `var` are the batch's own, the variance biased (divided by the count), both of shape
+/// (C,) for a 2-D and (1, C, 1, 1) for a 4-D input, and the moving statistics go `1 - momentum` of the way to
+/// them. Otherwise `mean` and `var` are the moving statistics, which stay.
+///
+/// Gives y and the moving mean and variance after this batch, which no gradient flows through.
+///
+/// ```
+/// use d2l_ch7::norm::scratch::batch_norm;
+/// use tch::Tensor;
+///
+/// let x = Tensor::from_slice(&[1.0f32, 3.0]).reshape([2, 1]); // mean 2, variance 1
+/// let (gamma, beta) = (Tensor::from(2.0f32), Tensor::from(10.0f32));
+/// let (moving_mean, moving_var) = (Tensor::zeros_like(&x.get(0)), Tensor::ones_like(&x.get(0)));
+/// let (y, moving_mean, _) = batch_norm(&x, &gamma, &beta, &moving_mean, &moving_var, 0.0, 0.9, true);
+/// assert_eq!(Vec::<f32>::try_from(y.flatten(0, -1)).unwrap(), [8.0, 12.0]);
+/// assert!((moving_mean.double_value(&[0]) - 0.2).abs() < 1e-6); // 0.9 * 0 + 0.1 * 2
+/// ```
+#[allow(clippy::too_many_arguments)] // the book's signature, and `train` for its gradient mode
+pub fn batch_norm(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    moving_mean: &Tensor,
+    moving_var: &Tensor,
+    eps: f64,
+    momentum: f64,
+    train: bool,
+) -> (Tensor, Tensor, Tensor) {
+    if !train {
+        let x_hat = (x - moving_mean) / (moving_var + eps).sqrt();
+        return (gamma * x_hat + beta, moving_mean.shallow_clone(), moving_var.shallow_clone());
+    }
+    let mean_of_batch = |t: &Tensor| match t.dim() {
+        2 => t.mean_dim(0i64, false, None),
+        _ => t.mean_dim([0i64, 2, 3].as_slice(), true, None),
+    };
+    let mean = mean_of_batch(x);
+    let var = mean_of_batch(&(x - &mean).pow_tensor_scalar(2));
+    let x_hat = (x - &mean) / (&var + eps).sqrt();
+    let moved = |moving: &Tensor, new: &Tensor| tch::no_grad(|| momentum * moving + (1.0 - momentum) * new);
+    (gamma * x_hat + beta, moved(moving_mean, &mean), moved(moving_var, &var))
+}
+
+/// The layer around [`batch_norm`]: scale `gamma` and shift `beta`, which are trained, and the moving
+/// statistics. All are of shape (1, C) or (1, C, 1, 1).
+#[derive(Debug)]
+pub struct BatchNorm {
+    gamma: Tensor,
+    beta: Tensor,
+    moving_mean: Tensor,
+    moving_var: Tensor,
+}
+
+impl BatchNorm {
+    /// gamma and moving variance 1, beta and moving mean 0: normalizes, and otherwise changes nothing.
+    pub fn new(num_features: i64, dims: Dims) -> Self {
+        let shape = match dims {
+            Dims::Two => vec![1, num_features],
+            Dims::Four => vec![1, num_features, 1, 1],
+        };
+        let options = (Kind::Float, Device::Cpu);
+        Self {
+            gamma: Tensor::ones(&shape, options).set_requires_grad(true),
+            beta: Tensor::zeros(&shape, options).set_requires_grad(true),
+            moving_mean: Tensor::zeros(&shape, options),
+            moving_var: Tensor::ones(&shape, options),
+        }
+    }
+}
+
+impl Module for BatchNorm {
+    fn name(&self) -> &'static str {
+        "BatchNorm"
+    }
+
+    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
+        if self.moving_mean.device() != x.device() {
+            self.moving_mean = self.moving_mean.to_device(x.device());
+            self.moving_var = self.moving_var.to_device(x.device());
+        }
+        let (y, moving_mean, moving_var) =
+            batch_norm(x, &self.gamma, &self.beta, &self.moving_mean, &self.moving_var, EPS, MOMENTUM, train);
+        (self.moving_mean, self.moving_var) = (moving_mean, moving_var);
+        y
+    }
+
+    fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
+        vec![
+            ("gamma", Slot::Parameter, &mut self.gamma),
+            ("beta", Slot::Parameter, &mut self.beta),
+            ("moving_mean", Slot::Buffer, &mut self.moving_mean),
+            ("moving_var", Slot::Buffer, &mut self.moving_var),
+        ]
+    }
+}

@@ -1,0 +1,57 @@
+//! The declarations of `csrc/d2l_torch.h`, and its error convention turned into [`Result`].
+
+use std::ffi::{CStr, c_char};
+
+use torch_sys::C_tensor;
+
+use crate::{Error, Result};
+
+unsafe extern "C" {
+    fn d2l_free_message(message: *mut c_char);
+
+    pub fn d2l_torch_version() -> *const c_char;
+    pub fn d2l_cpu_capability() -> *const c_char;
+
+    pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
+    pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
+
+    pub fn d2l_add_alpha_(this: *const C_tensor, other: *const C_tensor, alpha: f64) -> *mut c_char;
+    pub fn d2l_addcmul_value_(
+        this: *const C_tensor,
+        tensor1: *const C_tensor,
+        tensor2: *const C_tensor,
+        value: f64,
+    ) -> *mut c_char;
+    pub fn d2l_addcdiv_value_(
+        this: *const C_tensor,
+        tensor1: *const C_tensor,
+        tensor2: *const C_tensor,
+        value: f64,
+    ) -> *mut c_char;
+    pub fn d2l_clear_grad(this: *const C_tensor) -> *mut c_char;
+}
+
+/// Turns what a function of `csrc/` returned (null, or a message to be freed) into a [`Result`].
+pub fn check(message: *mut c_char) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: csrc/ returns null or a NUL-terminated string of its own, which lives until it is freed below.
+    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
+    // SAFETY: the message came from csrc/, is freed once and not used after.
+    unsafe { d2l_free_message(message) };
+    let first_line = text.lines().next().unwrap_or_default();
+    Err(Error::failed(
+        format!("libtorch: {first_line}"),
+        "If the device ran out of memory, choose a smaller --batch-size; else please report this.",
+    ))
+}
+
+/// Reads a static string of `csrc/`.
+///
+/// # Safety
+/// `text` must point to a NUL-terminated string that lives as long as the process.
+pub unsafe fn static_str(text: *const c_char) -> &'static str {
+    // SAFETY: promised by the caller.
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or("unknown")
+}

@@ -1,0 +1,64 @@
+//! The state of libtorch's default random generators, so that two variants can take turns in one process
+//! and each still draw the stream it would draw alone.
+
+use tch::{Device, Tensor};
+
+use super::ffi;
+use crate::Result;
+
+/// A moment in the random streams that a run on one device draws from: the CPU's (initialization,
+/// shuffling) and, on CUDA, the device's (dropout).
+#[derive(Debug)]
+pub struct GeneratorState {
+    cpu: Tensor,
+    cuda: Option<(usize, Tensor)>,
+}
+
+impl GeneratorState {
+    /// `torch.get_rng_state()` and, for a CUDA device, `torch.cuda.get_rng_state(device)`.
+    pub fn capture(device: Device) -> Result<Self> {
+        let cuda = match device {
+            Device::Cuda(index) => Some((index, state_of(index as i64)?)),
+            _ => None,
+        };
+        Ok(Self { cpu: state_of(CPU)?, cuda })
+    }
+
+    /// `torch.set_rng_state` with what [`GeneratorState::capture`] found.
+    pub fn restore(&self) -> Result<()> {
+        set_state_of(CPU, &self.cpu)?;
+        self.cuda.as_ref().map_or(Ok(()), |(index, state)| set_state_of(*index as i64, state))
+    }
+}
+
+/// csrc's name for the CPU's generator.
+const CPU: i64 = -1;
+
+fn state_of(cuda_index: i64) -> Result<Tensor> {
+    let mut state = std::ptr::null_mut();
+    // SAFETY: `state` is a valid place for one pointer; on success csrc/ puts a new tensor there that we own.
+    ffi::check(unsafe { ffi::d2l_generator_state(cuda_index, &mut state) })?;
+    // SAFETY: see above; no one else has the pointer.
+    Ok(unsafe { Tensor::from_ptr(state) })
+}
+
+fn set_state_of(cuda_index: i64, state: &Tensor) -> Result<()> {
+    // SAFETY: the tensor is alive during the call; csrc/ copies it.
+    ffi::check(unsafe { ffi::d2l_set_generator_state(cuda_index, state.as_ptr()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restored_state_draws_the_same_numbers_again() {
+        let state = GeneratorState::capture(Device::Cpu).unwrap();
+        let first = super::super::random_i64();
+        let second = super::super::random_i64();
+        state.restore().unwrap();
+        assert_eq!(super::super::random_i64(), first);
+        assert_eq!(super::super::random_i64(), second);
+        assert_ne!(first, second);
+    }
+}

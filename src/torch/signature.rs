@@ -1,0 +1,45 @@
+//! What decides the bits of a run besides the seed: two runs of one signature print the same digits.
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::ffi;
+
+/// The libtorch, device and thread count that a number was computed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// libtorch's version, `2.11.0`.
+    pub torch: String,
+    /// `cpu`, or `cuda:N`.
+    pub device: String,
+    /// The instructions that libtorch's CPU kernels use here: `AVX2`, `AVX512`, ... , as
+    /// `torch.backends.cpu.get_cpu_capability()` says.
+    pub cpu_capability: String,
+    /// Threads of libtorch's CPU kernels, as `torch.get_num_threads()` says.
+    pub threads: usize,
+}
+
+impl Signature {
+    /// The signature of what this process now computes on `device`.
+    pub fn of(device: Device) -> Self {
+        // SAFETY: both return static, NUL-terminated strings.
+        let (torch, cpu_capability) = unsafe {
+            (ffi::static_str(ffi::d2l_torch_version()), ffi::static_str(ffi::d2l_cpu_capability()))
+        };
+        Self {
+            torch: torch.to_owned(),
+            device: device_name(device),
+            // PyTorch's Python name has no space: "AVX512", "AVX2", "DEFAULT".
+            cpu_capability: cpu_capability.to_owned(),
+            threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
+        }
+    }
+}
+
+/// PyTorch's name of a device: `cpu`, `cuda:0`.
+pub fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}

@@ -1,1 +1,3 @@
-//! (to come)
+//! The data: files found, fetched and read; shuffled and batched; augmented.
+
+pub mod idx;

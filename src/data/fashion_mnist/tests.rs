@@ -1,0 +1,199 @@
+use std::fs;
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::super::fetch::tests::{Reply, nobody, origins, serve};
+use super::*;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+    zipped.write_all(bytes).unwrap();
+    zipped.finish().unwrap()
+}
+
+fn images(n: u8, rows: u8, cols: u8) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, rows, 0, 0, 0, cols];
+    file.extend((0..usize::from(n) * usize::from(rows) * usize::from(cols)).map(|i| (i % 251) as u8));
+    file
+}
+
+fn labels(labels: &[u8]) -> Vec<u8> {
+    [&[0, 0, 8, 1, 0, 0, 0, labels.len() as u8], labels].concat()
+}
+
+/// Three training and two test images: the four unzipped files.
+fn little() -> [Vec<u8>; 4] {
+    [images(3, 28, 28), labels(&[9, 0, 4]), images(2, 28, 28), labels(&[1, 8])]
+}
+
+/// The parts that name these files as the published ones.
+fn parts(files: &[Vec<u8>; 4]) -> Parts {
+    let mut files = files.iter();
+    PUBLISHED.map(|part| {
+        let digest = Sha256::digest(files.next().unwrap());
+        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Part { sha256: sha256.leak(), ..part }
+    })
+}
+
+fn write_gzipped(folder: &Path, files: &[Vec<u8>; 4]) {
+    fs::create_dir_all(folder).unwrap();
+    for (part, file) in PUBLISHED.iter().zip(files) {
+        fs::write(folder.join(part.zipped_name()), gzip(file)).unwrap();
+    }
+}
+
+fn sources(dir: &Path, mirror: String) -> Sources {
+    Sources { cache: Some(dir.join("cache")), system: dir.join("system"), origins: origins([mirror]) }
+}
+
+fn server(files: &[Vec<u8>; 4]) -> String {
+    let [a, b, c, d] = PUBLISHED.map(|part| part.zipped_name());
+    let [e, f, g, h] = files.clone().map(|file| Reply::Body(gzip(&file)));
+    serve([(&a, e), (&b, f), (&c, g), (&d, h)])
+}
+
+#[test]
+fn a_named_folder_may_hold_other_data() {
+    let dir = TempDir::new().unwrap();
+    write_gzipped(dir.path(), &little());
+    let data = FashionMnist::load(Some(dir.path()), false).unwrap();
+    assert!(!data.is_published());
+    assert_eq!(data.folder(), dir.path());
+    assert_eq!((data.train.len(), data.train.rows, data.train.cols), (3, 28, 28));
+    assert_eq!(data.train.pixels, images(3, 28, 28)[16..]);
+    assert_eq!(data.train.labels, [9, 0, 4]);
+    assert_eq!(data.test.pixels, images(2, 28, 28)[16..]);
+    assert_eq!(data.test.labels, [1, 8]);
+}
+
+#[test]
+fn torchvisions_layout_is_found_unzipped() {
+    let dir = TempDir::new().unwrap();
+    let raw = dir.path().join("FashionMNIST/raw");
+    fs::create_dir_all(&raw).unwrap();
+    for (part, file) in PUBLISHED.iter().zip(little()) {
+        fs::write(raw.join(part.name), file).unwrap();
+    }
+    assert_eq!(FashionMnist::load(Some(dir.path()), false).unwrap().folder(), raw);
+
+    fs::remove_file(raw.join(PUBLISHED[3].name)).unwrap();
+    let error = FashionMnist::load(Some(dir.path()), false).unwrap_err();
+    let expected = format!("no Fashion-MNIST in {}: missing t10k-labels-idx1-ubyte.gz", raw.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+/// Each in its own words, with the file and what to do about it.
+#[test]
+fn inconsistent_files_are_refused() {
+    /// The message, the file that it names, and what makes that file wrong.
+    type Case = (&'static str, usize, fn(&mut [Vec<u8>; 4]));
+    let cases: [Case; 6] = [
+        ("expected images of 28 x 28 pixels, got 28 x 27", 0, |files| files[0] = images(3, 28, 27)),
+        ("expected 3 labels, one for each image of train-images-idx3-ubyte.gz, got 2", 1, |files| {
+            files[1] = labels(&[1, 2])
+        }),
+        ("expected 2 labels, one for each image of t10k-images-idx3-ubyte.gz, got 3", 3, |files| {
+            files[3] = labels(&[1, 2, 3])
+        }),
+        ("expected labels from 0 to 9, got 10 for image 1", 3, |files| files[3] = labels(&[1, 10])),
+        ("holds no image", 2, |files| (files[2], files[3]) = (images(0, 28, 28), labels(&[]))),
+        ("got 0x00000801, which means labels", 2, |files| files.swap(2, 3)),
+    ];
+    for (expected, at, change) in cases {
+        let dir = TempDir::new().unwrap();
+        let mut files = little();
+        change(&mut files);
+        write_gzipped(dir.path(), &files);
+        let error = FashionMnist::load(Some(dir.path()), false).unwrap_err();
+        let what = error.to_string();
+        let path = dir.path().join(PUBLISHED[at].zipped_name());
+        assert!(what.starts_with(path.to_str().unwrap()) && what.contains(expected), "{expected}: {what}");
+        assert_eq!(
+            (error.exit_code(), error.remedy()),
+            (1, "replace it by a sound copy, or leave out --data-dir to have the data found or fetched")
+        );
+    }
+}
+
+#[test]
+fn fetched_once_then_cached() {
+    let dir = TempDir::new().unwrap();
+    let files = little();
+    let fetched = sources(dir.path(), server(&files)).load(&parts(&files), false).unwrap();
+    assert!(fetched.is_published());
+
+    let cached = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap();
+    assert_eq!(cached.folder(), dir.path().join("cache"));
+    assert_eq!((cached.train, cached.test), (fetched.train, fetched.test));
+}
+
+/// Sound data, but not the published ones: neither fetched nor taken from a shared place.
+#[test]
+fn only_published_files_come_unnamed() {
+    let files = little();
+    let mut other = little();
+    other[3] = labels(&[2, 8]);
+
+    let dir = TempDir::new().unwrap();
+    let error = sources(dir.path(), server(&other)).load(&parts(&files), false).unwrap_err();
+    assert!(
+        error.to_string().contains("t10k-labels-idx1-ubyte.gz: not the published file: expected the SHA-256"),
+        "{error}"
+    );
+    assert!(!dir.path().join("cache/t10k-labels-idx1-ubyte.gz").exists());
+
+    // With the rest of the files in the cache, the system's four are the first complete set.
+    write_gzipped(&dir.path().join("system"), &other);
+    let error = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap_err();
+    assert!(
+        error.to_string().starts_with(dir.path().join("system/t10k-labels").to_str().unwrap()),
+        "{error}"
+    );
+    assert!(error.remedy().contains("reinstall"), "{}", error.remedy());
+
+    write_gzipped(&dir.path().join("cache"), &other);
+    let error = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap_err();
+    assert!(error.to_string().starts_with(dir.path().join("cache/t10k-labels").to_str().unwrap()), "{error}");
+    assert!(error.remedy().starts_with("delete it"), "{}", error.remedy());
+}
+
+#[test]
+fn the_published_files() {
+    let system = Sources::default().system;
+    if !missing(&system, &PUBLISHED).is_empty() {
+        // Past the test harness, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED the_published_files: not in {}", system.display());
+        return;
+    }
+    let data = FashionMnist::load(Some(&system), false).unwrap();
+    assert!(data.is_published());
+    // The publisher made as many images of each class.
+    for (images, of_each) in [(data.train, 6_000), (data.test, 1_000)] {
+        assert_eq!(images.pixels.len(), images.len() * 28 * 28);
+        for class in 0..LABELS.len() as u8 {
+            assert_eq!(images.labels.iter().filter(|&&label| label == class).count(), of_each);
+        }
+    }
+}
+
+/// Each origin by itself brings the published files.
+#[test]
+#[ignore = "downloads 31 MB from each origin"]
+fn the_origins() {
+    let Origins { mirrors, debian, .. } = Sources::default().origins;
+    let alone = mirrors.into_iter().map(|mirror| (vec![mirror], None)).chain([(vec![], debian)]);
+    let failures: Vec<_> = alone
+        .filter_map(|(mirrors, debian)| {
+            let dir = TempDir::new().unwrap();
+            let origins = Origins { mirrors, debian, agent: fetch::agent() };
+            let cache = Some(dir.path().join("cache"));
+            let sources = Sources { cache, system: dir.path().join("system"), origins };
+            sources.load(&PUBLISHED, true).err().map(|e| e.to_string())
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -1,0 +1,195 @@
+//! Reads the IDX format of MNIST and its relatives, gzipped or plain.
+//!
+//! An IDX file is a magic number (two zero bytes, the element type, the number of dimensions), the
+//! dimensions, and the elements in row-major order; integers are big-endian
+//! (<http://yann.lecun.com/exdb/mnist/>). Only unsigned bytes are read here, as images or labels.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+/// The largest payload that is read, in bytes: twice the largest relative of MNIST.
+pub const MAX_BYTES: usize = 1 << 30;
+
+/// What a file is expected to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One byte an example: shape (n).
+    Labels,
+    /// One gray image an example: shape (n, rows, columns).
+    Images,
+}
+
+impl Kind {
+    fn rank(self) -> usize {
+        match self {
+            Kind::Labels => 1,
+            Kind::Images => 3,
+        }
+    }
+
+    /// 0x08 is the element type, an unsigned byte.
+    fn magic(self) -> u32 {
+        0x0800 | self.rank() as u32
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Labels => "labels",
+            Kind::Images => "images",
+        }
+    }
+}
+
+/// The contents of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// (n) for labels, (n, rows, columns) for images.
+    pub shape: Vec<usize>,
+    /// The elements, row-major; as many as the product of the shape.
+    pub data: Vec<u8>,
+}
+
+impl Idx {
+    /// The SHA-256 of the unzipped file, in hexadecimal: what `gzip -dc FILE | sha256sum` prints.
+    ///
+    /// It does not depend on how, when or whether the file was zipped.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update((0x0800 | self.shape.len() as u32).to_be_bytes());
+        for &size in &self.shape {
+            // `read` took each size from four bytes.
+            hash.update((size as u32).to_be_bytes());
+        }
+        hash.update(&self.data);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A file that is not what it should be: one line that names the file, what was expected and what
+/// was found. Where the file came from, and so what to do about it, the caller knows.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", path.display())]
+pub struct Malformed {
+    path: PathBuf,
+    fault: Fault,
+}
+
+impl Malformed {
+    /// The message without the file's name, where that would mean nothing to a user.
+    pub fn fault(&self) -> String {
+        self.fault.to_string()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("the gzip data end too early: the file is truncated")]
+    GzipTruncated,
+    #[error("the gzip data are corrupt ({0})")]
+    GzipCorrupt(io::Error),
+    #[error("{0}")]
+    Format(String),
+}
+
+impl Fault {
+    /// The same fault when the bytes came out of a gzip decoder, which reports its own as I/O errors.
+    fn of_gzip(self) -> Self {
+        match self {
+            Fault::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => Fault::GzipTruncated,
+            Fault::Io(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Fault::GzipCorrupt(e)
+            }
+            other => other,
+        }
+    }
+}
+
+/// Reads the images or labels in the file at `path`, unzipping them if they are gzipped.
+///
+/// # Errors
+/// The file cannot be read, its gzip data are truncated or corrupt, its magic number is another, or it
+/// holds fewer or more bytes than its header promises, or more than [`MAX_BYTES`].
+pub fn read(path: &Path, kind: Kind) -> Result<Idx, Malformed> {
+    read_file(path, kind).map_err(|fault| Malformed { path: path.to_owned(), fault })
+}
+
+fn read_file(path: &Path, kind: Kind) -> Result<Idx, Fault> {
+    let mut file = BufReader::with_capacity(1 << 17, File::open(path)?);
+    if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        return parse(&mut file, kind);
+    }
+    let mut unzipped = MultiGzDecoder::new(file);
+    parse(&mut unzipped, kind)
+        .map_err(|fault| match fault {
+            // Damaged gzip data look like a wrong format until their checksum is reached: ask it.
+            Fault::Format(_) => match io::copy(&mut unzipped.take(MAX_BYTES as u64), &mut io::sink()) {
+                Ok(_) => fault,
+                Err(e) => Fault::Io(e),
+            },
+            io => io,
+        })
+        .map_err(Fault::of_gzip)
+}
+
+/// Reads one whole IDX stream: header, elements, and the end.
+fn parse(from: &mut impl Read, kind: Kind) -> Result<Idx, Fault> {
+    let shape = parse_header(from, kind)?;
+    let promised = shape
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+        .filter(|&bytes| bytes <= MAX_BYTES)
+        .ok_or_else(|| {
+            Fault::Format(format!("the header promises {}, more than {MAX_BYTES} bytes", times(&shape)))
+        })?;
+
+    // The vector grows with what is read: a forged header allocates nothing. The byte after the last is
+    // asked for to see that there is none; it also makes gzip check its own checksum.
+    let mut data = Vec::new();
+    from.take(promised as u64 + 1).read_to_end(&mut data)?;
+    let problem = match data.len() {
+        n if n < promised => format!("but only {n} follow"),
+        n if n > promised => "but more follow".to_owned(),
+        _ => return Ok(Idx { shape, data }),
+    };
+    Err(Fault::Format(format!("the header promises {} = {promised} bytes, {problem}", times(&shape))))
+}
+
+fn parse_header(from: &mut impl Read, kind: Kind) -> Result<Vec<usize>, Fault> {
+    let expected = 4 * (1 + kind.rank());
+    let mut header = Vec::with_capacity(expected);
+    from.take(expected as u64).read_to_end(&mut header)?;
+    let mut words = header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+
+    // The magic number first: of a file that is something else, the length says nothing.
+    match words.next() {
+        Some(magic) if magic != kind.magic() => Err(Fault::Format(format!(
+            "not an IDX file of {}: expected the magic number {:#010x}, got {magic:#010x}{}",
+            kind.name(),
+            kind.magic(),
+            [Kind::Labels, Kind::Images]
+                .into_iter()
+                .find(|other| other.magic() == magic)
+                .map(|other| format!(", which means {}", other.name()))
+                .unwrap_or_default(),
+        ))),
+        _ if header.len() < expected => Err(Fault::Format(format!(
+            "ends within the IDX header: expected {expected} bytes, got {}",
+            header.len()
+        ))),
+        _ => Ok(words.map(|size| size as usize).collect()),
+    }
+}
+
+/// `60000 x 28 x 28`
+fn times(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+#[cfg(test)]
+mod tests;

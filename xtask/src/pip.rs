@@ -69,7 +69,9 @@ pub fn install(
 /// One call of pip, on the user's terminal and with the user's configuration.
 fn pip(python: &Python, set: &Set, call: &[String], packages: &Path, temporary: &Path) -> Result<()> {
     let status = Command::new(&python.program)
-        .args(["-m", "pip", "install", "--disable-pip-version-check", "--target"])
+        // What else is installed, and by whom, is of no account in a folder of its own.
+        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-warn-conflicts", "--target"])
+        .env("PIP_ROOT_USER_ACTION", "ignore")
         .arg(packages)
         .args(call)
         // Of the user's configuration these two would forbid `--target`, where they have no meaning.

@@ -55,6 +55,12 @@ impl Settings {
             Some(folder) => cargo.env("LIBTORCH", folder),
             None => cargo.env_remove("LIBTORCH"),
         };
+        // `cargo run` describes xtask in these. Some build scripts watch them (ring's does), and would run again
+        // each time that plain cargo and `cargo xtask` take turns.
+        let described = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(described)) {
+            cargo.env_remove(name);
+        }
         cargo
     }
 }

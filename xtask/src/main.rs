@@ -1,1 +1,121 @@
-fn main() {}
+//! `cargo xtask …`: sets up what `d2l_ch7` needs on a machine that has Rust, a C++ compiler and Python 3 with
+//! pip, then becomes cargo.
+//!
+//! - `libtorch.rs` finds libtorch, or has it installed, and links `.libtorch` to it;
+//! - `notebooks.rs` gathers the Python packages with which `test` runs the notebooks' own code;
+//! - `pip.rs` installs a set of packages whole or not at all; `python.rs` knows the interpreter;
+//! - `tools.rs` looks for what must be there before a long build; `problem.rs` words what is missing.
+
+mod libtorch;
+mod notebooks;
+mod pip;
+mod problem;
+mod python;
+mod settings;
+mod tools;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Error, Result};
+
+use problem::Problem;
+use settings::Settings;
+
+const HELP: &str = "\
+Sets d2l_ch7 up, then calls cargo.
+
+Usage: cargo xtask <COMMAND> [ARGS...]
+
+Commands:
+  run [ARGS...]   set up, then `cargo run --release --bin d2l_ch7 -- ARGS`
+  test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test --release ARGS`
+  setup           set up only: find or install libtorch 2.11.0 and link `.libtorch` to it
+  help            print this
+
+Environment:
+  LIBTORCH        a libtorch 2.11.0 to use, instead of the one found
+  D2L_PYTHON      a Python to ask for PyTorch and to install with, instead of `python3`
+  CXX             the C++ compiler, instead of `c++`
+  XDG_CACHE_HOME  where installed packages are kept, instead of ~/.cache
+";
+
+fn main() -> ExitCode {
+    match dispatch(std::env::args_os().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `{:#}` is the whole chain on one line: what went wrong, then its cause.
+            eprintln!("error: {error:#}");
+            eprintln!("help: {}", problem::remedy(&error));
+            ExitCode::from(problem::exit_code(&error))
+        }
+    }
+}
+
+fn dispatch(mut args: Vec<OsString>) -> Result<()> {
+    let command = if args.is_empty() { OsString::from("(none)") } else { args.remove(0) };
+    match command.to_str() {
+        Some("run") => run(args),
+        Some("test") => test(args),
+        Some("setup") if args.is_empty() => {
+            let libtorch = set_up(&Settings::from_env()?)?;
+            println!("libtorch {} is set up: {}", libtorch.build, libtorch.folder.display());
+            Ok(())
+        }
+        Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(Problem::usage(
+            format!("xtask does not know the command {}", command.display()),
+            "use `cargo xtask run`, `test`, `setup` (which takes no arguments) or `help`",
+        )
+        .into()),
+    }
+}
+
+/// Everything that must be there before cargo compiles libtorch's bindings.
+fn set_up(settings: &Settings) -> Result<libtorch::Libtorch> {
+    tools::require_cpp_compiler()?;
+    libtorch::set_up(settings)
+}
+
+fn run(mut args: Vec<OsString>) -> Result<()> {
+    let settings = Settings::from_env()?;
+    set_up(&settings)?;
+    // `cargo xtask run -- --epochs 2` means the same as `cargo xtask run --epochs 2`.
+    if args.first().is_some_and(|first| first == "--") {
+        args.remove(0);
+    }
+    let mut cargo = settings.cargo("run");
+    cargo.args(["--release", "--bin", "d2l_ch7", "--"]).args(args);
+    Err(become_process(cargo))
+}
+
+fn test(args: Vec<OsString>) -> Result<()> {
+    let settings = Settings::from_env()?;
+    let libtorch = set_up(&settings)?;
+    let mut cargo = settings.cargo("test");
+    cargo.arg("--release").args(args);
+    match notebooks::set_up(&settings, &libtorch) {
+        Ok(notebooks) => {
+            cargo.env("D2L_PYTHON", notebooks.python).env("PYTHONPATH", notebooks.search_path);
+        }
+        Err(error) if problem::exit_code(&error) == problem::INTERRUPTED => return Err(error),
+        // Stored references still test parity; the live tests say themselves that they were skipped.
+        Err(error) => eprintln!("xtask: no live parity tests: {error:#}; {}", problem::remedy(&error)),
+    }
+    Err(become_process(cargo))
+}
+
+/// Replaces this process by `command`, which so gets every signal and gives its own exit code. Comes back only
+/// when that was not possible.
+fn become_process(mut command: Command) -> Error {
+    let cause = command.exec();
+    let program = command.get_program().display();
+    Error::new(cause).context(Problem::new(
+        format!("cannot start {program}"),
+        "run `cargo xtask` through the cargo that rustup installed",
+    ))
+}

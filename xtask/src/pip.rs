@@ -1,0 +1,148 @@
+//! Sets of Python packages, installed by pip into folders of their own, whole or not at all.
+//!
+//! `pip install --target` needs no root and no virtual environment, and is allowed on distributions that manage
+//! their Python themselves. The packages gather under a name that nobody reads and get their own by a rename:
+//! an installation that was killed is never taken for a whole one.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::problem::Problem;
+use crate::python::Python;
+use crate::tools;
+
+/// A set of packages to have in one folder.
+pub struct Set<'a> {
+    /// What it is, for a person.
+    pub about: &'a str,
+    /// Arguments of `pip install`, one call after another.
+    pub calls: &'a [Vec<String>],
+    /// Bytes of disk space taken while it is installed.
+    pub space: u64,
+}
+
+/// Installs `set` as the folder `into`, unless that exists. `check` sees the finished folder before it gets its
+/// name, and can refuse it.
+///
+/// Of several processes at once one installs and the others wait for it. Ctrl-C leaves nothing behind.
+pub fn install(
+    python: &Python,
+    set: &Set,
+    into: &Path,
+    check: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    if into.exists() {
+        return Ok(());
+    }
+    let shelf = into.parent().context("the folder to install into has a parent")?;
+    let name = into.file_name().context("the folder to install into has a name")?.to_string_lossy();
+    catch_ctrl_c();
+    fs::create_dir_all(shelf).with_context(|| unwritable(shelf))?;
+    let _lock = lock(&shelf.join(format!("{name}.lock")), set)?;
+    if into.exists() {
+        return Ok(()); // The process that we waited for installed it.
+    }
+    python.require_pip()?;
+    let prefix = format!("{name}.partial-");
+    remove_leftovers(shelf, &prefix)?;
+    tools::require_space(shelf, set.space)?;
+
+    eprintln!("xtask: installing {} into {}", set.about, into.display());
+    let partial =
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(shelf).with_context(|| unwritable(shelf))?;
+    let packages = partial.path().join("packages");
+    for call in set.calls {
+        pip(python, set, call, &packages, partial.path())?;
+    }
+    let checked = check(&packages);
+    stop_if_interrupted(set)?;
+    checked?;
+    fs::rename(&packages, into).with_context(|| unwritable(shelf))
+}
+
+/// One call of pip, on the user's terminal and with the user's configuration.
+fn pip(python: &Python, set: &Set, call: &[String], packages: &Path, temporary: &Path) -> Result<()> {
+    let status = Command::new(&python.program)
+        // What else is installed, and by whom, is of no account in a folder of its own.
+        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-warn-conflicts", "--target"])
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .arg(packages)
+        .args(call)
+        // Of the user's configuration these two would forbid `--target`, where they have no meaning.
+        .envs([("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0")])
+        // pip unpacks here and moves the result: on the same disk that is a rename, and /tmp may be small.
+        .env("TMPDIR", temporary)
+        .status()
+        .with_context(|| Problem::new("cannot start pip", "try `python3 -m pip --version`"))?;
+    stop_if_interrupted(set)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!("pip could not install {} ({status}; its own words stand above)", set.about),
+        "check the network and pip's configuration (pip config list), then run the same command again",
+    )
+    .into())
+}
+
+/// Waits until no other process installs `set`; the lock ends with the file, and with the process at the latest.
+fn lock(path: &Path, set: &Set) -> Result<File> {
+    let file = File::create(path).with_context(|| unwritable(path))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // Asked again and again, because a blocking wait would not end on Ctrl-C.
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    eprintln!("xtask: waiting for another process that installs {}", set.about);
+                    told = true;
+                }
+                stop_if_interrupted(set)?;
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            Err(TryLockError::Error(cause)) => return Err(cause).with_context(|| unwritable(path)),
+        }
+    }
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C, which reaches pip too, lets us clean up after pip's end, instead of ending us at once.
+fn catch_ctrl_c() {
+    // For the second set the handler is there already: that is the only failure, and no harm.
+    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst));
+}
+
+fn stop_if_interrupted(set: &Set) -> Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        let what = format!("the installation of {} was interrupted", set.about);
+        bail!(Problem::interrupted(what, "run the same command again: it starts afresh"));
+    }
+    Ok(())
+}
+
+/// Removes what killed installations left. Only for the holder of the lock: nobody else is installing.
+fn remove_leftovers(shelf: &Path, prefix: &str) -> Result<()> {
+    let is_leftover = |name: &OsStr| name.to_string_lossy().starts_with(prefix);
+    for entry in fs::read_dir(shelf)? {
+        let entry = entry?;
+        if is_leftover(&entry.file_name()) {
+            fs::remove_dir_all(entry.path()).with_context(|| unwritable(&entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path) -> Problem {
+    Problem::new(
+        format!("cannot write {}", path.display()),
+        "make it writable, or set XDG_CACHE_HOME to a folder that is",
+    )
+}

@@ -9,7 +9,6 @@ takes its batches from tensors in memory. Both give the same bits.
 
 import argparse
 import json
-import os
 import resource
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test-examples", type=positive, metavar="N", help="the first N only")
     parser.add_argument("--threads", type=positive, help="libtorch's threads (its default)")
     parser.add_argument("--workers", type=int, default=4, help="the notebook loop's worker processes (d2l's 4)")
-    parser.add_argument("--draw", action="store_true", help="keep d2l's plotting in the notebook loop")
+    parser.add_argument("--draw", action="store_true", help="plot as d2l does in a notebook (takes time)")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
@@ -113,8 +112,11 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    net, records = run(arguments)
-    text = json.dumps(report(arguments, net, records), indent=1) + os.linesep
+    try:
+        net, records = run(arguments)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error}\n--data-dir names the folder with Fashion-MNIST's four files") from error
+    text = json.dumps(report(arguments, net, records), indent=1) + "\n"
     if arguments.out is None:
         print(text, end="")
     else:

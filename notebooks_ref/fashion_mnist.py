@@ -1,0 +1,115 @@
+"""Fashion-MNIST in two forms: torchvision's data set, as d2l loads it, and tensors in memory.
+
+Both read the four IDX files of one folder, gzipped as the publisher and Debian's package dataset-fashion-mnist ship
+them, or not.
+"""
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+DEFAULT_DIR = Path("/usr/share/datasets/fashion-mnist")
+TRAIN, TEST = "train", "t10k"
+
+
+def idx_files(split: str) -> tuple[str, str]:
+    """The names of a split's images and labels."""
+    return f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte"
+
+
+def read_file(data_dir: Path, name: str) -> bytes:
+    """The IDX file `name`, unzipped if it lies there with the ending .gz."""
+    zipped = data_dir / f"{name}.gz"
+    if zipped.exists():
+        return gzip.decompress(zipped.read_bytes())
+    return (data_dir / name).read_bytes()
+
+
+def read_tensors(data_dir: Path, split: str, examples: int | None) -> tuple[Tensor, Tensor]:
+    """The first `examples` images (n, 1, 28, 28), float32 in [0, 1], and labels (n,), int64."""
+    images, labels = (read_file(data_dir, name) for name in idx_files(split))
+    # An IDX header is 4 bytes, then 4 for each axis.
+    X = torch.frombuffer(bytearray(images), dtype=torch.uint8, offset=16).reshape(-1, 1, 28, 28)[:examples]
+    y = torch.frombuffer(bytearray(labels), dtype=torch.uint8, offset=8)[:examples]
+    return X.to(torch.float32).div(255), y.to(torch.int64)
+
+
+def draw_seed() -> int:
+    """A seed as DataLoader and RandomSampler draw theirs: one int64 from the default generator."""
+    return int(torch.empty((), dtype=torch.int64).random_().item())
+
+
+@dataclass
+class MemoryLoader:
+    """Batches in the order, and with the draws from the default generator, of a DataLoader.
+
+    torch/utils/data/dataloader.py draws `_base_seed` whenever an iteration begins, shuffling or not; then
+    RandomSampler (sampler.py) draws the seed of the generator that permutes.
+    """
+
+    X: Tensor
+    y: Tensor
+    batch_size: int
+    shuffle: bool
+
+    def __len__(self) -> int:
+        return -(-len(self.X) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        draw_seed()  # base_seed: seeds workers, of which there are none
+        if not self.shuffle:
+            yield from zip(self.X.split(self.batch_size), self.y.split(self.batch_size))
+            return
+        generator = torch.Generator().manual_seed(draw_seed())
+        for indices in torch.randperm(len(self.X), generator=generator).split(self.batch_size):
+            yield self.X[indices], self.y[indices]
+
+
+def memory_loaders(
+    data_dir: Path, batch_size: int, train_examples: int | None, test_examples: int | None
+) -> tuple[MemoryLoader, MemoryLoader]:
+    """The training and the test loader over tensors in memory."""
+    return (
+        MemoryLoader(*read_tensors(data_dir, TRAIN, train_examples), batch_size, shuffle=True),
+        MemoryLoader(*read_tensors(data_dir, TEST, test_examples), batch_size, shuffle=False),
+    )
+
+
+def torchvision_loaders(
+    data_dir: Path, batch_size: int, train_examples: int | None, test_examples: int | None, workers: int
+) -> tuple[DataLoader, DataLoader]:
+    """What d2l.load_data_fashion_mnist returns, without its download; it uses 4 workers."""
+    from torchvision.datasets import FashionMNIST
+    from torchvision.transforms import ToTensor
+
+    with tempfile.TemporaryDirectory() as root:
+        lay_out_for_torchvision(data_dir, Path(root))
+        train, test = (FashionMNIST(root, train=train, transform=ToTensor()) for train in (True, False))
+    if train_examples is not None:
+        train = Subset(train, range(min(train_examples, len(train))))
+    if test_examples is not None:
+        test = Subset(test, range(min(test_examples, len(test))))
+    return (
+        DataLoader(train, batch_size, shuffle=True, num_workers=workers),
+        DataLoader(test, batch_size, shuffle=False, num_workers=workers),
+    )
+
+
+def lay_out_for_torchvision(data_dir: Path, root: Path) -> None:
+    """Puts the four files, unzipped, where torchvision looks for them under `root`."""
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in (*idx_files(TRAIN), *idx_files(TEST)):
+        plain, zipped = data_dir / name, data_dir / f"{name}.gz"
+        if zipped.exists():
+            with gzip.open(zipped) as source, open(raw / name, "wb") as target:
+                shutil.copyfileobj(source, target)
+        else:
+            (raw / name).symlink_to(plain.resolve(strict=True))

@@ -1,0 +1,285 @@
+"""What the stored references hold: one function a file, each returning named tensors.
+
+A name is a path, its parts joined by dots. A name that ends in `.sha256` stands for a tensor too large to keep: 32
+bytes, the SHA-256 of its elements in row-major order.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+import fashion_mnist
+import loops
+from bits import tensor_bytes
+from recipes import RECIPES, VARIANTS, BatchNorm, native_norm
+
+Tensors = dict[str, Tensor]
+
+
+def digest(tensor: Tensor) -> Tensor:
+    """The 32 bytes that stand for a tensor."""
+    return torch.tensor(list(hashlib.sha256(tensor_bytes(tensor)).digest()), dtype=torch.uint8)
+
+
+def digests(prefix: str, tensors: Tensors) -> Tensors:
+    """`PREFIX.NAME.sha256` for every tensor."""
+    return {f"{prefix}.{name}.sha256": digest(tensor) for name, tensor in tensors.items()}
+
+
+def copies(prefix: str, tensors: Tensors) -> Tensors:
+    """`PREFIX.NAME` for every tensor, as it is now."""
+    return {f"{prefix}.{name}": tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def gradients(net: nn.Module) -> Tensors:
+    """The gradient of every parameter, by the parameter's name."""
+    return {name: parameter.grad for name, parameter in net.named_parameters()}
+
+
+def peeked_seed() -> int:
+    """The seed that the next draw would give, without drawing it."""
+    state = torch.get_rng_state()
+    seed = fashion_mnist.draw_seed()
+    torch.set_rng_state(state)
+    return seed
+
+
+def sampler(seeds: list[int]) -> Tensors:
+    """DataLoader(shuffle=True) over range(n), three epochs, a test DataLoader iterated after each as train_ch6 does.
+
+    SEED.N.epochE.{base_seed,sampler_seed,test_base_seed,order}; SEED.N.next_seed, what the default generator would
+    draw next; SEED.N.randperm, torch.randperm(N) of a generator with that seed. N = 60000 keeps `.first` and `.last`,
+    64 elements each, and `.checksum`, the sum of i * order[i].
+    """
+    tensors = {}
+    for seed in seeds:
+        for n in (1, 2, 10, 1000, 60000):
+            tensors |= {f"{seed}.{n}.{name}": tensor for name, tensor in shuffled_epochs(seed, n).items()}
+            generator = torch.Generator().manual_seed(seed)
+            tensors |= order_tensors(f"{seed}.{n}.randperm", torch.randperm(n, generator=generator))
+    return tensors
+
+
+def shuffled_epochs(seed: int, n: int) -> Tensors:
+    """`sampler`'s tensors of one seed and one size."""
+    torch.manual_seed(seed)
+    train_loader = DataLoader(range(n), batch_size=256, shuffle=True)
+    test_loader = DataLoader(range(3), batch_size=2)
+    tensors = {}
+    for epoch in range(3):
+        batches = iter(train_loader)
+        tensors[f"epoch{epoch}.base_seed"] = torch.tensor(batches._base_seed)
+        tensors[f"epoch{epoch}.sampler_seed"] = torch.tensor(peeked_seed())
+        tensors |= order_tensors(f"epoch{epoch}.order", torch.cat(list(batches)))
+        batches = iter(test_loader)
+        tensors[f"epoch{epoch}.test_base_seed"] = torch.tensor(batches._base_seed)
+        list(batches)
+    tensors["next_seed"] = torch.tensor(peeked_seed())
+    return tensors
+
+
+def order_tensors(name: str, order: Tensor) -> Tensors:
+    """A permutation, or the ends and the checksum of a long one."""
+    if len(order) <= 1000:
+        return {name: order}
+    checksum = (torch.arange(len(order)) * order).sum()
+    return {f"{name}.first": order[:64].clone(), f"{name}.last": order[-64:].clone(), f"{name}.checksum": checksum}
+
+
+def initial_weights(recipe_name: str, variant: str, seed: int) -> dict[str, Tensors]:
+    """A recipe's state_dict as constructed (`default`) and, where the recipe says so, after Xavier (`xavier`)."""
+    recipe = RECIPES[recipe_name]
+    torch.manual_seed(seed)
+    net = recipe.build(variant)
+    stages = {"default": {key: tensor.clone() for key, tensor in net.state_dict().items()}}
+    if recipe.xavier:
+        recipe.initialize(net)
+        stages["xavier"] = net.state_dict()
+    return stages
+
+
+def init(recipe: str, seed: int) -> Tensors:
+    """STAGE.KEY: the native net's weights as constructed (`default`) and after Xavier (`xavier`)."""
+    tensors = {}
+    for stage, state in initial_weights(recipe, "native", seed).items():
+        tensors |= copies(stage, state)
+    return tensors
+
+
+def init_digests(seeds: list[int]) -> Tensors:
+    """RECIPE.VARIANT.SEED.STAGE.KEY.sha256 of all initial weights; `adamw` has no stage `xavier`."""
+    tensors = {}
+    for name in RECIPES:
+        for variant in VARIANTS:
+            for seed in seeds:
+                for stage, state in initial_weights(name, variant, seed).items():
+                    tensors |= digests(f"{name}.{variant}.{seed}.{stage}", state)
+    return tensors
+
+
+# How each input of `batch_norm` is made: the shape of the stored base, and the view of it.
+VIEWS: dict[str, tuple[tuple[int, ...], str, Callable[[Tensor], Tensor]]] = {
+    "dense": ((8, 5), "the base", lambda base: base),
+    "dense_batch_of_2": ((2, 5), "the base", lambda base: base),
+    "dense_transposed": ((5, 8), "base.transpose(0, 1)", lambda base: base.transpose(0, 1)),
+    "conv": ((4, 3, 6, 5), "the base", lambda base: base),
+    "conv_batch_of_2": ((2, 3, 6, 5), "the base", lambda base: base),
+    "conv_channels_last": ((4, 6, 5, 3), "base.permute(0, 3, 1, 2)", lambda base: base.permute(0, 3, 1, 2)),
+    "conv_strided": ((4, 3, 6, 10), "base[:, :, :, ::2]", lambda base: base[..., ::2]),
+}
+
+
+def batch_norm(seed: int) -> Tensors:
+    """Both batch norms on the inputs of VIEWS: forward, backward, moving statistics, evaluation.
+
+    CASE.base0, base1, base2: what the inputs of three training steps are views of; CASE.gamma, CASE.beta, CASE.W.
+    CASE.VARIANT.Y: the first step's output; .grad_X, .grad_gamma, .grad_beta: gradients of (Y * W).sum(); .mean1,
+    .var1, .mean3, .var3: moving statistics after one and three steps; .evaluated: the first input in evaluation then.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for case, (shape, _, view) in VIEWS.items():
+        bases = [torch.randn(shape, generator=generator) * 2 + 3 for _ in range(3)]
+        channels = view(bases[0]).shape[1]
+        gamma, beta = torch.randn(2, channels, generator=generator)
+        W = torch.randn(view(bases[0]).shape, generator=generator)
+        tensors |= {f"{case}.base{i}": base for i, base in enumerate(bases)}
+        tensors |= copies(case, {"gamma": gamma, "beta": beta, "W": W})
+        for variant in VARIANTS:
+            inputs = [view(base).detach() for base in bases]
+            tensors |= copies(f"{case}.{variant}", three_norm_steps(variant, inputs, gamma, beta, W))
+    return tensors
+
+
+def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Tensor, W: Tensor) -> Tensors:
+    """`batch_norm`'s results of one case and variant."""
+    num_dims = inputs[0].dim()
+    layer = (BatchNorm if variant == "scratch" else native_norm)(len(gamma), num_dims)
+    scale, shift = layer.parameters()
+    with torch.no_grad():
+        scale.copy_(gamma.reshape(scale.shape))
+        shift.copy_(beta.reshape(shift.shape))
+    X = inputs[0].requires_grad_()
+    Y = layer(X)
+    grad_X, grad_gamma, grad_beta = torch.autograd.grad((Y * W).sum(), (X, scale, shift))
+    results = {"Y": Y, "grad_X": grad_X, "grad_gamma": grad_gamma, "grad_beta": grad_beta}
+    mean, var, *_ = layer.buffers()
+    results |= {"mean1": mean.clone(), "var1": var.clone()}
+    for later in inputs[1:]:
+        layer(later)
+    mean, var, *_ = layer.buffers()
+    layer.eval()
+    with torch.no_grad():
+        return results | {"mean3": mean.clone(), "var3": var.clone(), "evaluated": layer(inputs[0])}
+
+
+OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
+    "sgd_1.0": lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+    "sgd_0.05": lambda parameters: torch.optim.SGD(parameters, lr=0.05),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01),
+}
+
+
+def optim(seed: int) -> Tensors:
+    """Ten steps of each of OPTIMIZERS with given gradients.
+
+    initial.P and grad.STEP.P (steps 1 to 10) for the parameters P = 0 to 3; OPTIMIZER.step1.P and OPTIMIZER.step10.P.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((6, 1, 5, 5), (6,), (1, 6, 1, 1), (17, 13))
+    initial = [torch.randn(shape, generator=generator) for shape in shapes]
+    grads = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(10)]
+    tensors = {f"initial.{i}": tensor for i, tensor in enumerate(initial)}
+    tensors |= {f"grad.{step}.{i}": g for step, of in enumerate(grads, start=1) for i, g in enumerate(of)}
+    for name, make in OPTIMIZERS.items():
+        parameters = [nn.Parameter(tensor.clone()) for tensor in initial]
+        optimizer = make(parameters)
+        for step, of in enumerate(grads, start=1):
+            for parameter, grad in zip(parameters, of):
+                parameter.grad = grad.clone()
+            optimizer.step()
+            if step in (1, 10):
+                tensors |= copies(f"{name}.step{step}", {str(i): p for i, p in enumerate(parameters)})
+    return tensors
+
+
+def dropout(seeds: list[int]) -> Tensors:
+    """nn.Dropout(0.5) three times in one random stream.
+
+    SEED.SHAPE.kept: 1 where an input passes, uint8. For the last shape also SEED.7x3.X, .Y and .grad_X of Y.sum().
+    SEED.next_seed: what the default generator would draw next.
+    """
+    layer = nn.Dropout(0.5)
+    tensors = {}
+    for seed in seeds:
+        torch.manual_seed(seed)
+        for rows, columns in ((256, 120), (256, 84)):
+            tensors[f"{seed}.{rows}x{columns}.kept"] = layer(torch.ones(rows, columns)).ne(0).to(torch.uint8)
+        X = torch.linspace(-1.0, 1.1, 21).reshape(7, 3).requires_grad_()
+        Y = layer(X)
+        (grad_X,) = torch.autograd.grad(Y.sum(), X)
+        kept = grad_X.ne(0).to(torch.uint8)
+        tensors |= copies(f"{seed}.7x3", {"kept": kept, "X": X, "Y": Y, "grad_X": grad_X})
+        tensors[f"{seed}.next_seed"] = torch.tensor(peeked_seed())
+    return tensors
+
+
+def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images (n, 1, 28, 28), uint8, and labels (n,), int64: torch.manual_seed, then two calls of randint."""
+    torch.manual_seed(seed)
+    images = torch.randint(0, 256, (batch_size, 1, 28, 28), dtype=torch.uint8)
+    return images, torch.randint(0, 10, (batch_size,))
+
+
+def first_step(recipe: str, seed: int, data_seed: int) -> Tensors:
+    """One training step of a recipe on a synthetic batch: seed, build, initialize, forward, backward, step.
+
+    The batch: torch.manual_seed(data_seed); images = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8); labels
+    = torch.randint(0, 10, (n,)), with the recipe's batch size n. The input is the images as float32 over 255.
+
+    images.sha256, labels; VARIANT.logits, VARIANT.loss; VARIANT.grad.KEY, of `book` in full and else by .sha256;
+    VARIANT.after.KEY.sha256, the state_dict after the step.
+    """
+    keep = copies if recipe == "book" else digests
+    trained = RECIPES[recipe]
+    images, labels = synthetic_batch(trained.batch_size, data_seed)
+    tensors = {"images.sha256": digest(images), "labels": labels}
+    for variant in VARIANTS:
+        torch.manual_seed(seed)
+        net = trained.build(variant)
+        trained.initialize(net)
+        optimizer = trained.optimizer(net.parameters(), trained.lr)
+        logits = net(images.to(torch.float32).div(255))
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        tensors |= copies(variant, {"logits": logits, "loss": loss})
+        tensors |= keep(f"{variant}.grad", gradients(net))
+        optimizer.step()
+        tensors |= digests(f"{variant}.after", net.state_dict())
+    return tensors
+
+
+def epoch4096(data_dir: Path, seed: int) -> Tensors:
+    """One epoch of every recipe and variant on the first 4,096 training and 1,000 test images.
+
+    RECIPE.VARIANT.{train_loss,train_acc,test_loss,test_acc}, float64; RECIPE.VARIANT.weights.KEY.sha256.
+    """
+    tensors = {}
+    for name, recipe in RECIPES.items():
+        for variant in VARIANTS:
+            loaders = fashion_mnist.memory_loaders(data_dir, recipe.batch_size, 4096, 1000)
+            torch.manual_seed(seed)
+            net = recipe.build(variant)
+            recipe.initialize(net)
+            optimizer = recipe.optimizer(net.parameters(), recipe.lr)
+            (record,) = loops.train(net, optimizer, *loaders, epochs=1, device=torch.device("cpu"))
+            for figure in ("train_loss", "train_acc", "test_loss", "test_acc"):
+                value = torch.tensor(getattr(record, figure), dtype=torch.float64)
+                tensors[f"{name}.{variant}.{figure}"] = value
+            tensors |= digests(f"{name}.{variant}.weights", net.state_dict())
+    return tensors

@@ -1,0 +1,110 @@
+"""Writes the stored references, stored/*.safetensors, and their manifest; or checks that they come out the same.
+
+    python make_references.py            writes them
+    python make_references.py --check    makes them anew in a temporary directory and compares
+
+Two runs on machines of one signature (see the manifest) give the same files.
+"""
+
+import argparse
+import filecmp
+import hashlib
+import inspect
+import json
+import platform
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+
+import fashion_mnist
+import fixtures
+from bits import signature
+from recipes import RECIPES
+
+STORED = Path(__file__).parent / "stored"
+THREADS = 2
+
+
+def makers(data_dir: Path) -> dict[str, partial]:
+    """The files' names, and what makes each."""
+    first_step = partial(fixtures.first_step, seed=0, data_seed=2024)
+    return {
+        "sampler": partial(fixtures.sampler, seeds=[0, 1, 12345]),
+        "init_book": partial(fixtures.init, recipe="book", seed=0),
+        "init_dropout": partial(fixtures.init, recipe="dropout", seed=0),
+        "init_digests": partial(fixtures.init_digests, seeds=[0, 1, 7]),
+        "batch_norm": partial(fixtures.batch_norm, seed=0),
+        "optim": partial(fixtures.optim, seed=0),
+        "dropout": partial(fixtures.dropout, seeds=[0, 1]),
+        **{f"first_step_{recipe}": partial(first_step, recipe=recipe) for recipe in RECIPES},
+        "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
+    }
+
+
+def described(make: partial) -> dict[str, str | dict]:
+    """The function that makes a file, its seeds and what its documentation says."""
+    return {
+        "made_by": f"fixtures.{make.func.__name__}",
+        "with": make.keywords,
+        "holds": " ".join(inspect.getdoc(make.func).split()),
+    }
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write(directory: Path, data_dir: Path) -> None:
+    """Makes every file and the manifest."""
+    files = {}
+    for name, make in makers(data_dir).items():
+        path = directory / f"{name}.safetensors"
+        save_file(make(), path)
+        files[path.name] = described(make) | {"sha256": file_sha256(path)}
+    manifest = {
+        "signature": signature("cpu"),
+        "signature_says": "Integers hold everywhere. Floats hold to the last bit where all of the signature is the same.",
+        "made_with": {"python": platform.python_version(), "safetensors": safetensors.__version__},
+        "fashion_mnist_sha256": {
+            name: hashlib.sha256(fashion_mnist.read_file(data_dir, name)).hexdigest()
+            for split in (fashion_mnist.TRAIN, fashion_mnist.TEST)
+            for name in fashion_mnist.idx_files(split)
+        },
+        "batch_norm_inputs": {case: {"base": shape, "input": how} for case, (shape, how, _) in fixtures.VIEWS.items()},
+        "files": files,
+    }
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def check(data_dir: Path) -> None:
+    """Exits with 1 and the names of the files that come out differently."""
+    with tempfile.TemporaryDirectory() as directory:
+        write(Path(directory), data_dir)
+        names = {path.name for folder in (STORED, Path(directory)) for path in folder.iterdir()}
+        _, differing, missing = filecmp.cmpfiles(STORED, directory, sorted(names), shallow=False)
+    if differing or missing:
+        raise SystemExit(f"these come out differently: {', '.join(differing + missing)}\nsee the manifest's signature")
+    print(f"{len(names)} files come out the same")
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
+    arguments = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    if arguments.check:
+        check(arguments.data_dir)
+    else:
+        STORED.mkdir(exist_ok=True)
+        write(STORED, arguments.data_dir)
+
+
+if __name__ == "__main__":
+    main()

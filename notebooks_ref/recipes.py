@@ -1,0 +1,155 @@
+"""The nets that the notes train, each with its optimizer and hyperparameters.
+
+A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in two
+variants: `scratch` uses the batch normalization written out below, `native` uses torch.nn's. The order of the modules
+in each nn.Sequential is the notebooks': it decides the names in state_dict and which random number becomes which
+weight.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+VARIANTS = ("scratch", "native")
+
+
+def batch_norm(
+    X: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving_mean: Tensor,
+    moving_var: Tensor,
+    *,
+    training: bool,
+    eps: float = 1e-5,
+    momentum: float = 0.9,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalization as d2l defines it: returns Y and the new moving mean and variance.
+
+    X is (N, C) or (N, C, H, W). Training normalizes by the batch's own mean and biased variance and moves the moving
+    statistics, of which `momentum` is the share that stays; otherwise the moving statistics normalize and stay.
+    """
+    if training:
+        # A dense layer's statistics lose the batch axis, (C,); a convolution's keep their place, (1, C, 1, 1).
+        mean_over_batch = {"dim": 0} if X.dim() == 2 else {"dim": (0, 2, 3), "keepdim": True}
+        mean = X.mean(**mean_over_batch)
+        var = ((X - mean) ** 2).mean(**mean_over_batch)
+        with torch.no_grad():
+            moving_mean = momentum * moving_mean + (1.0 - momentum) * mean
+            moving_var = momentum * moving_var + (1.0 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    # X - mean is deliberately computed anew: sharing it with the variance would add up the gradient in another order.
+    X_hat = (X - mean) / torch.sqrt(var + eps)
+    return gamma * X_hat + beta, moving_mean, moving_var
+
+
+class BatchNorm(nn.Module):
+    """The layer around `batch_norm`; trains exactly when gradients are recorded.
+
+    The moving statistics are buffers, so that state_dict carries them. `num_dims` is 2 after a dense layer and 4 after
+    a convolution.
+    """
+
+    def __init__(self, num_features: int, num_dims: int):
+        super().__init__()
+        shape = (1, num_features) + (1,) * (num_dims - 2)
+        self.gamma = nn.Parameter(torch.ones(shape))
+        self.beta = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("moving_mean", torch.zeros(shape))
+        self.register_buffer("moving_var", torch.ones(shape))
+
+    def forward(self, X: Tensor) -> Tensor:
+        Y, self.moving_mean, self.moving_var = batch_norm(
+            X, self.gamma, self.beta, self.moving_mean, self.moving_var, training=torch.is_grad_enabled()
+        )
+        return Y
+
+
+Norm = Callable[[int, int], nn.Module]
+
+
+def native_norm(num_features: int, num_dims: int) -> nn.Module:
+    """torch.nn's batch normalization with BatchNorm's arguments."""
+    return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
+
+
+def lenet_sigmoid(norm: Norm) -> nn.Sequential:
+    """LeNet of d2l's batch normalization section: (N, 1, 28, 28) to (N, 10)."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5), norm(6, 4), nn.Sigmoid(),
+        nn.AvgPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.Sigmoid(),
+        nn.AvgPool2d(kernel_size=2, stride=2),
+        nn.Flatten(),
+        nn.Linear(16 * 4 * 4, 120), norm(120, 2), nn.Sigmoid(),
+        nn.Linear(120, 84), norm(84, 2), nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def lenet_relu(norm: Norm, dropout: bool) -> nn.Sequential:
+    """LeNet with padding, ReLU and max pooling, and perhaps Dropout after each dense norm."""
+
+    def drop() -> list[nn.Module]:
+        return [nn.Dropout(0.5)] if dropout else []
+
+    return nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5, padding=2), norm(6, 4), nn.ReLU(),
+        nn.MaxPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.ReLU(),
+        nn.MaxPool2d(kernel_size=2, stride=2),
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120), norm(120, 2), *drop(), nn.ReLU(),
+        nn.Linear(120, 84), norm(84, 2), *drop(), nn.ReLU(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def sgd(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
+    """d2l.train_ch6's optimizer."""
+    return torch.optim.SGD(parameters, lr=lr)
+
+
+def adamw(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
+    """The optimizer of the recipe `adamw`."""
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)
+
+
+def xavier(net: nn.Module) -> None:
+    """Redraws the weights of convolutions and dense layers, in module order, as d2l.train_ch6 does."""
+    for module in net.modules():
+        if type(module) in (nn.Linear, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the notes trains: everything but the seed, the data and the variant."""
+
+    network: Callable[[Norm], nn.Sequential]
+    optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
+    lr: float
+    batch_size: int
+    epochs: int
+    # Whether training begins by drawing the weights anew; PyTorch's default stays otherwise.
+    xavier: bool
+
+    def build(self, variant: str) -> nn.Sequential:
+        """The net as its constructors leave it: PyTorch's default initialization."""
+        return self.network({"scratch": BatchNorm, "native": native_norm}[variant])
+
+    def initialize(self, net: nn.Module) -> None:
+        """What the recipe does to the weights before the first step."""
+        if self.xavier:
+            xavier(net)
+
+
+RECIPES = {
+    "book": Recipe(lenet_sigmoid, sgd, lr=1.0, batch_size=256, epochs=10, xavier=True),
+    "adamw": Recipe(lenet_sigmoid, adamw, lr=1e-3, batch_size=64, epochs=10, xavier=False),
+    "dropout": Recipe(lambda norm: lenet_relu(norm, True), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
+    "no-dropout": Recipe(lambda norm: lenet_relu(norm, False), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
+}

@@ -1,1 +1,39 @@
-//! (to come)
+//! What a run leaves behind: its directory, `metrics.csv`, `curves.png`, `report.md`, and the lines on the terminal.
+//!
+//! This room knows epoch records, files and pixels; it knows no network, no tensor and no training loop. Everything
+//! here is a pure function of the records except [`RunDir`], which alone touches the disk.
+
+pub mod console;
+pub mod csv;
+pub mod markdown;
+pub mod notes;
+mod numbers;
+pub mod plot;
+pub mod run_dir;
+
+pub use console::Console;
+pub use csv::{read_metrics, write_metrics};
+pub use markdown::Report;
+pub use plot::{Curves, draw_curves};
+pub use run_dir::RunDir;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::EpochRecord;
+
+    /// A plausible record; what a test is about, it sets itself.
+    pub(crate) fn record(variant: &str, epoch: usize) -> EpochRecord {
+        let progress = 1.0 / (1.0 + epoch as f64);
+        EpochRecord {
+            variant: variant.to_owned(),
+            epoch,
+            train_loss: 0.2 + progress,
+            train_acc: 0.95 - 0.4 * progress,
+            test_loss: 0.25 + progress,
+            test_acc: 0.93 - 0.4 * progress,
+            train_seconds: 2.0,
+            epoch_seconds: 2.5,
+            examples_per_second: 30_000.0,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Axes: which values a panel spans, where its ticks stand and what is written at them.
+
+use std::ops::RangeInclusive;
+
+/// Values beyond this are not drawn: a range of them overflows.
+const LARGEST: f64 = f64::MAX / 8.0;
+
+/// Whether a panel can show `value`; a loss that is NaN or infinite has no place on an axis.
+pub fn drawable(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
+/// A linear axis.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    low: f64,
+    high: f64,
+    /// Where the ticks stand, rising.
+    pub ticks: Vec<f64>,
+    /// Tick labels are values divided by ten to this power, so that they stay short.
+    exponent: i32,
+    decimals: usize,
+}
+
+impl Axis {
+    /// An axis over epochs 1 to `epochs`, a tick at whole epochs only.
+    pub fn epochs(epochs: usize) -> Self {
+        let last = epochs.max(1);
+        // With few epochs each has its tick; beyond, at most about ten round ones, and the first.
+        let step = if last <= 12 { 1 } else { round_step(last as f64 / 10.0).max(1.0) as usize };
+        let first = (step >= 5).then_some(1);
+        let ticks = first.into_iter().chain((step..=last).step_by(step)).map(|epoch| epoch as f64).collect();
+        let margin = (0.03 * (last - 1) as f64).max(0.5);
+        Self { low: 1.0 - margin, high: last as f64 + margin, ticks, exponent: 0, decimals: 0 }
+    }
+
+    /// An axis that shows all `values` that are [`drawable`], and at least `span`, within `bounds`.
+    pub fn fit(values: impl Iterator<Item = f64>, span: f64, bounds: RangeInclusive<f64>) -> Self {
+        let (min, max) = values
+            .filter(|&value| drawable(value))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (min, max) = if min <= max { (min, max) } else { (0.0, 0.0) };
+        // A span that is tiny beside the values would be lost in their rounding.
+        let span = span.max(1e-9 * min.abs().max(max.abs()));
+        let missing = (span - (max - min)).max(0.0) / 2.0;
+        let margin = 0.06 * (max - min).max(span);
+        let low = (min - missing - margin).max(*bounds.start());
+        let high = (max + missing + margin).min(*bounds.end());
+
+        let step = round_step((high - low) / 5.0);
+        let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+        let ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
+        let largest = low.abs().max(high.abs());
+        let exponent = match largest.log10().floor() as i32 {
+            -3..=4 => 0,
+            // A multiple of three, at or below: labels have one to three digits before the point.
+            power => power.div_euclid(3) * 3,
+        };
+        let decimals = (exponent - step.log10().floor() as i32).max(0) as usize;
+        Self { low, high, ticks, exponent, decimals }
+    }
+
+    /// What is written at the tick `value`.
+    pub fn label(&self, value: f64) -> String {
+        let text = format!("{:.*}", self.decimals, value / 10f64.powi(self.exponent));
+        // A true minus sign, as wide as a digit.
+        text.replace('-', "\u{2212}")
+    }
+
+    /// `label`, with its unit in brackets, told the power of ten: `loss (10⁻⁶ nats per example)`.
+    pub fn title(&self, label: &str) -> String {
+        if self.exponent == 0 {
+            return label.to_owned();
+        }
+        let power: String = self.exponent.to_string().chars().map(superscript).collect();
+        label.replacen('(', &format!("(10{power} "), 1)
+    }
+
+    /// Where `value` stands between the pixels `from` (the low end) and `to` (the high end).
+    pub fn pixel(&self, value: f64, from: f64, to: f64) -> f64 {
+        from + (value - self.low) / (self.high - self.low) * (to - from)
+    }
+}
+
+/// The 1, 2 or 5 times a power of ten that is nearest to `rough`, about.
+fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor());
+    let step = match rough / power {
+        r if r < 1.5 => 1.0,
+        r if r < 3.5 => 2.0,
+        r if r < 7.5 => 5.0,
+        _ => 10.0,
+    };
+    step * power
+}
+
+fn superscript(digit: char) -> char {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    digit.to_digit(10).map_or('⁻', |d| DIGITS[d as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: RangeInclusive<f64> = f64::NEG_INFINITY..=f64::INFINITY;
+
+    #[test]
+    fn epochs_have_whole_ticks_up_to_the_last() {
+        assert_eq!(Axis::epochs(1).ticks, [1.0]);
+        assert_eq!(Axis::epochs(3).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::epochs(20).ticks.len(), 10);
+        assert_eq!(Axis::epochs(50).ticks, [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]);
+        assert_eq!(Axis::epochs(100).label(90.0), "90");
+    }
+
+    #[test]
+    fn an_axis_holds_every_finite_value_and_a_few_ticks() {
+        let awkward: [&[f64]; 9] = [
+            &[],
+            &[0.0],
+            &[0.3],
+            &[f64::NAN, f64::INFINITY, 0.3, 0.7],
+            &[1e-9, -3e-9],
+            &[5e-324],
+            &[3.4e38, 0.1],
+            &[LARGEST, -LARGEST],
+            &[1e15, 1e15 + 1.0],
+        ];
+        for values in awkward {
+            let axis = Axis::fit(values.iter().copied(), 1e-7, ANY);
+            assert!(axis.low.is_finite() && axis.high.is_finite() && axis.low < axis.high, "{values:?}");
+            assert!((2..=12).contains(&axis.ticks.len()), "{values:?}: {axis:?}");
+            let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.label(tick)).collect();
+            assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{values:?}: {labels:?}");
+            for value in values.iter().filter(|&&value| drawable(value)) {
+                assert!((0.0..=1000.0).contains(&axis.pixel(*value, 0.0, 1000.0)), "{values:?}: {axis:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_stay_short_and_name_their_power() {
+        let axis = Axis::fit([-1.2e-6, 3.4e-6].into_iter(), 1e-9, ANY);
+        assert_eq!(axis.title("loss (nats)"), "loss (10⁻⁶ nats)");
+        assert!(axis.ticks.iter().any(|&tick| axis.label(tick) == "−1"), "{axis:?}");
+        assert_eq!(Axis::fit([0.2, 0.8].into_iter(), 0.1, ANY).title("loss (nats)"), "loss (nats)");
+    }
+
+    #[test]
+    fn bounds_are_kept() {
+        let axis = Axis::fit([99.0, 100.0].into_iter(), 1.0, 0.0..=100.0);
+        assert_eq!(axis.high, 100.0);
+        assert_eq!(axis.ticks.last(), Some(&100.0));
+    }
+}

@@ -1,0 +1,184 @@
+//! One panel: a title, a legend above the data, axes with units, and series over epochs.
+
+use std::ops::RangeInclusive;
+
+use plotters::style::RGBColor;
+
+use super::axis::{Axis, drawable};
+use super::canvas::{Align, Canvas, Drawn, Point, Shape, Stroke, Text};
+
+/// With more epochs than this, markers would be beads on a string: only lone points and last ones get one.
+const MARKED_EPOCHS: usize = 20;
+
+const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
+const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+const FRAME: RGBColor = RGBColor(0x88, 0x88, 0x88);
+
+const WORDS: Text = Text { size: 15.0, bold: false, color: INK, align: Align::Start, upward: false };
+const CAPTION: Text = Text { color: GREY, align: Align::Middle, ..WORDS };
+const TITLE: Text = Text { size: 19.0, bold: true, ..WORDS };
+
+/// One line of a panel.
+#[derive(Clone, Debug)]
+pub struct Series {
+    pub name: String,
+    pub stroke: Stroke,
+    pub shape: Shape,
+    /// Of the markers, in pixels.
+    pub radius: f64,
+    /// Epoch and value, rising epochs; values that are not finite leave a gap.
+    pub points: Vec<(usize, f64)>,
+}
+
+/// What a panel shows.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    pub title: String,
+    /// What the values are, their unit in brackets.
+    pub label: &'static str,
+    /// Series by row of the legend.
+    pub series: Vec<Vec<Series>>,
+    /// The last epoch of the axis.
+    pub epochs: usize,
+    /// The least that the value axis spans.
+    pub span: f64,
+    /// What values can be.
+    pub bounds: RangeInclusive<f64>,
+    /// For differences: a line at zero, which the axis always holds.
+    pub zero: bool,
+}
+
+/// The part of the picture that a panel fills, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+}
+
+/// Draws `panel` into `frame`.
+pub fn draw(canvas: &Canvas, panel: &Panel, frame: Frame) -> Drawn {
+    canvas.text(&panel.title, (frame.left, frame.top + 15.0), TITLE)?;
+    let legend = frame.top + 27.0;
+    draw_legend(canvas, &panel.series, frame.left, legend)?;
+    let plot = Frame {
+        left: frame.left + 80.0,
+        top: legend + 21.0 * panel.series.len() as f64 + 10.0,
+        right: frame.right,
+        bottom: frame.bottom - 46.0,
+    };
+
+    let series = || panel.series.iter().flatten();
+    let values = series().flat_map(|series| series.points.iter().map(|point| point.1));
+    let values = values.chain(panel.zero.then_some(0.0));
+    let map = Map {
+        epochs: Axis::epochs(panel.epochs),
+        values: Axis::fit(values, panel.span, panel.bounds.clone()),
+        plot,
+        marked: panel.epochs <= MARKED_EPOCHS,
+    };
+    map.draw_axes(canvas, panel.label, frame.left)?;
+    if panel.zero {
+        let y = map.y(0.0);
+        canvas.fill((plot.left, y), (plot.right, y + 1.0), FRAME)?;
+    }
+    if !series().any(|series| series.points.iter().any(|point| drawable(point.1))) {
+        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0 - 12.0);
+        canvas.text("no value to show", middle, CAPTION)?;
+    }
+    series().try_for_each(|series| map.draw_series(canvas, series))
+}
+
+/// The legend: a row per variant, columns under each other.
+fn draw_legend(canvas: &Canvas, rows: &[Vec<Series>], left: f64, top: f64) -> Drawn {
+    const SAMPLE: f64 = 31.0;
+    let widths = rows.iter().flatten().map(|series| canvas.text_width(&series.name, WORDS));
+    let column = SAMPLE + 8.0 + widths.fold(0.0, f64::max) + 28.0;
+    for (i, row) in rows.iter().enumerate() {
+        for (j, series) in row.iter().enumerate() {
+            let (x, y) = (left + column * j as f64, top + 21.0 * i as f64 + 10.0);
+            canvas.line(&[(x, y), (x + SAMPLE, y)], series.stroke)?;
+            draw_marker(canvas, series, (x + SAMPLE / 2.0, y))?;
+            canvas.text(&series.name, (x + SAMPLE + 8.0, y + 5.0), WORDS)?;
+        }
+    }
+    Ok(())
+}
+
+fn draw_marker(canvas: &Canvas, series: &Series, at: Point) -> Drawn {
+    canvas.marker(at, series.shape, series.radius, series.stroke.color, series.stroke.dashed)
+}
+
+/// From epochs and values to pixels.
+struct Map {
+    epochs: Axis,
+    values: Axis,
+    plot: Frame,
+    /// Whether every point gets its marker.
+    marked: bool,
+}
+
+impl Map {
+    fn x(&self, epoch: f64) -> f64 {
+        self.epochs.pixel(epoch, self.plot.left, self.plot.right)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.values.pixel(value, self.plot.bottom, self.plot.top)
+    }
+
+    fn draw_axes(&self, canvas: &Canvas, label: &str, left: f64) -> Drawn {
+        let Frame { left: x0, top: y0, right: x1, bottom: y1 } = self.plot;
+        for &tick in &self.values.ticks {
+            let y = self.y(tick).round();
+            canvas.fill((x0, y), (x1, y + 1.0), GRID)?;
+            let look = Text { align: Align::End, ..WORDS };
+            canvas.text(&self.values.label(tick), (x0 - 9.0, y + 5.5), look)?;
+        }
+        for &tick in &self.epochs.ticks {
+            let x = self.x(tick).round();
+            canvas.fill((x, y1), (x + 1.0, y1 + 6.0), FRAME)?;
+            let look = Text { align: Align::Middle, ..WORDS };
+            canvas.text(&self.epochs.label(tick), (x, y1 + 21.0), look)?;
+        }
+        canvas.fill((x0, y0), (x0 + 1.0, y1), FRAME)?;
+        canvas.fill((x0, y1), (x1, y1 + 1.0), FRAME)?;
+        canvas.text("epoch", ((x0 + x1) / 2.0, y1 + 42.0), CAPTION)?;
+        let look = Text { upward: true, ..CAPTION };
+        canvas.text(&self.values.title(label), (left + 12.0, (y0 + y1) / 2.0), look)
+    }
+
+    fn draw_series(&self, canvas: &Canvas, series: &Series) -> Drawn {
+        let last = series.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
+        for run in runs(&series.points) {
+            let line: Vec<Point> =
+                run.iter().map(|&(epoch, value)| (self.x(epoch as f64), self.y(value))).collect();
+            canvas.line(&line, series.stroke)?;
+            for (&(epoch, _), &at) in run.iter().zip(&line) {
+                if self.marked || run.len() == 1 || Some(epoch) == last {
+                    draw_marker(canvas, series, at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The points that lines join: those of successive epochs with values that can be drawn.
+fn runs(points: &[(usize, f64)]) -> impl Iterator<Item = &[(usize, f64)]> {
+    points.chunk_by(|a, b| drawable(a.1) == drawable(b.1) && a.0 + 1 == b.0).filter(|run| drawable(run[0].1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_where_a_value_or_an_epoch_is_missing() {
+        let points = [(1, 0.5), (2, f64::NAN), (3, 0.4), (4, 0.3), (5, f64::INFINITY), (7, 0.2), (9, 0.1)];
+        let runs: Vec<_> = runs(&points).collect();
+        assert_eq!(runs, [&points[0..1], &points[2..4], &points[5..6], &points[6..7]]);
+    }
+}

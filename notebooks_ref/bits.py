@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import math
 import struct
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,6 +37,14 @@ def signature(device: str) -> dict[str, str | int]:
     return {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "cpu": cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
     }
+
+
+def cpu_model() -> str:
+    """The model name that Linux gives the first processor: MKL and oneDNN choose kernels by it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")

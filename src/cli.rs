@@ -1,0 +1,241 @@
+//! The command line: clap's arguments, turned once into configurations that hold.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tch::Device;
+
+use crate::experiments::compare::Compare;
+use crate::experiments::evaluate::Evaluate;
+use crate::experiments::recipes::{RECIPES, Recipe};
+use crate::norm::Variant;
+use crate::{Error, Result, torch};
+
+/// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
+#[derive(Debug, Parser)]
+#[command(name = "d2l_ch7", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    compare: CompareArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Train a recipe with each batch norm, epoch by epoch in turn (also without the word `compare`)
+    Compare(CompareArgs),
+    /// Try saved weights on the test images
+    Evaluate(EvaluateArgs),
+    /// List recipes and variants
+    List,
+}
+
+#[derive(Debug, Args)]
+struct CompareArgs {
+    /// What to train; `d2l_ch7 list` tells them
+    #[arg(long, default_value = "book", value_parser = recipe)]
+    recipe: &'static Recipe,
+    /// Batch norms to train with, separated by commas
+    #[arg(long, default_value = "scratch,native", value_delimiter = ',', value_parser = variant)]
+    variants: Vec<Variant>,
+    /// Seed of each variant's random streams
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Passes over the training images [default: the recipe's]
+    #[arg(long, allow_negative_numbers = true)]
+    epochs: Option<NonZeroUsize>,
+    /// Images a step [default: the recipe's]
+    #[arg(long, allow_negative_numbers = true)]
+    batch_size: Option<NonZeroUsize>,
+    /// Learning rate [default: the recipe's]
+    #[arg(long, allow_negative_numbers = true, value_parser = learning_rate)]
+    lr: Option<f64>,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    train_examples: Option<NonZeroUsize>,
+    /// The loader to reproduce: PyTorch's with this many worker processes. The images of these recipes are not
+    /// augmented, so that all counts give the same bits
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    workers: usize,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Show neither progress nor results; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+struct EvaluateArgs {
+    /// A .safetensors file, as a run leaves it under weights/
+    weights: PathBuf,
+    /// The recipe it was trained by
+    #[arg(long, default_value = "book", value_parser = recipe)]
+    recipe: &'static Recipe,
+    /// The batch norm it was trained with
+    #[arg(long, value_parser = variant)]
+    variant: Variant,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Where a network runs, and on what.
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: Choice,
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, allow_negative_numbers = true)]
+    threads: Option<NonZeroUsize>,
+    /// Test on the first N test images only
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    test_examples: Option<NonZeroUsize>,
+    /// Where the four files of Fashion-MNIST are [default: found, else fetched into the cache]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// A device as it was asked for.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Auto,
+    Cpu,
+    Cuda(usize),
+}
+
+/// What the command line asks for, checked.
+#[derive(Debug)]
+pub enum Command {
+    /// Train and compare.
+    Compare(Compare),
+    /// Try saved weights.
+    Evaluate(Evaluate),
+    /// List what there is.
+    List,
+}
+
+impl Cli {
+    /// Checks what clap cannot, sets libtorch's threads, finds the device.
+    pub fn validated(self) -> Result<Command> {
+        match self.command {
+            None => Ok(Command::Compare(self.compare.validated()?)),
+            Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
+            Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
+            Some(Subcommands::List) => Ok(Command::List),
+        }
+    }
+}
+
+impl CompareArgs {
+    fn validated(self) -> Result<Compare> {
+        for (i, variant) in self.variants.iter().enumerate() {
+            if self.variants[..i].contains(variant) {
+                return Err(Error::usage(
+                    format!("--variants names {variant} twice"),
+                    "Name each variant once, separated by commas.",
+                ));
+            }
+        }
+        Ok(Compare {
+            recipe: self.recipe,
+            variants: self.variants,
+            seed: self.seed,
+            epochs: self.epochs.map_or(self.recipe.epochs, NonZeroUsize::get),
+            batch_size: self.batch_size.map_or(self.recipe.batch_size, NonZeroUsize::get),
+            lr: self.lr.unwrap_or(self.recipe.lr),
+            device: self.place.settle()?,
+            train_examples: self.train_examples.map(NonZeroUsize::get),
+            test_examples: self.place.test_examples.map(NonZeroUsize::get),
+            data_dir: self.place.data_dir,
+            out: self.out,
+            quiet: self.quiet,
+        })
+    }
+}
+
+impl EvaluateArgs {
+    fn validated(self) -> Result<Evaluate> {
+        Ok(Evaluate {
+            weights: self.weights,
+            recipe: self.recipe,
+            variant: self.variant,
+            batch_size: self.recipe.batch_size,
+            device: self.place.settle()?,
+            test_examples: self.place.test_examples.map(NonZeroUsize::get),
+            data_dir: self.place.data_dir,
+        })
+    }
+}
+
+impl PlaceArgs {
+    /// Sets libtorch's threads, and gives the device, which is there.
+    fn settle(&self) -> Result<Device> {
+        if let Some(threads) = self.threads {
+            torch::set_threads(threads.get())?;
+        }
+        self.device.settle()
+    }
+}
+
+impl Choice {
+    fn settle(self) -> Result<Device> {
+        match self {
+            Self::Auto => Ok(Device::cuda_if_available()),
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => cuda(index),
+        }
+    }
+}
+
+fn cuda(index: usize) -> Result<Device> {
+    let count = tch::Cuda::device_count();
+    if tch::Cuda::is_available() && (index as i64) < count {
+        return Ok(Device::Cuda(index));
+    }
+    let found = match count {
+        0 => "libtorch finds no CUDA device".to_owned(),
+        1 => "libtorch finds one CUDA device, cuda:0".to_owned(),
+        n => format!("libtorch finds {n} CUDA devices, cuda:0 to cuda:{}", n - 1),
+    };
+    Err(Error::failed(
+        format!("cuda:{index} cannot be used: {found}"),
+        "Leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi.",
+    ))
+}
+
+fn recipe(name: &str) -> Result<&'static Recipe, String> {
+    Recipe::named(name)
+        .ok_or_else(|| format!("the recipes are {}", RECIPES.each_ref().map(|recipe| recipe.name).join(", ")))
+}
+
+fn variant(name: &str) -> Result<Variant, String> {
+    Variant::ALL
+        .into_iter()
+        .find(|variant| variant.name() == name)
+        .ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
+}
+
+fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(lr) if lr.is_finite() && lr > 0.0 => Ok(lr),
+        _ => Err("a learning rate is a finite number above zero".to_owned()),
+    }
+}
+
+fn parse_device(text: &str) -> Result<Choice, String> {
+    match text {
+        "auto" => Ok(Choice::Auto),
+        "cpu" => Ok(Choice::Cpu),
+        "cuda" => Ok(Choice::Cuda(0)),
+        _ => text
+            .strip_prefix("cuda:")
+            .and_then(|index| index.parse().ok())
+            .map(Choice::Cuda)
+            .ok_or_else(|| "the devices are auto, cpu, cuda, and cuda:0, cuda:1, ...".to_owned()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The main job: one recipe trained with each batch norm, epoch by epoch in turn, and what they gave set side
+//! by side.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+use tch::Device;
+
+use super::recipes::Recipe;
+use super::run_log::{RunLog, RunPlan};
+use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
+use crate::layers::{Sequential, state, to_device};
+use crate::norm::Variant;
+use crate::optim::Optimizer;
+use crate::progress::EpochBar;
+use crate::torch::{self, GeneratorState, Signature};
+use crate::{EpochRecord, Error, Result, interrupt, train};
+
+/// Everything chosen for a comparison, checked.
+#[derive(Debug)]
+pub struct Compare {
+    /// Network, optimizer, initialization.
+    pub recipe: &'static Recipe,
+    /// What is compared, in the order of the report; each once.
+    pub variants: Vec<Variant>,
+    /// Seed of each variant's random streams.
+    pub seed: u64,
+    /// Passes over the training images, at least 1.
+    pub epochs: usize,
+    /// Images a step, at least 2.
+    pub batch_size: usize,
+    /// Learning rate, finite and positive.
+    pub lr: f64,
+    /// Where the networks are trained.
+    pub device: Device,
+    /// How many of the first training images are used; `None`: all.
+    pub train_examples: Option<usize>,
+    /// How many of the first test images are used; `None`: all.
+    pub test_examples: Option<usize>,
+    /// Where the data set is; `None`: found, or fetched into the cache.
+    pub data_dir: Option<PathBuf>,
+    /// The directory to create; `None`: a new one under `reports/`.
+    pub out: Option<PathBuf>,
+    /// Neither progress bars nor lines.
+    pub quiet: bool,
+}
+
+/// One side of the comparison: a network, its optimizer, and where its random streams stand.
+struct Side {
+    variant: Variant,
+    net: Sequential,
+    optimizer: Box<dyn Optimizer>,
+    generators: GeneratorState,
+}
+
+/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
+///
+/// # Errors
+/// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
+/// loss that is not finite, an interruption. Epochs finished before are on disk.
+pub fn run(config: &Compare) -> Result<PathBuf> {
+    let data = FashionMnist::load(config.data_dir.as_deref(), !config.quiet)?;
+    let published = data.is_published();
+    let train_images = image_set(data.train, config.train_examples);
+    let test_images = image_set(data.test, config.test_examples);
+    check_last_batch(train_images.len(), config.batch_size)?;
+
+    let train_iter = DataLoader::new(&train_images, config.batch_size, true, config.device);
+    let test_iter = DataLoader::new(&test_images, config.batch_size, false, config.device);
+    let mut sides = config.variants.iter().map(|&v| Side::new(config, v)).collect::<Result<Vec<_>>>()?;
+    let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
+    for epoch in 1..=config.epochs {
+        for side in &mut sides {
+            let Some(record) = side.epoch(epoch, &train_iter, &test_iter, config)? else {
+                return Err(log.interrupted());
+            };
+            log.add(record, &state(&mut side.net))?;
+        }
+    }
+    Ok(log.finish())
+}
+
+fn image_set(images: Images, limit: Option<usize>) -> ImageSet {
+    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, limit)
+}
+
+/// A batch norm over one value per channel has nothing to train on: its output is its shift.
+fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
+    if examples % batch_size != 1 && batch_size != 1 {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!(
+            "the last of the batches of {batch_size} from {examples} training images would hold one image, and \
+             batch norm over one value per channel cannot be trained"
+        ),
+        "Choose another --batch-size or --train-examples, so that the last batch holds two images or more.",
+    ))
+}
+
+impl Side {
+    /// The variant as a notebook run by itself begins it: from the seed.
+    fn new(config: &Compare, variant: Variant) -> Result<Self> {
+        torch::manual_seed(config.seed);
+        let mut net = config.recipe.initial_net(variant);
+        to_device(&mut net, config.device);
+        let optimizer = config.recipe.optimizer(&mut net, config.lr);
+        Ok(Self { variant, net, optimizer, generators: GeneratorState::capture(config.device)? })
+    }
+
+    /// Trains and evaluates one epoch on this variant's own random streams; `None` if it was interrupted.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        train_iter: &DataLoader,
+        test_iter: &DataLoader,
+        config: &Compare,
+    ) -> Result<Option<EpochRecord>> {
+        self.generators.restore()?;
+        let start = Instant::now();
+        let bar = EpochBar::new(self.variant.name(), epoch, config.epochs, train_iter, config.quiet);
+        let trained =
+            train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), &mut |progress| {
+                bar.show(progress);
+                if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        let Some(trained) = trained else { return Ok(None) };
+        let train_seconds = start.elapsed().as_secs_f64();
+        let tested = train::evaluate(&mut self.net, test_iter);
+        self.generators = GeneratorState::capture(config.device)?;
+        Ok(Some(EpochRecord {
+            variant: self.variant.to_string(),
+            epoch,
+            train_loss: trained.loss(),
+            train_acc: trained.accuracy(),
+            test_loss: tested.loss(),
+            test_acc: tested.accuracy(),
+            train_seconds,
+            epoch_seconds: start.elapsed().as_secs_f64(),
+            examples_per_second: trained.examples() as f64 / train_seconds,
+        }))
+    }
+}
+
+/// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
+#[derive(Serialize)]
+struct Chosen {
+    recipe: &'static str,
+    variants: Vec<String>,
+    seed: u64,
+    epochs: usize,
+    batch_size: usize,
+    lr: f64,
+    train_examples: usize,
+    test_examples: usize,
+    data_is_published: bool,
+    d2l_ch7: &'static str,
+    signature: Signature,
+}
+
+impl Compare {
+    fn plan(&self, train_examples: usize, test_examples: usize, data_is_published: bool) -> RunPlan {
+        let signature = Signature::of(self.device);
+        let facts = [
+            ("recipe", format!("{}: {}", self.recipe.name, self.recipe.about)),
+            ("seed", self.seed.to_string()),
+            ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
+            ("batch size", self.batch_size.to_string()),
+            ("training images", train_examples.to_string()),
+            ("test images", test_examples.to_string()),
+            ("data", if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }.into()),
+            ("device", signature.device.clone()),
+            ("libtorch", format!("{}, CPU kernels for {}", signature.torch, signature.cpu_capability)),
+            ("threads", signature.threads.to_string()),
+        ];
+        let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
+        let title = format!(
+            "{}: LeNet with batch norm on Fashion-MNIST\nseed {}, batch size {}, {}, learning rate {}, {}",
+            self.recipe.name, self.seed, self.batch_size, self.recipe.optimizer, self.lr, signature.device
+        );
+        let chosen = Chosen {
+            recipe: self.recipe.name,
+            variants: variants.clone(),
+            seed: self.seed,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            train_examples,
+            test_examples,
+            data_is_published,
+            d2l_ch7: env!("CARGO_PKG_VERSION"),
+            signature,
+        };
+        RunPlan {
+            name: self.recipe.name,
+            title,
+            variants,
+            epochs: self.epochs,
+            facts: facts.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+            config: serde_json::to_value(chosen).expect("plain fields always serialize"),
+            out: self.out.clone(),
+            quiet: self.quiet,
+        }
+    }
+}

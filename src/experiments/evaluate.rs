@@ -1,0 +1,43 @@
+//! Saved weights, tried on the test images.
+
+use std::path::PathBuf;
+
+use tch::Device;
+
+use super::recipes::Recipe;
+use crate::data::{DataLoader, FashionMnist, ImageSet};
+use crate::layers::{load_state, to_device};
+use crate::norm::Variant;
+use crate::{Result, train, weights};
+
+/// Which weights to try, and where.
+#[derive(Debug)]
+pub struct Evaluate {
+    /// The safetensors file, saved by this program or by Python.
+    pub weights: PathBuf,
+    /// The recipe that trained them.
+    pub recipe: &'static Recipe,
+    /// The batch norm they were trained with.
+    pub variant: Variant,
+    /// Images a batch.
+    pub batch_size: usize,
+    /// Where the network runs.
+    pub device: Device,
+    /// How many of the first test images are used; `None`: all.
+    pub test_examples: Option<usize>,
+    /// Where the data set is; `None`: found, or fetched into the cache.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Loss (nats per example) and accuracy (share) over the test images.
+///
+/// # Errors
+/// Weights that cannot be read or are another network's; data that cannot be had.
+pub fn run(config: &Evaluate) -> Result<train::Metric> {
+    let mut net = config.recipe.initial_net(config.variant);
+    load_state(&mut net, &weights::load(&config.weights)?, &config.weights.display().to_string())?;
+    to_device(&mut net, config.device);
+    let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
+    let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
+    Ok(train::evaluate(&mut net, &DataLoader::new(&images, config.batch_size, false, config.device)))
+}

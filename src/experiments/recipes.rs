@@ -1,0 +1,126 @@
+//! The recipes: a network with its optimizer, batch size, epochs and initialization, as one of the study notes
+//! trains it.
+
+use std::fmt;
+
+use tch::Tensor;
+
+use crate::init;
+use crate::layers::{Sequential, parameters};
+use crate::nets::lenet::{lenet, lenet_relu};
+use crate::norm::Variant;
+use crate::optim::{Adam, Optimizer, Sgd};
+
+/// A network and how a note trains it on Fashion-MNIST.
+#[derive(Debug)]
+pub struct Recipe {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// Where it comes from and what it is, in a line.
+    pub about: &'static str,
+    /// Builds the network with PyTorch's default initialization.
+    pub net: fn(Variant) -> Sequential,
+    /// Whether d2l's `init_weights` redraws the weights.
+    pub xavier: bool,
+    /// How the weights are updated.
+    pub optimizer: Algorithm,
+    /// Learning rate.
+    pub lr: f64,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Passes over the training images.
+    pub epochs: usize,
+}
+
+/// An optimizer, without its learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Algorithm {
+    /// Plain stochastic gradient descent.
+    Sgd,
+    /// Adam with decoupled weight decay, of the given strength.
+    AdamW(f64),
+}
+
+/// Every recipe; the first is the default.
+pub const RECIPES: [Recipe; 4] = [
+    Recipe {
+        name: "book",
+        about: "d2l section 7.5: LeNet, sigmoid, average pooling, SGD",
+        net: lenet,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 1.0,
+        batch_size: 256,
+        epochs: 10,
+    },
+    Recipe {
+        name: "adamw",
+        about: "the same network with AdamW and PyTorch's initialization",
+        net: lenet,
+        xavier: false,
+        optimizer: Algorithm::AdamW(0.01),
+        lr: 1e-3,
+        batch_size: 64,
+        epochs: 10,
+    },
+    Recipe {
+        name: "dropout",
+        about: "LeNet, ReLU, max pooling, dropout after each dense batch norm, SGD",
+        net: |variant| lenet_relu(variant, Some(0.5)),
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.05,
+        batch_size: 256,
+        epochs: 50,
+    },
+    Recipe {
+        name: "no-dropout",
+        about: "the same without dropout",
+        net: |variant| lenet_relu(variant, None),
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.05,
+        batch_size: 256,
+        epochs: 50,
+    },
+];
+
+impl Recipe {
+    /// The recipe of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        RECIPES.iter().find(|recipe| recipe.name == name)
+    }
+
+    /// The network as it is before the first step, on the CPU, drawn from the CPU's generator.
+    pub fn initial_net(&self, variant: Variant) -> Sequential {
+        let mut net = (self.net)(variant);
+        if self.xavier {
+            init::xavier_weights(&mut net);
+        }
+        net
+    }
+
+    /// The optimizer of `net`, which is on its device already.
+    pub fn optimizer(&self, net: &mut Sequential, lr: f64) -> Box<dyn Optimizer> {
+        self.optimizer.over(parameters(net), lr)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sgd => f.write_str("SGD"),
+            Self::AdamW(weight_decay) => write!(f, "AdamW (weight decay {weight_decay})"),
+        }
+    }
+}
+
+impl Algorithm {
+    /// This optimizer over `params`, handles that share the network's memory.
+    pub fn over(self, params: Vec<Tensor>, lr: f64) -> Box<dyn Optimizer> {
+        match self {
+            Self::Sgd => Box::new(Sgd::new(params, lr)),
+            Self::AdamW(weight_decay) => Box::new(Adam::decoupled(params, lr, weight_decay)),
+        }
+    }
+}

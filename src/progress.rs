@@ -1,0 +1,46 @@
+//! The progress bar of an epoch, on standard error; without a terminal, nothing.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::data::DataLoader;
+use crate::train::Progress;
+
+/// Batches done, loss and accuracy so far, examples per second and time left; gone when dropped.
+#[derive(Debug)]
+pub struct EpochBar {
+    bar: ProgressBar,
+}
+
+impl EpochBar {
+    /// A bar for one epoch of `variant` over `batches`; `quiet` shows none.
+    pub fn new(variant: &str, epoch: usize, epochs: usize, batches: &DataLoader, quiet: bool) -> Self {
+        // ProgressDrawTarget::stderr draws nothing where standard error is no terminal.
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(batches.batches() as u64), target);
+        let template = "{prefix} [{bar:25}] {pos}/{len} batches  {msg}  {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template above is well formed"));
+        bar.set_prefix(format!("epoch {epoch}/{epochs} {variant}"));
+        Self { bar }
+    }
+
+    /// Shows where the epoch stands.
+    pub fn show(&self, progress: Progress) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let metric = progress.metric;
+        let speed = metric.examples() as f64 / self.bar.elapsed().as_secs_f64();
+        self.bar.set_message(format!(
+            "loss {:.3}  acc {:.3}  {speed:.0} examples/s",
+            metric.loss(),
+            metric.accuracy()
+        ));
+        self.bar.set_position(progress.batches as u64);
+    }
+}
+
+impl Drop for EpochBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,52 @@
+//! One epoch of every recipe and variant on 4,096 real images: figures and final weights.
+
+use std::ops::ControlFlow;
+
+use d2l_ch7::data::{DataLoader, FashionMnist, ImageSet};
+use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
+use d2l_ch7::layers::state;
+use d2l_ch7::norm::Variant;
+use d2l_ch7::{torch, train};
+use tch::{Device, Tensor};
+
+use crate::support::{Stored, libtorch, skipped};
+
+fn check(stored: &Stored, recipe: &Recipe, variant: Variant, train_images: &ImageSet, test_images: &ImageSet) {
+    let train_iter = DataLoader::new(train_images, recipe.batch_size, true, Device::Cpu);
+    let test_iter = DataLoader::new(test_images, recipe.batch_size, false, Device::Cpu);
+    torch::manual_seed(0);
+    let mut net = recipe.initial_net(variant);
+    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
+    let trained = train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_| ControlFlow::Continue(()))
+        .expect("nobody interrupts");
+    let tested = train::evaluate(&mut net, &test_iter);
+
+    let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);
+    let figures = [trained.loss(), trained.accuracy(), tested.loss(), tested.accuracy()];
+    for (part, figure) in ["train_loss", "train_acc", "test_loss", "test_acc"].iter().zip(figures) {
+        stored.assert_floats(&name(part), &Tensor::from(figure));
+    }
+    for (key, tensor) in state(&mut net) {
+        stored.assert_digest(&name(&format!("weights.{key}")), &tensor);
+    }
+}
+
+#[test]
+fn epochs_on_real_images_are_pytorchs() {
+    let _turn = libtorch();
+    let stored = Stored::open("epoch4096");
+    if !stored.same_signature() {
+        return skipped("one epoch against stored references", "training amplifies rounding; see live");
+    }
+    let data = match FashionMnist::load(None, false) {
+        Ok(data) => data,
+        Err(error) => return skipped("one epoch against stored references", &error.to_string()),
+    };
+    let images = |set: &d2l_ch7::data::Images, n| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n));
+    let (train_images, test_images) = (images(&data.train, 4096), images(&data.test, 1000));
+    for recipe in &RECIPES {
+        for variant in Variant::ALL {
+            check(&stored, recipe, variant, &train_images, &test_images);
+        }
+    }
+}

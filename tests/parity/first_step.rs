@@ -1,0 +1,55 @@
+//! The first training step of every recipe and variant: logits, loss, every gradient, every tensor after it.
+
+use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
+use d2l_ch7::layers::{Slot, state, visit};
+use d2l_ch7::norm::Variant;
+use d2l_ch7::torch;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::support::{Stored, libtorch};
+
+/// The references' synthetic images (n, 1, 28, 28) and labels (n,).
+fn synthetic_batch(n: usize) -> (Tensor, Tensor) {
+    torch::manual_seed(2024);
+    let images = Tensor::randint(256, [n as i64, 1, 28, 28], (Kind::Uint8, Device::Cpu));
+    (images, Tensor::randint(10, [n as i64], (Kind::Int64, Device::Cpu)))
+}
+
+fn check(recipe: &Recipe, variant: Variant) {
+    let stored = Stored::open(&format!("first_step_{}", recipe.name));
+    let (images, labels) = synthetic_batch(recipe.batch_size);
+    stored.assert_digest("images", &images);
+    stored.assert_equal("labels", &labels);
+    let name = |part: &str| format!("{variant}.{part}");
+
+    torch::manual_seed(0);
+    let mut net = recipe.initial_net(variant);
+    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
+    let logits = d2l_ch7::layers::Module::forward(&mut net, &images.to_kind(Kind::Float).g_div_scalar(255), true);
+    stored.assert_floats(&name("logits"), &logits.detach());
+    let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
+    stored.assert_floats(&name("loss"), &loss.detach());
+    loss.backward();
+    visit(&mut net, &mut |key, slot, tensor| {
+        if slot == Slot::Parameter {
+            let grad = name(&format!("grad.{key}"));
+            if recipe.name == "book" {
+                stored.assert_floats(&grad, &tensor.grad());
+            } else {
+                stored.assert_digest(&grad, &tensor.grad());
+            }
+        }
+    });
+    optimizer.step();
+    for (key, tensor) in state(&mut net) {
+        stored.assert_digest(&name(&format!("after.{key}")), &tensor);
+    }
+}
+
+#[test]
+fn first_steps_are_pytorchs() {
+    let _turn = libtorch();
+    for recipe in &RECIPES {
+        Variant::ALL.into_iter().for_each(|variant| check(recipe, variant));
+    }
+}

@@ -1,0 +1,50 @@
+//! How weights begin: every layer of every recipe.
+
+use d2l_ch7::experiments::recipes::RECIPES;
+use d2l_ch7::init::xavier_weights;
+use d2l_ch7::layers::state;
+use d2l_ch7::norm::Variant;
+use d2l_ch7::torch;
+
+use crate::support::{Stored, libtorch};
+
+/// Float by float, so that a failure says which tensor and by how much.
+#[test]
+fn default_and_xavier_weights_are_pytorchs() {
+    let _turn = libtorch();
+    for recipe in RECIPES.iter().filter(|recipe| ["book", "dropout"].contains(&recipe.name)) {
+        let stored = Stored::open(&format!("init_{}", recipe.name));
+        torch::manual_seed(0);
+        let mut net = (recipe.net)(Variant::Native);
+        for (key, tensor) in state(&mut net) {
+            stored.assert_floats(&format!("default.{key}"), &tensor.copy());
+        }
+        xavier_weights(&mut net);
+        let xavier = state(&mut net);
+        assert_eq!(xavier.len(), stored.below("xavier.").len(), "as many tensors as PyTorch's state_dict");
+        for (key, tensor) in xavier {
+            stored.assert_floats(&format!("xavier.{key}"), &tensor);
+        }
+    }
+}
+
+/// All recipes and variants, other seeds, by their digests.
+#[test]
+fn every_recipe_begins_as_in_pytorch() {
+    let _turn = libtorch();
+    let stored = Stored::open("init_digests");
+    for recipe in &RECIPES {
+        for variant in Variant::ALL {
+            for seed in [0, 1, 7] {
+                torch::manual_seed(seed);
+                let stage = if recipe.xavier { "xavier" } else { "default" };
+                let prefix = format!("{}.{variant}.{seed}.{stage}.", recipe.name);
+                let net = state(&mut recipe.initial_net(variant));
+                assert_eq!(net.len(), stored.below(&prefix).len(), "{prefix}: tensors");
+                for (key, tensor) in net {
+                    stored.assert_digest(&format!("{prefix}{key}"), &tensor);
+                }
+            }
+        }
+    }
+}

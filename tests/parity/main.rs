@@ -1,0 +1,15 @@
+//! Parity with Python's PyTorch: what `notebooks_ref/stored` holds, computed again here and compared.
+//!
+//! Integers, permutations and masks compare exactly, always. Floats compare bit for bit where this machine's
+//! signature is the stored one; elsewhere within a tolerance that stands beside its reason in `support`, and
+//! whole runs are left to `live`, which runs the Python reference on this machine and compares bits.
+
+mod batch_norm;
+mod dropout;
+mod epoch;
+mod first_step;
+mod init;
+mod live;
+mod optim;
+mod sampler;
+mod support;

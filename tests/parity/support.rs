@@ -1,0 +1,131 @@
+//! Reading references and comparing with them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use d2l_ch7::torch::{self, Signature};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+/// How far apart elementwise results of float32 kernels for different instruction sets may lie, relative to the
+/// largest element. Observed between AVX2 and AVX-512 for every tensor of these tests: 5e-7 at most.
+pub const ROUNDING: f64 = 2e-6;
+
+/// The threads that the stored references were made with.
+const THREADS: usize = 2;
+
+/// Only one test at a time may use libtorch: random generators and thread counts belong to the process.
+pub fn libtorch() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed while it held its turn has told so; the others go on.
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    torch::set_threads(THREADS).unwrap();
+    turn
+}
+
+/// The folder of the references and of the scripts that make them.
+pub fn notebooks_ref() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks_ref")
+}
+
+/// Says on standard error, past the test harness's capture, that something was not tested, and why.
+pub fn skipped(what: &str, why: &str) {
+    writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
+}
+
+/// One file of stored references.
+pub struct Stored {
+    file: String,
+    tensors: BTreeMap<String, Tensor>,
+    same_signature: bool,
+}
+
+impl Stored {
+    pub fn open(name: &str) -> Self {
+        let folder = notebooks_ref().join("stored");
+        let path = folder.join(format!("{name}.safetensors"));
+        let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let tensors = Tensor::read_safetensors(&path).unwrap();
+        Self {
+            file: name.to_owned(),
+            tensors: tensors.into_iter().collect(),
+            same_signature: is_this_machine(&manifest["signature"]),
+        }
+    }
+
+    /// Whether floats made here must be the stored ones to the last bit.
+    pub fn same_signature(&self) -> bool {
+        self.same_signature
+    }
+
+    pub fn get(&self, name: &str) -> &Tensor {
+        self.tensors.get(name).unwrap_or_else(|| panic!("{}: no reference {name}", self.file))
+    }
+
+    /// The names that begin with `prefix`, without it.
+    pub fn below(&self, prefix: &str) -> Vec<&str> {
+        let names: Vec<&str> = self.tensors.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
+        assert!(!names.is_empty(), "{}: no reference {prefix}*", self.file);
+        names
+    }
+
+    pub fn int(&self, name: &str) -> i64 {
+        self.get(name).int64_value(&[])
+    }
+
+    /// Integers, bytes and masks: equal.
+    pub fn assert_equal(&self, name: &str, actual: &Tensor) {
+        let expected = self.get(name);
+        assert_eq!(actual.size(), expected.size(), "{name}: shape");
+        assert_eq!(actual.kind(), expected.kind(), "{name}: kind");
+        assert!(actual == expected, "{}: {name}: got {actual} expected {expected}", self.file);
+    }
+
+    /// Floats: the same bits under the same signature, else within [`ROUNDING`].
+    pub fn assert_floats(&self, name: &str, actual: &Tensor) {
+        let expected = self.get(name);
+        assert_eq!(actual.size(), expected.size(), "{name}: shape");
+        assert_eq!(actual.kind(), expected.kind(), "{name}: kind");
+        let difference = (actual - expected).abs().max().double_value(&[]);
+        if self.same_signature {
+            assert!(bytes(actual) == bytes(expected), "{}: {name}: bits differ, by {difference:e}", self.file);
+        } else {
+            let scale = expected.abs().max().double_value(&[]).max(1.0);
+            assert!(difference <= ROUNDING * scale, "{}: {name}: differs by {difference:e}", self.file);
+        }
+    }
+
+    /// Tensors kept as SHA-256 only (`NAME.sha256`): the same bits under the same signature, else not comparable.
+    pub fn assert_digest(&self, name: &str, actual: &Tensor) {
+        let digest = Tensor::from_slice(Sha256::digest(bytes(actual)).as_slice());
+        if self.same_signature || actual.kind() != Kind::Float {
+            assert!(digest == *self.get(&format!("{name}.sha256")), "{}: {name}: other bits", self.file);
+        }
+    }
+}
+
+/// Whether the stored signature is that of the CPU computing here.
+fn is_this_machine(stored: &Value) -> bool {
+    let here = Signature::of(Device::Cpu);
+    let torch = stored["torch"].as_str().unwrap().split('+').next();
+    let same = torch == Some(here.torch.as_str())
+        && stored["device"] == here.device.as_str()
+        && stored["cpu"] == here.cpu.as_str()
+        && stored["cpu_capability"] == here.cpu_capability.as_str()
+        && stored["threads"] == THREADS;
+    if !same {
+        skipped("bitwise comparison with stored floats", &format!("stored on {stored}, here {here:?}"));
+    }
+    same
+}
+
+/// The elements as they lie in memory, row by row.
+pub fn bytes(tensor: &Tensor) -> Vec<u8> {
+    // A scalar has no dimension to view as bytes.
+    let bytes = tensor.detach().contiguous().reshape([-1]).view_dtype(Kind::Uint8);
+    Vec::try_from(bytes).unwrap()
+}

@@ -41,7 +41,7 @@ struct CompareArgs {
     #[arg(long, default_value = "scratch,native", value_delimiter = ',', value_parser = variant)]
     variants: Vec<Variant>,
     /// Seed of each variant's random streams
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, allow_negative_numbers = true)]

@@ -1,7 +1,7 @@
 //! Errors a user can act on: one line what went wrong and where, one line what to do.
 
 /// The result of everything in this crate that can fail for a reason outside it.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, and what to do about it; each a line for a person.
 #[derive(Debug, thiserror::Error)]

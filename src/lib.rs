@@ -1,17 +1,30 @@
 //! PyTorch notebooks on chapter 7 of "Dive into Deep Learning", in Rust on libtorch.
+//!
+//! With the same seed, libtorch, device and thread count, every number is the number that the Python notebook
+//! prints, to the last bit. The map, from what a user runs down to what decides the bits:
+//!
+//! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
+//! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
+//! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
+//! - [`report`], [`weights`], [`progress`]: what a run leaves and shows;
+//! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod experiments;
 pub mod init;
+pub mod interrupt;
 pub mod layers;
 pub mod nets;
 pub mod norm;
 pub mod optim;
-pub mod record;
+pub mod progress;
+mod record;
 pub mod report;
 pub mod torch;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use record::EpochRecord;

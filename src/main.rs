@@ -1,26 +1,72 @@
-use d2l_ch7::*;
-fn main() {
-    let mut tr = Vec::new();
-    use std::io::Read;
-    let rd = |n: &str| { let mut v = Vec::new(); flate2::read::GzDecoder::new(std::fs::File::open(format!("/usr/share/datasets/fashion-mnist/{n}")).unwrap()).read_to_end(&mut v).unwrap(); v };
-    let ti = rd("train-images-idx3-ubyte.gz"); let tl = rd("train-labels-idx1-ubyte.gz");
-    let si = rd("t10k-images-idx3-ubyte.gz"); let sl = rd("t10k-labels-idx1-ubyte.gz");
-    let train = data::ImageSet::new(&ti[16..], &tl[8..], 28, 28, None);
-    let test = data::ImageSet::new(&si[16..], &sl[8..], 28, 28, None);
-    for v in norm::Variant::ALL {
-        torch::manual_seed(0);
-        let mut net = nets::lenet::lenet(v);
-        init::xavier_weights(&mut net);
-        let mut opt = optim::Sgd::new(layers::parameters(&mut net), 1.0);
-        let a = data::DataLoader::new(&train, 256, true, tch::Device::Cpu);
-        let b = data::DataLoader::new(&test, 256, false, tch::Device::Cpu);
-        for _ in 0..2 {
-            let t = std::time::Instant::now();
-            let m = train::train_epoch(&mut net, &a, &mut opt, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
-            let t1 = t.elapsed();
-            let e = train::evaluate(&mut net, &b);
-            println!("{v} {:?} {:?} {:?} {:?} {:?} {:?}", m.loss(), m.accuracy(), e.loss(), e.accuracy(), t1, t.elapsed());
+//! The program: parse, dispatch, exit code.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+use clap::Parser;
+use d2l_ch7::cli::{Cli, Command};
+use d2l_ch7::experiments::{compare, evaluate, recipes::RECIPES};
+use d2l_ch7::norm::Variant;
+use d2l_ch7::{Error, Result, interrupt};
+
+fn main() -> ExitCode {
+    let outcome = parse().and_then(|cli| guarded(|| run(cli)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}\n{}", error.remedy());
+            ExitCode::from(error.exit_code())
         }
-        tr.push(0);
     }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    interrupt::watch()?;
+    match cli.validated()? {
+        Command::Compare(config) => println!("{}", compare::run(&config)?.display()),
+        Command::Evaluate(config) => {
+            let metric = evaluate::run(&config)?;
+            println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());
+        }
+        Command::List => list(),
+    }
+    Ok(())
+}
+
+fn list() {
+    println!("recipes");
+    for recipe in &RECIPES {
+        println!("  {:11} {}", recipe.name, recipe.about);
+    }
+    println!("variants");
+    println!("  {:11} batch norm by hand, the book's formula", Variant::Scratch);
+    println!("  {:11} libtorch's batch norm", Variant::Native);
+}
+
+/// clap's arguments; its complaints, which take many lines, in our two. Help and version end the process.
+fn parse() -> Result<Cli> {
+    Cli::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("Tip: {tip}."));
+        Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for.".to_owned()))
+    })
+}
+
+/// Runs `f`; a panic (libtorch out of memory, or a bug of ours) becomes an error like the others.
+fn guarded(f: impl FnOnce() -> Result<()>) -> Result<()> {
+    panic::set_hook(Box::new(|_| {}));
+    panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
+        let what = text.lines().next().unwrap_or_default();
+        Err(Error::failed(
+            format!("the computation broke off: {what}"),
+            "If the device ran out of memory, choose a smaller --batch-size; else please report this.",
+        ))
+    })
 }

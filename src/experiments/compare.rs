@@ -170,7 +170,11 @@ impl Compare {
             ("batch size", self.batch_size.to_string()),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
-            ("data", if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }.into()),
+            (
+                "data",
+                if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
+                    .into(),
+            ),
             ("device", signature.device.clone()),
             ("libtorch", format!("{}, CPU kernels for {}", signature.torch, signature.cpu_capability)),
             ("threads", signature.threads.to_string()),

@@ -1,1 +1,6 @@
-//! One file a notebook: hyperparameters and wiring only.
+//! What a user runs, one file a notebook or question: hyperparameters and wiring only.
+
+pub mod compare;
+pub mod evaluate;
+pub mod recipes;
+mod run_log;

@@ -83,8 +83,14 @@ impl RunLog {
     fn check_last_loss(&self) -> Result<()> {
         match self.records.last() {
             Some(last) if !last.train_loss.is_finite() => Err(Error::failed(
-                format!("{}: the training loss became {} in epoch {}", last.variant, last.train_loss, last.epoch),
-                format!("Try a smaller --lr; what was trained until then is in {}.", self.dir.path().display()),
+                format!(
+                    "{}: the training loss became {} in epoch {}",
+                    last.variant, last.train_loss, last.epoch
+                ),
+                format!(
+                    "Try a smaller --lr; what was trained until then is in {}.",
+                    self.dir.path().display()
+                ),
             )),
             _ => Ok(()),
         }

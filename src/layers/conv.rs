@@ -19,7 +19,8 @@ pub struct Conv2d {
 impl Conv2d {
     /// A convolution with PyTorch's default initialization, drawn from the CPU's generator.
     pub fn new(in_channels: i64, out_channels: i64, kernel_size: i64) -> Self {
-        let weight = Tensor::empty([out_channels, in_channels, kernel_size, kernel_size], (Kind::Float, Device::Cpu));
+        let weight =
+            Tensor::empty([out_channels, in_channels, kernel_size, kernel_size], (Kind::Float, Device::Cpu));
         let (weight, bias) = init::default_uniform(weight);
         Self { weight, bias, stride: 1, padding: 0 }
     }

@@ -91,7 +91,10 @@ pub fn load_state(module: &mut dyn Module, values: &[(String, Tensor)], origin: 
     visit(module, &mut |name, _, tensor| expected.push((name.to_owned(), tensor.size(), tensor.kind())));
     for (name, size, kind) in &expected {
         let Some((_, value)) = values.iter().find(|(n, _)| n == name) else {
-            return Err(Error::failed(format!("{origin}: no tensor {name}; these are another network's weights"), remedy));
+            return Err(Error::failed(
+                format!("{origin}: no tensor {name}; these are another network's weights"),
+                remedy,
+            ));
         };
         if value.size() != *size || value.kind() != *kind {
             return Err(Error::failed(

@@ -45,6 +45,9 @@ impl Module for Sequential {
     }
 
     fn children(&mut self) -> Vec<(String, &mut dyn Module)> {
-        self.layers.iter_mut().map(|(name, layer)| (name.clone(), layer.as_mut() as &mut dyn Module)).collect()
+        self.layers
+            .iter_mut()
+            .map(|(name, layer)| (name.clone(), layer.as_mut() as &mut dyn Module))
+            .collect()
     }
 }

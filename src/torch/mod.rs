@@ -17,8 +17,9 @@ use crate::{Error, Result};
 pub const TORCH_VERSION: &str = "2.11.0";
 
 /// Seeds libtorch's default generators, CPU and CUDA, as `torch.manual_seed` does.
-pub fn manual_seed(seed: i64) {
-    tch::manual_seed(seed);
+pub fn manual_seed(seed: u64) {
+    // libtorch takes the 64 bits unsigned again.
+    tch::manual_seed(seed.cast_signed());
 }
 
 /// One draw of `torch.empty((), dtype=torch.int64).random_()` from the CPU's default generator: how a
@@ -29,10 +30,9 @@ pub fn random_i64() -> i64 {
 
 /// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
 pub fn set_threads(threads: usize) -> Result<()> {
-    let threads = i32::try_from(threads)
-        .ok()
-        .filter(|&t| t > 0)
-        .ok_or_else(|| Error::usage(format!("{threads} is not a number of threads"), "Give --threads 1 or more."))?;
+    let threads = i32::try_from(threads).ok().filter(|&t| t > 0).ok_or_else(|| {
+        Error::usage(format!("{threads} is not a number of threads"), "Give --threads 1 or more.")
+    })?;
     tch::set_num_threads(threads);
     Ok(())
 }

@@ -12,6 +12,8 @@ pub struct Signature {
     pub torch: String,
     /// `cpu`, or `cuda:N`.
     pub device: String,
+    /// The processor's model: MKL and oneDNN choose kernels by it.
+    pub cpu: String,
     /// The instructions that libtorch's CPU kernels use here: `AVX2`, `AVX512`, ... , as
     /// `torch.backends.cpu.get_cpu_capability()` says.
     pub cpu_capability: String,
@@ -29,11 +31,18 @@ impl Signature {
         Self {
             torch: torch.to_owned(),
             device: device_name(device),
-            // PyTorch's Python name has no space: "AVX512", "AVX2", "DEFAULT".
+            cpu: cpu_model(),
             cpu_capability: cpu_capability.to_owned(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
     }
+}
+
+/// The model name that Linux gives the first processor; elsewhere, and where it gives none, `unknown`.
+fn cpu_model() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
+    model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name).to_owned()
 }
 
 /// PyTorch's name of a device: `cpu`, `cuda:0`.

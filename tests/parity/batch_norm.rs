@@ -30,7 +30,8 @@ fn layer(stored: &Stored, case: &str, variant: Variant, dims: Dims) -> Box<dyn M
 fn check(case: &str, variant: Variant) {
     let stored = Stored::open("batch_norm");
     let of_case = |name: &str| stored.get(&format!("{case}.{name}"));
-    let assert = |name: &str, actual: &Tensor| stored.assert_floats(&format!("{case}.{variant}.{name}"), actual);
+    let assert =
+        |name: &str, actual: &Tensor| stored.assert_floats(&format!("{case}.{variant}.{name}"), actual);
     let dims = if case.starts_with("dense") { Dims::Two } else { Dims::Four };
     let mut layer = layer(&stored, case, variant, dims);
     let x = view(case, of_case("base0")).set_requires_grad(true);
@@ -57,7 +58,10 @@ fn check(case: &str, variant: Variant) {
     assert("mean3", &mean);
     assert("var3", &var);
     assert("evaluated", &tch::no_grad(|| layer.forward(&x, false)).contiguous());
-    assert!(statistics(layer.as_mut()) == [mean, var], "{case} {variant}: evaluation leaves the statistics alone");
+    assert!(
+        statistics(layer.as_mut()) == [mean, var],
+        "{case} {variant}: evaluation leaves the statistics alone"
+    );
 }
 
 const CASES: [&str; 7] = [
@@ -91,5 +95,8 @@ fn native_counts_its_training_batches() {
         let _ = layer.forward(&x, train);
     }
     let (name, count) = state(layer.as_mut()).pop().unwrap();
-    assert_eq!((name.as_str(), count.kind(), count.int64_value(&[])), ("num_batches_tracked", Kind::Int64, 2));
+    assert_eq!(
+        (name.as_str(), count.kind(), count.int64_value(&[])),
+        ("num_batches_tracked", Kind::Int64, 2)
+    );
 }

@@ -11,14 +11,21 @@ use tch::{Device, Tensor};
 
 use crate::support::{Stored, libtorch, skipped};
 
-fn check(stored: &Stored, recipe: &Recipe, variant: Variant, train_images: &ImageSet, test_images: &ImageSet) {
+fn check(
+    stored: &Stored,
+    recipe: &Recipe,
+    variant: Variant,
+    train_images: &ImageSet,
+    test_images: &ImageSet,
+) {
     let train_iter = DataLoader::new(train_images, recipe.batch_size, true, Device::Cpu);
     let test_iter = DataLoader::new(test_images, recipe.batch_size, false, Device::Cpu);
     torch::manual_seed(0);
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let trained = train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_| ControlFlow::Continue(()))
-        .expect("nobody interrupts");
+    let trained =
+        train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_| ControlFlow::Continue(()))
+            .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);
 
     let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);
@@ -42,7 +49,8 @@ fn epochs_on_real_images_are_pytorchs() {
         Ok(data) => data,
         Err(error) => return skipped("one epoch against stored references", &error.to_string()),
     };
-    let images = |set: &d2l_ch7::data::Images, n| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n));
+    let images =
+        |set: &d2l_ch7::data::Images, n| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n));
     let (train_images, test_images) = (images(&data.train, 4096), images(&data.test, 1000));
     for recipe in &RECIPES {
         for variant in Variant::ALL {

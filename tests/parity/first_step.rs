@@ -25,7 +25,8 @@ fn check(recipe: &Recipe, variant: Variant) {
     torch::manual_seed(0);
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let logits = d2l_ch7::layers::Module::forward(&mut net, &images.to_kind(Kind::Float).g_div_scalar(255), true);
+    let logits =
+        d2l_ch7::layers::Module::forward(&mut net, &images.to_kind(Kind::Float).g_div_scalar(255), true);
     stored.assert_floats(&name("logits"), &logits.detach());
     let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
     stored.assert_floats(&name("loss"), &loss.detach());

@@ -32,6 +32,7 @@ pub fn notebooks_ref() -> PathBuf {
 }
 
 /// Says on standard error, past the test harness's capture, that something was not tested, and why.
+#[allow(clippy::explicit_write)] // eprintln! would be captured, and shown only if the test failed
 pub fn skipped(what: &str, why: &str) {
     writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
 }
@@ -92,7 +93,11 @@ impl Stored {
         assert_eq!(actual.kind(), expected.kind(), "{name}: kind");
         let difference = (actual - expected).abs().max().double_value(&[]);
         if self.same_signature {
-            assert!(bytes(actual) == bytes(expected), "{}: {name}: bits differ, by {difference:e}", self.file);
+            assert!(
+                bytes(actual) == bytes(expected),
+                "{}: {name}: bits differ, by {difference:e}",
+                self.file
+            );
         } else {
             let scale = expected.abs().max().double_value(&[]).max(1.0);
             assert!(difference <= ROUNDING * scale, "{}: {name}: differs by {difference:e}", self.file);

@@ -1,0 +1,242 @@
+//! Whole runs against Python, live: the program and the notebook's loop on this machine, compared bit for bit.
+//!
+//! Needs a Python (`D2L_PYTHON`, else `python3`) that can import PyTorch 2.11.0, torchvision, d2l and safetensors,
+//! which `cargo xtask test` sees to, and Fashion-MNIST. Without them the tests say that they were skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use d2l_ch7::data::FashionMnist;
+use d2l_ch7::report::read_metrics;
+use serde_json::Value;
+use tch::Tensor;
+
+use crate::support::{bytes, libtorch, notebooks_ref, skipped};
+
+/// What both sides need.
+struct Live {
+    python: String,
+    data: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+/// One run, as both command lines say it.
+struct Run {
+    recipe: &'static str,
+    variant: &'static str,
+    seed: &'static str,
+    threads: &'static str,
+    /// `notebook` is d2l's own loop with worker processes, `plain` the same arithmetic without them.
+    python_loop: &'static str,
+}
+
+impl Live {
+    /// What it takes, or word of what is missing.
+    fn find(what: &str) -> Option<Self> {
+        let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let imports =
+            "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
+        let version = match Command::new(&python).args(["-c", imports]).output() {
+            Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+            Ok(output) => {
+                let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+                skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
+                return None;
+            }
+            Err(error) => {
+                skipped(what, &format!("{python}: {error}"));
+                return None;
+            }
+        };
+        if version.trim() != d2l_ch7::torch::TORCH_VERSION {
+            skipped(what, &format!("{python} has PyTorch {}", version.trim()));
+            return None;
+        }
+        match FashionMnist::load(None, false) {
+            Ok(data) => Some(Self {
+                python,
+                data: data.folder().to_owned(),
+                folder: tempfile::tempdir().expect("a folder for temporary files"),
+            }),
+            Err(error) => {
+                skipped(what, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn python(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(notebooks_ref().join(script)).arg("--data-dir").arg(&self.data);
+        command
+    }
+
+    /// Trains in Rust; gives the run directory.
+    fn rust(&self, run: &Run) -> PathBuf {
+        let out =
+            self.folder.path().join(format!("{}-{}-{}-{}", run.recipe, run.variant, run.seed, run.threads));
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
+                .args(["compare", "--variants", run.variant, "--device", "cpu", "--quiet"])
+                .args(run.arguments())
+                .arg("--data-dir")
+                .arg(&self.data)
+                .arg("--out")
+                .arg(&out),
+        );
+        out
+    }
+
+    /// Trains in Python; gives its numbers and its weights.
+    fn reference(&self, run: &Run) -> (Value, PathBuf) {
+        let (json, weights) =
+            (self.folder.path().join("out.json"), self.folder.path().join("python.safetensors"));
+        succeed(
+            self.python("train.py")
+                .args(["--variant", run.variant, "--loop", run.python_loop])
+                .args(run.arguments())
+                .arg("--out")
+                .arg(&json)
+                .arg("--weights")
+                .arg(&weights),
+        );
+        (serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap(), weights)
+    }
+}
+
+impl Run {
+    fn arguments(&self) -> Vec<&'static str> {
+        [
+            ["--recipe", self.recipe],
+            ["--seed", self.seed],
+            ["--threads", self.threads],
+            ["--epochs", "2"],
+            ["--train-examples", "2048"],
+            ["--test-examples", "512"],
+        ]
+        .concat()
+    }
+}
+
+/// Runs a command, and shows what it said if it failed.
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn assert_same_weights(rust: &Path, python: &Path) {
+    let read = |path: &Path| {
+        let mut tensors = Tensor::read_safetensors(path).unwrap();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        tensors
+    };
+    let (rust, python) = (read(rust), read(python));
+    let names =
+        |tensors: &[(String, Tensor)]| tensors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&rust), names(&python));
+    for ((name, rust), (_, python)) in rust.iter().zip(&python) {
+        assert_eq!((rust.kind(), rust.size()), (python.kind(), python.size()), "{name}");
+        assert!(bytes(rust) == bytes(python), "{name}: bits differ");
+    }
+}
+
+fn check(live: &Live, run: &Run) {
+    let out = live.rust(run);
+    let (python, python_weights) = live.reference(run);
+    let rust = read_metrics(&out.join("metrics.csv")).unwrap();
+    let records = python["epoch_records"].as_array().unwrap();
+    assert_eq!(rust.len(), 2);
+    assert_eq!(records.len(), 2);
+    for (rust, python) in rust.iter().zip(records) {
+        let figures = [
+            ("train_loss", rust.train_loss),
+            ("train_acc", rust.train_acc),
+            ("test_loss", rust.test_loss),
+            ("test_acc", rust.test_acc),
+        ];
+        for (name, value) in figures {
+            // d2l's own loop measures no test loss.
+            if let Some(bits) = python["bits"].get(name) {
+                let place = format!("{} {} epoch {} {name}", run.recipe, run.variant, rust.epoch);
+                assert_eq!(format!("{:016x}", value.to_bits()), bits.as_str().unwrap(), "{place}");
+            }
+        }
+        assert!(python["bits"].as_object().unwrap().len() >= 3, "loss and both accuracies were compared");
+    }
+    assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), &python_weights);
+}
+
+/// Every recipe and variant, each with another seed, against the loop that the notebook runs.
+#[test]
+fn runs_are_the_notebooks_to_the_last_bit() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("whole runs against the notebook's loop") else { return };
+    for (recipe, seeds) in [
+        ("book", ["0", "7"]),
+        ("adamw", ["1", "3"]),
+        ("dropout", ["0", "123456789"]),
+        ("no-dropout", ["2", "5"]),
+    ] {
+        for (variant, seed) in ["scratch", "native"].into_iter().zip(seeds) {
+            check(&live, &Run { recipe, variant, seed, threads: "2", python_loop: "notebook" });
+        }
+    }
+}
+
+/// One thread gives other bits than two: they must be Python's with one thread.
+#[test]
+fn one_thread_is_pythons_one_thread() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("whole runs with one thread") else { return };
+    for variant in ["scratch", "native"] {
+        check(&live, &Run { recipe: "book", variant, seed: "0", threads: "1", python_loop: "plain" });
+    }
+}
+
+/// Two variants that take turns in one process draw the streams that each would draw alone.
+#[test]
+fn taking_turns_changes_no_bit() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("variants in turn against variants alone") else { return };
+    let run = |variant| Run { recipe: "dropout", variant, seed: "4", threads: "2", python_loop: "plain" };
+    let together = live.rust(&run("scratch,native"));
+    for variant in ["scratch", "native"] {
+        let alone = live.rust(&run(variant));
+        let of = |out: &Path| {
+            let records = read_metrics(&out.join("metrics.csv")).unwrap();
+            let records = records.into_iter().filter(|record| record.variant == variant);
+            records.map(|r| (r.epoch, r.train_loss.to_bits(), r.test_acc.to_bits())).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&together).len(), 2);
+        assert_eq!(of(&together), of(&alone), "{variant}");
+        let weights = |out: &Path| out.join(format!("weights/{variant}.safetensors"));
+        assert_same_weights(&weights(&together), &weights(&alone));
+    }
+}
+
+/// Weights go both ways: what one side trained gives the same figures on the other.
+#[test]
+fn weights_load_on_the_other_side() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("weights on the other side") else { return };
+    for variant in ["scratch", "native"] {
+        let run = Run { recipe: "adamw", variant, seed: "6", threads: "2", python_loop: "plain" };
+        let arguments =
+            ["--recipe", "adamw", "--variant", variant, "--threads", "2", "--test-examples", "512"];
+        let rust_weights = live.rust(&run).join(format!("weights/{variant}.safetensors"));
+        let (_, python_weights) = live.reference(&run);
+        for weights in [rust_weights, python_weights] {
+            let python = succeed(live.python("evaluate.py").arg(&weights).args(arguments));
+            let rust = succeed(
+                Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
+                    .arg("evaluate")
+                    .arg(&weights)
+                    .args(arguments)
+                    .args(["--device", "cpu", "--data-dir"])
+                    .arg(&live.data),
+            );
+            assert_eq!(rust, python, "{}", weights.display());
+        }
+    }
+}

@@ -260,6 +260,17 @@ mod tests {
         let color = VARIANTS[0].0;
         // A filled disc and a ring in either panel.
         assert!(count(&point, color) > count(&nothing, color) + 50);
+
+        // So does an epoch between two without a value, even in a run too long for a marker at every epoch.
+        let lone = |finite: &[usize]| {
+            let mut all = records(&["native"], 30);
+            for record in &mut all {
+                let loss = if finite.contains(&record.epoch) { 0.5 } else { f64::NAN };
+                (record.train_loss, record.test_loss) = (loss, loss);
+            }
+            count(&draw(&["native"], &all, 30), color)
+        };
+        assert!(lone(&[10, 30]) > lone(&[30]) + 10);
     }
 
     #[test]

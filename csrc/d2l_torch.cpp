@@ -7,9 +7,15 @@
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <string>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace {
 
@@ -46,6 +52,14 @@ const char* d2l_torch_version(void) { return TORCH_VERSION; }
 const char* d2l_cpu_capability(void) {
   static const std::string capability = at::get_cpu_capability();
   return capability.c_str();
+}
+
+void d2l_keep_freed_memory(void) {
+#ifdef __GLIBC__
+  constexpr int kOneGiB = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kOneGiB);
+  mallopt(M_TRIM_THRESHOLD, kOneGiB);
+#endif
 }
 
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state) {

@@ -17,6 +17,9 @@ void d2l_free_message(d2l_error message);
 const char* d2l_torch_version(void);
 const char* d2l_cpu_capability(void);
 
+// Lets the C library keep freed memory instead of giving it back to the system, where it can be told to (glibc).
+void d2l_keep_freed_memory(void);
+
 // State of the default random generator of the CPU (cuda_index -1) or of a CUDA device, as the byte tensor
 // that torch.get_rng_state and torch.cuda.get_rng_state give.
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state);

@@ -7,7 +7,7 @@ use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
 use d2l_ch7::experiments::{compare, evaluate, recipes::RECIPES};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::{Error, Result, interrupt};
+use d2l_ch7::{Error, Result, interrupt, torch};
 
 fn main() -> ExitCode {
     let outcome = parse().and_then(|cli| guarded(|| run(cli)));
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     interrupt::watch()?;
+    torch::keep_freed_memory();
     match cli.validated()? {
         Command::Compare(config) => println!("{}", compare::run(&config)?.display()),
         Command::Evaluate(config) => {

@@ -12,6 +12,8 @@ unsafe extern "C" {
     pub fn d2l_torch_version() -> *const c_char;
     pub fn d2l_cpu_capability() -> *const c_char;
 
+    pub safe fn d2l_keep_freed_memory();
+
     pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
     pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
 

@@ -28,6 +28,13 @@ pub fn random_i64() -> i64 {
     Tensor::zeros([], (tch::Kind::Int64, Device::Cpu)).random_().int64_value(&[])
 }
 
+/// Lets the process keep the memory that a training step frees, for the next step: by default, glibc gives much of
+/// it back to the system, and every step pays for getting it again (on LeNet's hand-written batch norm, a tenth of
+/// the step). Call it once, early. Elsewhere than on glibc it does nothing.
+pub fn keep_freed_memory() {
+    ffi::d2l_keep_freed_memory();
+}
+
 /// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
 pub fn set_threads(threads: usize) -> Result<()> {
     let threads = i32::try_from(threads).ok().filter(|&t| t > 0).ok_or_else(|| {

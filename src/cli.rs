@@ -151,6 +151,7 @@ impl CompareArgs {
             device: self.place.settle()?,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
+            workers: self.workers,
             data_dir: self.place.data_dir,
             out: self.out,
             quiet: self.quiet,

@@ -39,6 +39,8 @@ pub struct Compare {
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
     pub test_examples: Option<usize>,
+    /// Worker processes of the loader that is reproduced. Images that are not augmented draw nothing in them.
+    pub workers: usize,
     /// Where the data set is; `None`: found, or fetched into the cache.
     pub data_dir: Option<PathBuf>,
     /// The directory to create; `None`: a new one under `reports/`.
@@ -155,6 +157,7 @@ struct Chosen {
     lr: f64,
     train_examples: usize,
     test_examples: usize,
+    workers: usize,
     data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -164,7 +167,7 @@ impl Compare {
     fn plan(&self, train_examples: usize, test_examples: usize, data_is_published: bool) -> RunPlan {
         let signature = Signature::of(self.device);
         let facts = [
-            ("recipe", format!("{}: {}", self.recipe.name, self.recipe.about)),
+            ("network", self.recipe.about.to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
             ("batch size", self.batch_size.to_string()),
@@ -176,7 +179,8 @@ impl Compare {
                     .into(),
             ),
             ("device", signature.device.clone()),
-            ("libtorch", format!("{}, CPU kernels for {}", signature.torch, signature.cpu_capability)),
+            ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
+            ("libtorch", signature.torch.clone()),
             ("threads", signature.threads.to_string()),
         ];
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
@@ -193,6 +197,7 @@ impl Compare {
             lr: self.lr,
             train_examples,
             test_examples,
+            workers: self.workers,
             data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

@@ -1,11 +1,12 @@
 //! The run directory while a run goes on: after every epoch of a variant, all its files say what is known.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
 use tch::Tensor;
 
-use crate::report::{Console, Curves, Report, RunDir, draw_curves, write_metrics};
+use crate::report::{CURVES, Console, Curves, REPORT, Report, RunDir, draw_curves, write_metrics};
 use crate::{EpochRecord, Error, Result, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
@@ -64,9 +65,9 @@ impl RunLog {
         let records = &self.records;
         write_metrics(&self.dir, records)?;
         let curves = draw_curves(&Curves { title, variants, records, epochs: *epochs })?;
-        self.dir.write_atomically("curves.png", |file| std::io::Write::write_all(file, &curves))?;
+        self.dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
         let report = Report { recipe: name, facts, variants, records, epochs: *epochs }.render();
-        self.dir.write_atomically("report.md", |file| std::io::Write::write_all(file, report.as_bytes()))
+        self.dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()))
     }
 
     /// The line of the last record and, when it ends a round of two variants, the line of their difference.

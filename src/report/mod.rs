@@ -13,8 +13,8 @@ pub mod run_dir;
 
 pub use console::Console;
 pub use csv::{read_metrics, write_metrics};
-pub use markdown::Report;
-pub use plot::{Curves, draw_curves};
+pub use markdown::{REPORT, Report};
+pub use plot::{CURVES, Curves, draw_curves};
 pub use run_dir::RunDir;
 
 #[cfg(test)]

@@ -62,6 +62,9 @@ struct CompareArgs {
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also print the first batch norm's gamma and beta, and how far the variants' running statistics are apart
+    #[arg(long)]
+    inspect: bool,
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
@@ -154,6 +157,7 @@ impl CompareArgs {
             workers: self.workers,
             data_dir: self.place.data_dir,
             out: self.out,
+            inspect: self.inspect,
             quiet: self.quiet,
         })
     }

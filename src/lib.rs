@@ -27,4 +27,4 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
-pub use record::EpochRecord;
+pub use record::{EpochRecord, StatisticsRecord};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use d2l_ch7::StatisticsRecord;
 use d2l_ch7::report::read_metrics;
 use tempfile::TempDir;
 
@@ -111,6 +112,35 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!((config["batch_size"].as_u64(), config["seed"].as_u64()), (Some(32), Some(0)));
     assert_eq!(config["signature"]["threads"], 1);
     assert_eq!(config["data_is_published"], false);
+}
+
+/// At a learning rate that moves nothing, the two networks see the same values: what is left between their running
+/// statistics is rounding, if the biased variances are made unbiased with the right counts, last batch included.
+#[test]
+fn inspect_sets_running_statistics_side_by_side() {
+    let place = Place::new();
+    let mut command = program();
+    command.args(["--device", "cpu", "--threads", "1", "--lr", "1e-30", "--inspect", "--epochs", "2"]);
+    command.args(["--batch-size", "36", "--data-dir"]).arg(place.data()).arg("--out").arg(place.out());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("scratch, first batch norm, gamma [1.0000, 1.0000, 1.0000, 1.0000, 1.0000, 1.0000]")
+    );
+    assert!(stdout.contains("native, first batch norm, beta  ["), "{stdout}");
+
+    let mut statistics = csv::Reader::from_path(place.out().join("statistics.csv")).unwrap();
+    let rows: Vec<StatisticsRecord> = statistics.deserialize().collect::<Result<_, _>>().unwrap();
+    let places: Vec<_> = rows.iter().map(|row| (row.epoch, row.layer.as_str())).collect();
+    let layers = ["1", "5", "10", "13"];
+    assert_eq!(places, [1, 2].map(|epoch| layers.map(|layer| (epoch, layer))).concat());
+    for row in &rows {
+        assert!(row.mean_difference < 1e-6 && row.var_difference < 1e-6, "{row:?}");
+        assert!(row.var_difference > 0.0, "two ways to compute it round differently: {row:?}");
+    }
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    assert!(report.contains("## Inside the networks"));
 }
 
 #[test]

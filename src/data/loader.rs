@@ -32,6 +32,11 @@ impl ImageSet {
         }
     }
 
+    /// The first image alone (1, 1, rows, cols), as a batch would hold it.
+    pub fn first(&self, device: Device) -> Tensor {
+        to_tensor(&self.pixels.narrow(0, 0, 1), device)
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.labels.numel()
@@ -79,11 +84,14 @@ impl<'a> DataLoader<'a> {
     }
 
     fn gather(&self, indices: &Tensor) -> Batch {
-        let pixels = self.images.pixels.index_select(0, indices).to_device(self.device);
         Batch {
-            // ToTensor divides in f32.
-            x: pixels.to_kind(Kind::Float).g_div_scalar_(255),
+            x: to_tensor(&self.images.pixels.index_select(0, indices), self.device),
             y: self.images.labels.index_select(0, indices).to_device(self.device),
         }
     }
+}
+
+/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32.
+fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
+    pixels.to_device(device).to_kind(Kind::Float).g_div_scalar_(255)
 }

@@ -12,8 +12,8 @@ pub mod plot;
 pub mod run_dir;
 
 pub use console::Console;
-pub use csv::{read_metrics, write_metrics};
-pub use markdown::{REPORT, Report};
+pub use csv::{read_metrics, write_metrics, write_statistics};
+pub use markdown::{Inspection, REPORT, Report, Scale};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use run_dir::RunDir;
 

@@ -24,7 +24,7 @@ fn check(
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
     let trained =
-        train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_| ControlFlow::Continue(()))
+        train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_, _| ControlFlow::Continue(()))
             .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);
 

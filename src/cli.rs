@@ -140,7 +140,7 @@ impl CompareArgs {
             if self.variants[..i].contains(variant) {
                 return Err(Error::usage(
                     format!("--variants names {variant} twice"),
-                    "Name each variant once, separated by commas.",
+                    "name each variant once, separated by commas",
                 ));
             }
         }
@@ -209,7 +209,7 @@ fn cuda(index: usize) -> Result<Device> {
     };
     Err(Error::failed(
         format!("cuda:{index} cannot be used: {found}"),
-        "Leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi.",
+        "leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi",
     ))
 }
 

@@ -13,7 +13,7 @@ pub fn watch() -> Result<()> {
             std::process::exit(130);
         }
     })
-    .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "Please report this."))
+    .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "please report this"))
 }
 
 /// Whether someone asked the run to end.

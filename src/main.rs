@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n{}", error.remedy());
+            eprintln!("error: {error}\nhelp: {}", error.remedy());
             ExitCode::from(error.exit_code())
         }
     }
@@ -53,8 +53,8 @@ fn parse() -> Result<Cli> {
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("Tip: {tip}."));
-        Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for.".to_owned()))
+        let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(str::to_owned);
+        Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for".to_owned()))
     })
 }
 
@@ -67,7 +67,7 @@ fn guarded(f: impl FnOnce() -> Result<()>) -> Result<()> {
         let what = text.lines().next().unwrap_or_default();
         Err(Error::failed(
             format!("the computation broke off: {what}"),
-            "If the device ran out of memory, choose a smaller --batch-size; else please report this.",
+            "if the device ran out of memory, choose a smaller --batch-size; else please report this",
         ))
     })
 }

@@ -13,7 +13,7 @@ pub fn save(path: &Path, state: &[(String, Tensor)]) -> Result<()> {
     Tensor::write_safetensors(&on_cpu, path).map_err(|error| {
         Error::failed(
             format!("cannot write the weights {}: {error}", path.display()),
-            "Make sure that the folder may be written to and that the disk is not full.",
+            "make sure that the folder may be written to and that the disk is not full",
         )
     })
 }
@@ -23,7 +23,7 @@ pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
     Tensor::read_safetensors(path).map_err(|error| {
         Error::failed(
             format!("cannot read weights from {}: {error}", path.display()),
-            "Name a .safetensors file, as a run leaves it under weights/.",
+            "name a .safetensors file, as a run leaves it under weights/",
         )
     })
 }

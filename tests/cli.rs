@@ -77,7 +77,7 @@ fn assert_two_lines(output: &Output, code: i32, words: &str) {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert_eq!(stderr.lines().filter(|line| !line.trim().is_empty()).count(), 2, "two lines: {stderr}");
-    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains("\nhelp: "), "{stderr}");
     assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
 }
 

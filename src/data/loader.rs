@@ -95,3 +95,35 @@ impl<'a> DataLoader<'a> {
 fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
     pixels.to_device(device).to_kind(Kind::Float).g_div_scalar_(255)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_has_every_image_once_and_a_smaller_last_batch() {
+        let labels: Vec<u8> = (0..10).collect();
+        let pixels: Vec<u8> = labels.iter().flat_map(|&label| [label * 5; 4]).collect();
+        let images = ImageSet::new(&pixels, &labels, 2, 2, None);
+        for shuffle in [false, true] {
+            let loader = DataLoader::new(&images, 4, shuffle, Device::Cpu);
+            let batches: Vec<Batch> = loader.iter().collect();
+            assert_eq!(batches.iter().map(|batch| batch.x.size()[0]).collect::<Vec<_>>(), [4, 4, 2]);
+            let mut seen = Vec::new();
+            for Batch { x, y } in &batches {
+                // An image keeps its label.
+                assert!(x.select(1, 0).select(1, 1).select(1, 0) == y.to_kind(Kind::Float) * 5.0 / 255.0);
+                seen.extend(Vec::<i64>::try_from(y).unwrap());
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..10).collect::<Vec<i64>>());
+        }
+    }
+
+    #[test]
+    fn a_limit_takes_the_first_images() {
+        let images = ImageSet::new(&[1, 2, 3], &[7, 8, 9], 1, 1, Some(2));
+        let batches: Vec<Batch> = DataLoader::new(&images, 5, false, Device::Cpu).iter().collect();
+        assert_eq!(Vec::<i64>::try_from(&batches[0].y).unwrap(), [7, 8]);
+    }
+}

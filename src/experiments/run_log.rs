@@ -111,7 +111,7 @@ impl RunLog {
                     last.variant, last.train_loss, last.epoch
                 ),
                 format!(
-                    "Try a smaller --lr; what was trained until then is in {}.",
+                    "try a smaller --lr; what was trained until then is in {}",
                     self.dir.path().display()
                 ),
             )),
@@ -124,7 +124,7 @@ impl RunLog {
         let epochs = self.records.len();
         Error::interrupted(
             format!("interrupted after {epochs} finished epochs, counted over all variants"),
-            format!("What they gave is in {}.", self.dir.path().display()),
+            format!("what they gave is in {}", self.dir.path().display()),
         )
     }
 

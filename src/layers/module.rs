@@ -86,7 +86,7 @@ pub fn to_device(module: &mut dyn Module, device: Device) {
 ///
 /// `origin` names where the values came from, for the message.
 pub fn load_state(module: &mut dyn Module, values: &[(String, Tensor)], origin: &str) -> Result<()> {
-    let remedy = "Give the weights that a run of the same recipe and variant saved.";
+    let remedy = "give the weights that a run of the same recipe and variant saved";
     let mut expected = Vec::new();
     visit(module, &mut |name, _, tensor| expected.push((name.to_owned(), tensor.size(), tensor.kind())));
     for (name, size, kind) in &expected {

@@ -109,7 +109,7 @@ fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
             "the last of the batches of {batch_size} from {examples} training images would hold one image, and \
              batch norm over one value per channel cannot be trained"
         ),
-        "Choose another --batch-size or --train-examples, so that the last batch holds two images or more.",
+        "choose another --batch-size or --train-examples, so that the last batch holds two images or more",
     ))
 }
 

@@ -202,7 +202,7 @@ def residual(seed: int) -> Tensors:
     """Residual blocks on X (4, 3, 6, 6): torch.manual_seed(seed), then the block is made.
 
     X; BLOCK.W; BLOCK.VARIANT.initial.KEY; .Y in training; .grad_X and .grad.KEY of (Y * W).sum(); .moved.KEY, the
-    running statistics after it; .evaluated, X in evaluation then; .adam.KEY, the parameters after a step of Adam.
+    running statistics after it; .evaluated, X in evaluation then; .adam.KEY.sha256, the parameters after a step of Adam.
     """
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(4, 3, 6, 6, generator=generator)
@@ -221,7 +221,7 @@ def residual(seed: int) -> Tensors:
             results |= copies("grad", gradients(block)) | copies("moved", buffers(block))
             results["evaluated"] = evaluated(block, images)
             torch.optim.Adam(block.parameters(), lr=1e-3).step()
-            results |= copies("adam", dict(block.named_parameters()))
+            results |= digests("adam", dict(block.named_parameters()))
             tensors |= {f"{name}.{variant}.{part}": tensor for part, tensor in results.items()}
     return tensors
 
@@ -232,8 +232,8 @@ def resnets(seed: int, data_seed: int) -> Tensors:
 
     The batch: torch.manual_seed(data_seed); images = torch.rand(shape); labels = torch.randint(0, 10, (n,)).
 
-    NETWORK.images.sha256, .labels; NETWORK.VARIANT.initial.KEY.sha256, .logits, .loss, .grad.KEY.sha256, .after.KEY.sha256
-    (the state_dict after the step) and .evaluated, the logits in evaluation then.
+    NETWORK.images.sha256, .labels; NETWORK.VARIANT.initial.KEY.sha256, .logits, .loss, .grad.KEY.sha256, .evaluated (the
+    logits in evaluation, before the step) and .after.KEY.sha256 (the state_dict after the step).
     """
     tensors = {}
     for name, build, shape in (
@@ -254,9 +254,9 @@ def resnets(seed: int, data_seed: int) -> Tensors:
             loss = nn.functional.cross_entropy(logits, labels, reduction="none").sum()
             loss.backward()
             tensors |= digests(f"{prefix}.grad", gradients(net))
+            tensors |= copies(prefix, {"logits": logits, "loss": loss, "evaluated": evaluated(net, images)})
             torch.optim.Adam(net.parameters(), lr=1e-3).step()
             tensors |= digests(f"{prefix}.after", net.state_dict())
-            tensors |= copies(prefix, {"logits": logits, "loss": loss, "evaluated": evaluated(net, images)})
     return tensors
 
 

@@ -17,6 +17,13 @@ use crate::support::{Stored, libtorch, notebooks_ref};
 const SEED: u64 = 0;
 const DATA_SEED: u64 = 2024;
 
+/// For the gradient of a bias that a batch norm takes away again: terms cancel to nothing but their rounding, which
+/// differs from one kernel to another. Observed between AVX2 and AVX-512: 9e-6 at most.
+const CANCELLED: f64 = 3e-5;
+
+/// For logits and losses after eighteen layers. Observed as above: 4e-6 at most.
+const NETWORK_ROUNDING: f64 = 2e-5;
+
 /// The blocks of `fixtures.residual`.
 fn block(name: &str, variant: Variant) -> Residual {
     match name {
@@ -43,15 +50,19 @@ fn check_block(stored: &Stored, name: &str, variant: Variant) {
     stored.assert_floats(&part("Y"), &y.detach());
     (&y * stored.get(&format!("{name}.W"))).sum(Kind::Float).backward();
     stored.assert_floats(&part("grad_X"), &x.grad());
-    visit(&mut block, &mut |key, slot, tensor| match slot {
-        Slot::Parameter => stored.assert_floats(&part(&format!("grad.{key}")), &tensor.grad()),
-        Slot::Buffer => stored.assert_number(&part(&format!("moved.{key}")), tensor),
+    visit(&mut block, &mut |key, slot, tensor| {
+        let grad = part(&format!("grad.{key}"));
+        match (slot, key) {
+            (Slot::Buffer, _) => stored.assert_number(&part(&format!("moved.{key}")), tensor),
+            (_, "conv1.bias" | "conv2.bias") => stored.assert_near(&grad, &tensor.grad(), CANCELLED),
+            _ => stored.assert_floats(&grad, &tensor.grad()),
+        }
     });
     stored.assert_floats(&part("evaluated"), &tch::no_grad(|| block.forward(&x.detach(), false)));
     Adam::new(parameters(&mut block), 1e-3).step();
     visit(&mut block, &mut |key, slot, tensor| {
         if slot == Slot::Parameter {
-            stored.assert_floats(&part(&format!("adam.{key}")), &tensor.detach());
+            stored.assert_digest(&part(&format!("adam.{key}")), tensor);
         }
     });
 }
@@ -74,23 +85,24 @@ fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant)
     for (key, tensor) in initial {
         stored.assert_digest(&part(&format!("initial.{key}")), &tensor);
     }
+    let near = |name: &str, actual: &Tensor| stored.assert_near(&part(name), actual, NETWORK_ROUNDING);
     let mut optimizer = Adam::new(parameters(&mut net), 1e-3);
     let logits = net.forward(&images, true);
-    stored.assert_floats(&part("logits"), &logits.detach());
+    near("logits", &logits.detach());
     let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::None, -100, 0.0);
     let loss = loss.sum(Kind::Float);
-    stored.assert_floats(&part("loss"), &loss.detach());
+    near("loss", &loss.detach());
     loss.backward();
     visit(&mut net, &mut |key, slot, tensor| {
         if slot == Slot::Parameter {
             stored.assert_digest(&part(&format!("grad.{key}")), &tensor.grad());
         }
     });
+    near("evaluated", &tch::no_grad(|| net.forward(&images, false)));
     optimizer.step();
     for (key, tensor) in state(&mut net) {
         stored.assert_digest(&part(&format!("after.{key}")), &tensor);
     }
-    stored.assert_floats(&part("evaluated"), &tch::no_grad(|| net.forward(&images, false)));
 }
 
 fn check_blocks(stored: &Stored) {

@@ -90,6 +90,11 @@ impl Stored {
 
     /// Floats: the same bits under the same signature, else within [`ROUNDING`].
     pub fn assert_floats(&self, name: &str, actual: &Tensor) {
+        self.assert_near(name, actual, ROUNDING);
+    }
+
+    /// Floats: the same bits under the same signature, else within `tolerance` of the largest element, or of 1.
+    pub fn assert_near(&self, name: &str, actual: &Tensor, tolerance: f64) {
         let expected = self.get(name);
         assert_eq!(actual.size(), expected.size(), "{name}: shape");
         assert_eq!(actual.kind(), expected.kind(), "{name}: kind");
@@ -102,7 +107,7 @@ impl Stored {
             );
         } else {
             let scale = expected.abs().max().double_value(&[]).max(1.0);
-            assert!(difference <= ROUNDING * scale, "{}: {name}: differs by {difference:e}", self.file);
+            assert!(difference <= tolerance * scale, "{}: {name}: differs by {difference:e}", self.file);
         }
     }
 

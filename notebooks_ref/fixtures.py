@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 import fashion_mnist
 import loops
 from bits import tensor_bytes
-from recipes import RECIPES, VARIANTS, BatchNorm, native_norm
+from recipes import NORMS, RECIPES, VARIANTS, BatchNorm, native_norm, xavier
+from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
 
@@ -175,6 +176,88 @@ def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Te
     layer.eval()
     with torch.no_grad():
         return results | {"mean3": mean.clone(), "var3": var.clone(), "evaluated": layer(inputs[0])}
+
+
+def buffers(net: nn.Module) -> Tensors:
+    """The running statistics, by their names."""
+    return dict(net.named_buffers())
+
+
+def evaluated(net: nn.Module, X: Tensor) -> Tensor:
+    """What the net makes of X in evaluation mode."""
+    net.eval()
+    with torch.no_grad():
+        return net(X)
+
+
+# The blocks of `residual`: input channels, channels, strides (None: no convolution on the shortcut).
+BLOCKS: dict[str, tuple[int, int, int | None]] = {
+    "identity": (3, 3, None),
+    "1x1conv": (3, 6, 1),
+    "1x1conv_halving": (3, 6, 2),
+}
+
+
+def residual(seed: int) -> Tensors:
+    """Residual blocks on X (4, 3, 6, 6): torch.manual_seed(seed), then the block is made.
+
+    X; BLOCK.W; BLOCK.VARIANT.initial.KEY; .Y in training; .grad_X and .grad.KEY of (Y * W).sum(); .moved.KEY, the
+    running statistics after it; .evaluated, X in evaluation then; .adam.KEY.sha256, the parameters after a step of Adam.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(4, 3, 6, 6, generator=generator)
+    tensors = {"X": images}
+    for name, arguments in BLOCKS.items():
+        for variant in VARIANTS:
+            torch.manual_seed(seed)
+            block = Residual(NORMS[variant], *arguments)
+            results = copies("initial", block.state_dict())
+            X = images.clone().requires_grad_()
+            Y = block(X)
+            if f"{name}.W" not in tensors:
+                tensors[f"{name}.W"] = torch.randn(Y.shape, generator=generator)
+            (Y * tensors[f"{name}.W"]).sum().backward()
+            results |= {"Y": Y.detach(), "grad_X": X.grad}
+            results |= copies("grad", gradients(block)) | copies("moved", buffers(block))
+            results["evaluated"] = evaluated(block, images)
+            torch.optim.Adam(block.parameters(), lr=1e-3).step()
+            results |= digests("adam", dict(block.named_parameters()))
+            tensors |= {f"{name}.{variant}.{part}": tensor for part, tensor in results.items()}
+    return tensors
+
+
+def resnets(seed: int, data_seed: int) -> Tensors:
+    """A step of Adam (lr 1e-3, summed loss) of both ResNet-18: `resnet18` as constructed on images (2, 1, 64, 64), and
+    `resnet18-cifar`, after Xavier, on (4, 3, 32, 32).
+
+    The batch: torch.manual_seed(data_seed); images = torch.rand(shape); labels = torch.randint(0, 10, (n,)).
+
+    NETWORK.images.sha256, .labels; NETWORK.VARIANT.initial.KEY.sha256, .logits, .loss, .grad.KEY.sha256, .evaluated (the
+    logits in evaluation, before the step) and .after.KEY.sha256 (the state_dict after the step).
+    """
+    tensors = {}
+    for name, build, shape in (
+        ("resnet18", resnet18, (2, 1, 64, 64)),
+        ("resnet18-cifar", lambda norm: resnet18_cifar(norm, 10, 3), (4, 3, 32, 32)),
+    ):
+        torch.manual_seed(data_seed)
+        images, labels = torch.rand(shape), torch.randint(0, 10, shape[:1])
+        tensors |= {f"{name}.images.sha256": digest(images), f"{name}.labels": labels}
+        for variant in VARIANTS:
+            torch.manual_seed(seed)
+            net = build(NORMS[variant])
+            if name == "resnet18-cifar":
+                xavier(net)
+            prefix = f"{name}.{variant}"
+            tensors |= digests(f"{prefix}.initial", net.state_dict())
+            logits = net(images)
+            loss = nn.functional.cross_entropy(logits, labels, reduction="none").sum()
+            loss.backward()
+            tensors |= digests(f"{prefix}.grad", gradients(net))
+            tensors |= copies(prefix, {"logits": logits, "loss": loss, "evaluated": evaluated(net, images)})
+            torch.optim.Adam(net.parameters(), lr=1e-3).step()
+            tensors |= digests(f"{prefix}.after", net.state_dict())
+    return tensors
 
 
 OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {

@@ -76,6 +76,9 @@ def native_norm(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
+NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
+
+
 def lenet_sigmoid(norm: Norm) -> nn.Sequential:
     """LeNet of d2l's batch normalization section: (N, 1, 28, 28) to (N, 10)."""
     return nn.Sequential(
@@ -85,6 +88,20 @@ def lenet_sigmoid(norm: Norm) -> nn.Sequential:
         nn.AvgPool2d(kernel_size=2, stride=2),
         nn.Flatten(),
         nn.Linear(16 * 4 * 4, 120), norm(120, 2), nn.Sigmoid(),
+        nn.Linear(120, 84), norm(84, 2), nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def lenet224(norm: Norm) -> nn.Sequential:
+    """The same LeNet for large images, its second pooling 5 x 5: (N, 1, 224, 224) to (N, 10)."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5), norm(6, 4), nn.Sigmoid(),
+        nn.AvgPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.Sigmoid(),
+        nn.AvgPool2d(kernel_size=5),
+        nn.Flatten(),
+        nn.Linear(7056, 120), norm(120, 2), nn.Sigmoid(),
         nn.Linear(120, 84), norm(84, 2), nn.Sigmoid(),
         nn.Linear(84, 10),
     )  # fmt: skip
@@ -139,7 +156,7 @@ class Recipe:
 
     def build(self, variant: str) -> nn.Sequential:
         """The net as its constructors leave it: PyTorch's default initialization."""
-        return self.network({"scratch": BatchNorm, "native": native_norm}[variant])
+        return self.network(NORMS[variant])
 
     def initialize(self, net: nn.Module) -> None:
         """What the recipe does to the weights before the first step."""

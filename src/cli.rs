@@ -8,7 +8,9 @@ use tch::Device;
 
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
+use crate::experiments::networks::{NETWORKS, Network};
 use crate::experiments::recipes::{RECIPES, Recipe};
+use crate::experiments::shapes::{Format, MOST_VALUES, Shapes};
 use crate::norm::Variant;
 use crate::{Error, Result, torch};
 
@@ -28,7 +30,9 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Try saved weights on the test images
     Evaluate(EvaluateArgs),
-    /// List recipes and variants
+    /// Show what every layer of a network makes of an image's shape, and how many parameters it has
+    Shapes(ShapesArgs),
+    /// List recipes, variants and networks
     List,
 }
 
@@ -86,6 +90,22 @@ struct EvaluateArgs {
     place: PlaceArgs,
 }
 
+#[derive(Debug, Args)]
+struct ShapesArgs {
+    /// lenet, lenet-relu, lenet224, resnet18 or resnet18-cifar; `d2l_ch7 list` tells what they are
+    #[arg(value_parser = network)]
+    network: &'static Network,
+    /// The image it is given: channels x height x width [default: its note's, such as 1x224x224]
+    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
+    input: Option<[i64; 3]>,
+    /// The batch norm it is built with [default: its note's]
+    #[arg(long, value_parser = variant)]
+    variant: Option<Variant>,
+    /// table, csv (a row a layer) or json
+    #[arg(long, default_value = "table", value_parser = format)]
+    format: Format,
+}
+
 /// Where a network runs, and on what.
 #[derive(Debug, Args)]
 struct PlaceArgs {
@@ -118,6 +138,8 @@ pub enum Command {
     Compare(Compare),
     /// Try saved weights.
     Evaluate(Evaluate),
+    /// Show a network's shapes.
+    Shapes(Shapes),
     /// List what there is.
     List,
 }
@@ -129,6 +151,7 @@ impl Cli {
             None => Ok(Command::Compare(self.compare.validated()?)),
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
+            Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -174,6 +197,17 @@ impl EvaluateArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })
+    }
+}
+
+impl ShapesArgs {
+    fn validated(self) -> Shapes {
+        Shapes {
+            network: self.network,
+            variant: self.variant.unwrap_or(self.network.variant),
+            input: self.input.unwrap_or(self.network.input),
+            format: self.format,
+        }
     }
 }
 
@@ -223,6 +257,31 @@ fn variant(name: &str) -> Result<Variant, String> {
         .into_iter()
         .find(|variant| variant.name() == name)
         .ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
+}
+
+fn network(name: &str) -> Result<&'static Network, String> {
+    Network::named(name).ok_or_else(|| {
+        format!("the networks are {}", NETWORKS.each_ref().map(|network| network.name).join(", "))
+    })
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == name)
+        .ok_or_else(|| format!("the formats are {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+fn image_size(text: &str) -> Result<[i64; 3], String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|&size| size > 0));
+    let sizes: Option<Vec<i64>> = sizes.collect();
+    let Some(&[channels, height, width]) = sizes.as_deref() else {
+        return Err("an input is channels x height x width, each 1 or more, such as 1x224x224".to_owned());
+    };
+    match channels.checked_mul(height).and_then(|values| values.checked_mul(width)) {
+        Some(values) if values <= MOST_VALUES => Ok([channels, height, width]),
+        _ => Err(format!("an input has {MOST_VALUES} values at most, as 1x2048x2048 has")),
+    }
 }
 
 fn learning_rate(text: &str) -> Result<f64, String> {

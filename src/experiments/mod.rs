@@ -2,5 +2,7 @@
 
 pub mod compare;
 pub mod evaluate;
+pub mod networks;
 pub mod recipes;
 mod run_log;
+pub mod shapes;

@@ -71,6 +71,24 @@ impl Module for MaxPool2d {
     }
 }
 
+/// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width), whatever H and W are; each value the
+/// mean of its share of the image.
+#[derive(Debug)]
+pub struct AdaptiveAvgPool2d {
+    /// Height and width of what comes out, in pixels.
+    pub output_size: [i64; 2],
+}
+
+impl Module for AdaptiveAvgPool2d {
+    fn name(&self) -> &'static str {
+        "AdaptiveAvgPool2d"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.adaptive_avg_pool2d(self.output_size)
+    }
+}
+
 /// `nn.Dropout(p)`: in training, zeroes each element with probability `p` and divides the rest by 1 - p;
 /// draws from the device's default generator.
 #[derive(Debug)]

@@ -24,6 +24,28 @@ pub fn lenet(norm: Variant) -> Sequential {
         .then(Linear::new(84, 10))
 }
 
+/// The note's LeNet for (N, 1, 224, 224): the second pooling takes squares of 5 x 5, which leaves the dense layers
+/// 16 x 21 x 21 features. Gives (N, 10) logits.
+pub fn lenet224(norm: Variant) -> Sequential {
+    Sequential::new()
+        .then(Conv2d::new(1, 6, 5))
+        .then_boxed(norm.batch_norm(6, Dims::Four))
+        .then(Sigmoid)
+        .then(AvgPool2d { size: 2 })
+        .then(Conv2d::new(6, 16, 5))
+        .then_boxed(norm.batch_norm(16, Dims::Four))
+        .then(Sigmoid)
+        .then(AvgPool2d { size: 5 })
+        .then(Flatten)
+        .then(Linear::new(7056, 120))
+        .then_boxed(norm.batch_norm(120, Dims::Two))
+        .then(Sigmoid)
+        .then(Linear::new(120, 84))
+        .then_boxed(norm.batch_norm(84, Dims::Two))
+        .then(Sigmoid)
+        .then(Linear::new(84, 10))
+}
+
 /// The LeNet with ReLU, max pooling and a padded first convolution, for (N, 1, 28, 28). `dropout` is the
 /// probability of the dropout layer after each dense batch norm; `None` leaves those layers out.
 pub fn lenet_relu(norm: Variant, dropout: Option<f64>) -> Sequential {

@@ -30,28 +30,34 @@ struct Run {
     python_loop: &'static str,
 }
 
+/// The Python to compare with, or word of what it lacks.
+pub fn python_side(what: &str) -> Option<String> {
+    let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports =
+        "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
+    let version = match Command::new(&python).args(["-c", imports]).output() {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+        Ok(output) => {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
+            return None;
+        }
+        Err(error) => {
+            skipped(what, &format!("{python}: {error}"));
+            return None;
+        }
+    };
+    if version.trim() != d2l_ch7::torch::TORCH_VERSION {
+        skipped(what, &format!("{python} has PyTorch {}", version.trim()));
+        return None;
+    }
+    Some(python)
+}
+
 impl Live {
     /// What it takes, or word of what is missing.
     fn find(what: &str) -> Option<Self> {
-        let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let imports =
-            "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
-        let version = match Command::new(&python).args(["-c", imports]).output() {
-            Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
-            Ok(output) => {
-                let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-                skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
-                return None;
-            }
-            Err(error) => {
-                skipped(what, &format!("{python}: {error}"));
-                return None;
-            }
-        };
-        if version.trim() != d2l_ch7::torch::TORCH_VERSION {
-            skipped(what, &format!("{python} has PyTorch {}", version.trim()));
-            return None;
-        }
+        let python = python_side(what)?;
         match FashionMnist::load(None, false) {
             Ok(data) => Some(Self {
                 python,
@@ -120,7 +126,7 @@ impl Run {
 }
 
 /// Runs a command, and shows what it said if it failed.
-fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -11,5 +11,7 @@ mod first_step;
 mod init;
 mod live;
 mod optim;
+mod resnet;
+mod round_trip;
 mod sampler;
 mod support;

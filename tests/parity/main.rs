@@ -13,3 +13,4 @@ mod live;
 mod optim;
 mod sampler;
 mod support;
+mod transforms;

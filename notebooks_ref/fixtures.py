@@ -312,6 +312,46 @@ def dropout(seeds: list[int]) -> Tensors:
     return tensors
 
 
+# What `resize` resizes: height, width and channels of the image, and torchvision's size.
+RESIZES: dict[str, tuple[tuple[int, int, int], int | tuple[int, int]]] = {
+    "gray_up": ((12, 12, 1), 96),
+    "gray_same": ((8, 8, 1), 8),
+    "gray_landscape": ((17, 30, 1), 25),
+    "gray_portrait": ((30, 17, 1), 10),
+    "odd_up": ((7, 5, 3), (19, 23)),
+    "odd_down": ((41, 53, 3), (10, 17)),
+    "columns_first": ((40, 30, 3), (20, 15)),
+    "rows_first": ((40, 30, 3), (10, 26)),
+    "rows_down_columns_up": ((40, 9, 3), (13, 31)),
+    "columns_down_rows_up": ((9, 40, 3), (31, 13)),
+    "columns_only": ((6, 31, 3), (6, 14)),
+    "rows_only": ((31, 6, 3), (14, 6)),
+    "tall": ((303, 2, 3), (20, 3)),
+    "one_row": ((1, 30, 1), (1, 7)),
+    "one_pixel": ((1, 1, 3), (5, 7)),
+    "to_one_pixel": ((9, 11, 3), (1, 1)),
+}
+
+
+def resize(data_dir: Path, seed: int) -> Tensors:
+    """torchvision's Resize, bilinear, of PIL images, gray (L) or RGB.
+
+    CASE.image, (height, width, channels), drawn by torch.randint, and CASE.resized. fashion_mnist.sha256: the first
+    1,000 test images resized to 224x224, (1000, 1, 224, 224), uint8.
+    """
+    from torchvision.transforms import Resize
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for case, (shape, size) in RESIZES.items():
+        image = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        resized = Resize(size)(to_pil_image(image.permute(2, 0, 1)))
+        tensors |= copies(case, {"image": image, "resized": pil_to_tensor(resized).permute(1, 2, 0)})
+    images, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 1000)
+    return tensors | {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
+
+
 def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Images (n, 1, 28, 28), uint8, and labels (n,), int64: torch.manual_seed, then two calls of randint."""
     torch.manual_seed(seed)
@@ -319,19 +359,22 @@ def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
     return images, torch.randint(0, 10, (batch_size,))
 
 
-def first_step(recipe: str, seed: int, data_seed: int) -> Tensors:
+def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = None) -> Tensors:
     """One training step of a recipe on a synthetic batch: seed, build, initialize, forward, backward, step.
 
     The batch: torch.manual_seed(data_seed); images = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8); labels
-    = torch.randint(0, 10, (n,)), with the recipe's batch size n. The input is the images as float32 over 255.
+    = torch.randint(0, 10, (n,)), with n = `examples` or the recipe's batch size. The input is the images, resized where
+    the recipe resizes, as float32 over 255.
 
     images.sha256, labels; VARIANT.logits, VARIANT.loss; VARIANT.grad.KEY, of `book` in full and else by .sha256;
     VARIANT.after.KEY.sha256, the state_dict after the step.
     """
     keep = copies if recipe == "book" else digests
     trained = RECIPES[recipe]
-    images, labels = synthetic_batch(trained.batch_size, data_seed)
+    images, labels = synthetic_batch(examples or trained.batch_size, data_seed)
     tensors = {"images.sha256": digest(images), "labels": labels}
+    if trained.resize is not None:
+        images = fashion_mnist.resized(images, trained.resize)
     for variant in VARIANTS:
         torch.manual_seed(seed)
         net = trained.build(variant)
@@ -348,12 +391,14 @@ def first_step(recipe: str, seed: int, data_seed: int) -> Tensors:
 
 
 def epoch4096(data_dir: Path, seed: int) -> Tensors:
-    """One epoch of every recipe and variant on the first 4,096 training and 1,000 test images.
+    """One epoch on the first 4,096 training and 1,000 test images, of every variant of the recipes that do not resize.
 
     RECIPE.VARIANT.{train_loss,train_acc,test_loss,test_acc}, float64; RECIPE.VARIANT.weights.KEY.sha256.
     """
     tensors = {}
     for name, recipe in RECIPES.items():
+        if recipe.resize is not None:
+            continue
         for variant in VARIANTS:
             loaders = fashion_mnist.memory_loaders(data_dir, recipe.batch_size, 4096, 1000)
             torch.manual_seed(seed)

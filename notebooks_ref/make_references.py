@@ -17,6 +17,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import PIL
 import safetensors
 import torch
 from safetensors.torch import save_file
@@ -43,7 +44,10 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "resnets": partial(fixtures.resnets, seed=0, data_seed=2024),
         "optim": partial(fixtures.optim, seed=0),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
-        **{f"first_step_{recipe}": partial(first_step, recipe=recipe) for recipe in RECIPES},
+        "resize": partial(fixtures.resize, data_dir, seed=0),
+        **{f"first_step_{name}": partial(first_step, recipe=name) for name, of in RECIPES.items() if of.resize is None},
+        # A batch of large images takes gigabytes.
+        "first_step_lenet224": partial(first_step, recipe="lenet224", examples=8),
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }
 
@@ -72,7 +76,11 @@ def write(directory: Path, data_dir: Path) -> None:
     manifest = {
         "signature": signature("cpu"),
         "signature_says": "Integers hold everywhere. Floats hold to the last bit where all of the signature is the same.",
-        "made_with": {"python": platform.python_version(), "safetensors": safetensors.__version__},
+        "made_with": {
+            "python": platform.python_version(),
+            "safetensors": safetensors.__version__,
+            "pillow": PIL.__version__,
+        },
         "fashion_mnist_sha256": {
             name: hashlib.sha256(fashion_mnist.read_file(data_dir, name)).hexdigest()
             for split in (fashion_mnist.TRAIN, fashion_mnist.TEST)

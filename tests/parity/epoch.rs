@@ -1,4 +1,4 @@
-//! One epoch of every recipe and variant on 4,096 real images: figures and final weights.
+//! One epoch on 4,096 real images, of every variant of the recipes that do not resize: figures and final weights.
 
 use std::ops::ControlFlow;
 
@@ -52,7 +52,7 @@ fn epochs_on_real_images_are_pytorchs() {
     let images =
         |set: &d2l_ch7::data::Images, n| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n));
     let (train_images, test_images) = (images(&data.train, 4096), images(&data.test, 1000));
-    for recipe in &RECIPES {
+    for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
         for variant in Variant::ALL {
             check(&stored, recipe, variant, &train_images, &test_images);
         }

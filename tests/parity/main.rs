@@ -15,3 +15,4 @@ mod resnet;
 mod round_trip;
 mod sampler;
 mod support;
+mod transforms;

@@ -75,11 +75,13 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
     let test_images = image_set(data.test, config.test_examples);
     check_last_batch(train_images.len(), config.batch_size)?;
 
-    let train_iter = DataLoader::new(&train_images, config.batch_size, true, config.device);
-    let test_iter = DataLoader::new(&test_images, config.batch_size, false, config.device);
+    let loader = |images, shuffle| {
+        DataLoader::new(images, config.batch_size, shuffle, config.device).resize(config.recipe.resize())
+    };
+    let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let mut sides = config.variants.iter().map(|&v| Side::new(config, v)).collect::<Result<Vec<_>>>()?;
     let mut inspector =
-        config.inspect.then(|| Inspector::new(&mut sides, &train_images.first(config.device)));
+        config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
     for epoch in 1..=config.epochs {
         for side in &mut sides {

@@ -38,6 +38,7 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "init_dropout": partial(fixtures.init, recipe="dropout", seed=0),
         "init_digests": partial(fixtures.init_digests, seeds=[0, 1, 7]),
         "batch_norm": partial(fixtures.batch_norm, seed=0),
+        "basics": partial(fixtures.basics, seeds=[0, 1, 7, 12345]),
         "optim": partial(fixtures.optim, seed=0),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
         **{f"first_step_{recipe}": partial(first_step, recipe=recipe) for recipe in RECIPES},

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
+use crate::experiments::basics::Basics;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::recipes::{RECIPES, Recipe};
@@ -28,6 +29,8 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Try saved weights on the test images
     Evaluate(EvaluateArgs),
+    /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
+    Basics(BasicsArgs),
     /// List recipes and variants
     List,
 }
@@ -83,6 +86,25 @@ struct EvaluateArgs {
     place: PlaceArgs,
 }
 
+#[derive(Debug, Args)]
+struct BasicsArgs {
+    /// Seed of the inputs and of the drawn images
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// A PNG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not show the tables; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, allow_negative_numbers = true)]
+    threads: Option<NonZeroUsize>,
+}
+
 /// Where a network runs, and on what.
 #[derive(Debug, Args)]
 struct PlaceArgs {
@@ -115,6 +137,8 @@ pub enum Command {
     Compare(Compare),
     /// Try saved weights.
     Evaluate(Evaluate),
+    /// Batch norm and feature scaling without training.
+    Basics(Basics),
     /// List what there is.
     List,
 }
@@ -126,6 +150,7 @@ impl Cli {
             None => Ok(Command::Compare(self.compare.validated()?)),
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
+            Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -170,6 +195,16 @@ impl EvaluateArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })
+    }
+}
+
+impl BasicsArgs {
+    fn validated(self) -> Result<Basics> {
+        let Self { seed, image, out, quiet, threads } = self;
+        if let Some(threads) = threads {
+            torch::set_threads(threads.get())?;
+        }
+        Ok(Basics { seed, image, out, quiet })
     }
 }
 

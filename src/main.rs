@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
-use d2l_ch7::experiments::{compare, evaluate, recipes::RECIPES};
+use d2l_ch7::experiments::{basics, compare, evaluate, recipes::RECIPES};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{Error, Result, interrupt, torch};
 
@@ -29,6 +29,7 @@ fn run(cli: Cli) -> Result<()> {
             let metric = evaluate::run(&config)?;
             println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());
         }
+        Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
         Command::List => list(),
     }
     Ok(())

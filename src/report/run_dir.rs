@@ -93,13 +93,21 @@ impl RunDir {
         persist(temp, &path).map_err(cannot_write)
     }
 
-    /// Replaces `weights/<variant>.safetensors` as [`RunDir::write_atomically`] does, for libraries that want the path
-    /// of the file to write: `save` gets that of a temporary file with the same extension.
+    /// Replaces `weights/<variant>.safetensors` as [`RunDir::save_as`] does.
     pub fn save_weights<F>(&self, variant: &str, save: F) -> Result<()>
     where
         F: FnOnce(&Path) -> Result<()>,
     {
-        let path = self.weights_path(variant);
+        self.save_as(&format!("weights/{variant}.safetensors"), save)
+    }
+
+    /// Replaces the file `name` as [`RunDir::write_atomically`] does, for libraries that want the path of the file to
+    /// write: `save` gets that of a temporary file with the same extension.
+    pub fn save_as<F>(&self, name: &str, save: F) -> Result<()>
+    where
+        F: FnOnce(&Path) -> Result<()>,
+    {
+        let path = self.path.join(name);
         let temp = temp_beside(&path).map_err(|e| cannot_write(&path, &e))?;
         save(temp.path())?;
         persist(temp, &path).map_err(|e| cannot_write(&path, &e))

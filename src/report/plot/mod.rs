@@ -1,12 +1,14 @@
-//! `curves.png`: losses and accuracies of every variant over epochs, and how two variants differ.
+//! Pictures. Here `curves.png`: losses and accuracies of every variant over epochs, and how two variants differ.
 
 mod axis;
 mod canvas;
+mod histograms;
 mod panel;
 
 use plotters::style::RGBColor;
 
 use self::canvas::{Align, Shape, Stroke, Text};
+pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
 use self::panel::{Frame, Panel, Series};
 use crate::{EpochRecord, Result};
 

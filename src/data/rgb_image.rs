@@ -34,16 +34,13 @@ impl RgbImage {
         let file = File::open(path).map_err(|e| unreadable(&e))?;
         let mut decoder = Decoder::new(BufReader::new(file));
         decoder.set_transformations(Transformations::normalize_to_color8());
+        let (width, height) = decoder.read_header_info().map_err(|e| unreadable(&e))?.size();
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            let most = MAX_PIXELS / 1_000_000;
+            return Err(unreadable(&format!("{width} x {height} pixels are more than {most} million")));
+        }
         let mut reader = decoder.read_info().map_err(|e| unreadable(&e))?;
-        let (width, height) = reader.info().size();
-        let size = reader.output_buffer_size();
-        let Some(size) = size.filter(|_| u64::from(width) * u64::from(height) <= MAX_PIXELS) else {
-            return Err(unreadable(&format!(
-                "{width} x {height} pixels are more than {} million",
-                MAX_PIXELS / 1_000_000
-            )));
-        };
-        let mut bytes = vec![0; size];
+        let mut bytes = vec![0; reader.output_buffer_size().expect("so few pixels have room in memory")];
         let frame = reader.next_frame(&mut bytes).map_err(|e| unreadable(&e))?;
         bytes.truncate(frame.buffer_size());
         Ok(Self { width: width as usize, height: height as usize, pixels: rgb(bytes, frame.color_type) })

@@ -145,3 +145,46 @@ fn draw_legend(canvas: &Canvas, channels: &[Channel; 3], plot: Frame) -> Drawn {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(range: (f64, f64), counts: &[i64]) -> Channel {
+        Channel { name: "red".to_owned(), range, counts: counts.to_vec() }
+    }
+
+    #[test]
+    fn an_outline_encloses_an_area_of_one() {
+        let outline = channel((-1.0, 0.5), &[1, 0, 3]).outline();
+        assert_eq!(outline.first().zip(outline.last()), Some((&(-1.0, 0.0), &(0.5, 0.0))));
+        let area: f64 = outline.windows(2).map(|pair| (pair[1].0 - pair[0].0) * pair[0].1).sum();
+        assert!((area - 1.0).abs() < 1e-12, "{area}");
+        assert_eq!(outline[1], (-1.0, 0.5), "a quarter of the values over a width of one half");
+    }
+
+    #[test]
+    fn every_channel_and_image_is_in_the_picture() {
+        let draw = |counts: [[i64; 2]; 3], pixel: [u8; 3]| {
+            let panel = HistogramPanel {
+                title: "Before".to_owned(),
+                label: "x",
+                channels: counts.map(|counts| channel((0.0, 1.0), &counts)),
+            };
+            let thumbnails = vec![Thumbnail { width: 1, height: 1, pixels: vec![pixel] }];
+            let panels = [panel.clone(), panel];
+            draw_histograms(&Histograms { title: "title".to_owned(), thumbnails, panels }).unwrap()
+        };
+        let picture = draw([[1, 2], [3, 4], [5, 6]], [1, 2, 3]);
+        assert!(picture == draw([[1, 2], [3, 4], [5, 6]], [1, 2, 3]));
+        for other in [
+            draw([[2, 2], [3, 4], [5, 6]], [1, 2, 3]),
+            draw([[1, 2], [3, 9], [5, 6]], [1, 2, 3]),
+            draw([[1, 2], [3, 4], [5, 1]], [1, 2, 3]),
+            draw([[1, 2], [3, 4], [5, 6]], [1, 2, 99]),
+            draw([[0, 0], [0, 0], [0, 0]], [1, 2, 3]),
+        ] {
+            assert!(picture != other);
+        }
+    }
+}

@@ -145,6 +145,9 @@ pub enum Command {
 
 impl Cli {
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn validated(self) -> Result<Command> {
         match self.command {
             None => Ok(Command::Compare(self.compare.validated()?)),

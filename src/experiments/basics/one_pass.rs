@@ -34,7 +34,8 @@ impl OnePass {
 
     /// A tensor of the state after the pass in training mode, by its name in PyTorch.
     ///
-    /// Panics if `BatchNorm2d` has no such tensor.
+    /// # Panics
+    /// If `BatchNorm2d` has no such tensor.
     pub fn get(&self, name: &str) -> &Tensor {
         let found = self.state.iter().find(|(n, _)| n == name);
         &found.unwrap_or_else(|| panic!("BatchNorm2d has no tensor {name}")).1

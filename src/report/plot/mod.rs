@@ -88,6 +88,9 @@ const ACCURACY: Quantity = Quantity {
 };
 
 /// Draws the curves, [`WIDTH`] pixels wide, as the bytes of a PNG file. What is not finite is left out.
+///
+/// # Errors
+/// If the drawing fails, for which there is no known cause.
 pub fn draw_curves(curves: &Curves) -> Result<Vec<u8>> {
     let mut rows = vec![[LOSS, ACCURACY].map(|quantity| curves.panel(&quantity))];
     if let [first, second] = curves.variants {

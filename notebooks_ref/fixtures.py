@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+import basics as note
 import fashion_mnist
 import loops
 from bits import tensor_bytes
@@ -257,6 +258,50 @@ def resnets(seed: int, data_seed: int) -> Tensors:
             tensors |= copies(prefix, {"logits": logits, "loss": loss, "evaluated": evaluated(net, images)})
             torch.optim.Adam(net.parameters(), lr=1e-3).step()
             tensors |= digests(f"{prefix}.after", net.state_dict())
+    return tensors
+
+
+# What `pytorch_text` prints: rounding, powers of ten, whole numbers, line breaks with and without room for a suffix.
+PRINTED: dict[str, list[float]] = {
+    "ties": [0.03125, 0.09375, -0.15625, 2.5, 1000.0],
+    "powers": [1e-4, 9e-5, 0.5, 0.0],
+    "large": [1.5, 1501.0, 123456.789],
+    "wide_range": [0.001, 1.0011],
+    "huge": [3e8, -7.0],
+    "tiny": [1e-30, -2.5e-38],
+    "whole": [0.0, -1.0, 10.0, 12345.0],
+    "zeros": [0.0, -0.0],
+    "not_finite": [float("nan"), float("inf"), -float("inf"), 0.25],
+    "only_infinite": [float("inf"), 0.0],
+    "nothing": [],
+    **{f"lines_of_{n}": [i / 7 for i in range(n)] for n in range(1, 30)},
+    **{f"whole_{n}": [float(i % 3) for i in range(n)] for n in range(12, 30)},
+}
+
+
+def basics(seeds: list[int]) -> Tensors:
+    """Batch norm after one forward pass, scaled images, and tensors as they print.
+
+    SEED.NAME: what basics.py stores; SEED.SHAPE.{x,y,evaluated}.sha256, inputs and outputs; SEED.images.sha256,
+    SEED.before.sha256 and SEED.after.sha256, the images. printed.CASE.values; .tensor and .parameter, their `str` as a
+    tensor and as one that requires gradients, UTF-8.
+    """
+    tensors = {}
+    for seed in seeds:
+        tensors |= copies(str(seed), note.figures(seed))
+        torch.manual_seed(seed)
+        for shape in note.SHAPES:
+            results = note.named(shape, note.one_pass(shape))
+            large = {name: results[name] for name in results if name.endswith((".x", ".y", ".evaluated"))}
+            tensors |= digests(str(seed), large)
+        images = note.gradient_images()
+        before, after = note.scaled_images(images)
+        tensors |= digests(str(seed), {"images": images, "before": before, "after": after})
+    for case, values in PRINTED.items():
+        values = torch.tensor(values)
+        tensors[f"printed.{case}.values"] = values
+        for name, text in (("tensor", str(values)), ("parameter", str(values.clone().requires_grad_()))):
+            tensors[f"printed.{case}.{name}"] = torch.tensor(list(text.encode()), dtype=torch.uint8)
     return tensors
 
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
+use crate::experiments::basics::Basics;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::networks::{NETWORKS, Network};
@@ -30,6 +31,8 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Try saved weights on the test images
     Evaluate(EvaluateArgs),
+    /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
+    Basics(BasicsArgs),
     /// Show what every layer of a network makes of an image's shape, and how many parameters it has
     Shapes(ShapesArgs),
     /// List recipes, variants and networks
@@ -106,6 +109,25 @@ struct ShapesArgs {
     format: Format,
 }
 
+#[derive(Debug, Args)]
+struct BasicsArgs {
+    /// Seed of the inputs and of the drawn images
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// A PNG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not show the tables; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, allow_negative_numbers = true)]
+    threads: Option<NonZeroUsize>,
+}
+
 /// Where a network runs, and on what.
 #[derive(Debug, Args)]
 struct PlaceArgs {
@@ -140,18 +162,24 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Show a network's shapes.
     Shapes(Shapes),
+    /// Batch norm and feature scaling without training.
+    Basics(Basics),
     /// List what there is.
     List,
 }
 
 impl Cli {
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn validated(self) -> Result<Command> {
         match self.command {
             None => Ok(Command::Compare(self.compare.validated()?)),
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
             Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
+            Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -208,6 +236,16 @@ impl ShapesArgs {
             input: self.input.unwrap_or(self.network.input),
             format: self.format,
         }
+    }
+}
+
+impl BasicsArgs {
+    fn validated(self) -> Result<Basics> {
+        let Self { seed, image, out, quiet, threads } = self;
+        if let Some(threads) = threads {
+            torch::set_threads(threads.get())?;
+        }
+        Ok(Basics { seed, image, out, quiet })
     }
 }
 

@@ -7,6 +7,9 @@ use crate::{Error, Result};
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Watches for Ctrl-C (and SIGTERM, SIGHUP) from now on. Once a process.
+///
+/// # Errors
+/// If the system does not let it, or if it was called before.
 pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::Relaxed) {

@@ -9,6 +9,8 @@
 //! - [`report`], [`weights`], [`progress`]: what a run leaves and shows;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
+#![warn(missing_docs)]
+
 pub mod cli;
 pub mod data;
 pub mod error;

@@ -4,9 +4,11 @@ pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
 mod loader;
+mod rgb_image;
 mod sampler;
 pub mod transforms;
 
 pub use fashion_mnist::{FashionMnist, Images};
 pub use loader::{Batch, DataLoader, ImageSet};
+pub use rgb_image::RgbImage;
 pub use sampler::{epoch_order, randperm};

@@ -1,5 +1,6 @@
 //! What a user runs, one file a notebook or question: hyperparameters and wiring only.
 
+pub mod basics;
 pub mod compare;
 pub mod evaluate;
 pub mod networks;

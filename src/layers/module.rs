@@ -94,6 +94,9 @@ pub fn to_device(module: &mut dyn Module, device: Device) {
 /// unless every name and shape fits.
 ///
 /// `origin` names where the values came from, for the message.
+///
+/// # Errors
+/// If a name is missing or unknown, or if a tensor has another shape or kind than the module's.
 pub fn load_state(module: &mut dyn Module, values: &[(String, Tensor)], origin: &str) -> Result<()> {
     let remedy = "give the weights that a run of the same recipe and variant saved";
     let mut expected = Vec::new();

@@ -28,6 +28,9 @@ const COLUMNS: [&str; 9] = [
 ///
 /// A float is written with the fewest digits that name it, so that reading gives the same bits (in pandas with
 /// `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload.
+///
+/// # Errors
+/// If the file cannot be written; the old one then stays.
 pub fn write_metrics(run: &RunDir, records: &[EpochRecord]) -> Result<()> {
     run.write_atomically(METRICS, |file| write(file, records))
 }

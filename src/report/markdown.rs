@@ -7,7 +7,7 @@ mod table;
 use std::fmt::Write;
 
 pub use self::inspection::{Inspection, Scale};
-use self::table::{Side, Table};
+pub use self::table::{Side, Table};
 use super::numbers::{grouped, median, signed};
 use super::plot::CURVES;
 use crate::EpochRecord;

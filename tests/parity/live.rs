@@ -253,3 +253,28 @@ fn weights_load_on_the_other_side() {
         }
     }
 }
+
+/// Everything that `d2l_ch7 basics` stores, with other seeds and threads than the stored references have, and of a file.
+#[test]
+fn basics_are_pythons() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("basics against Python") else { return };
+    let image = live.folder.path().join("image.png");
+    let mut encoder = png::Encoder::new(std::fs::File::create(&image).unwrap(), 50, 37);
+    encoder.set_color(png::ColorType::Rgba);
+    let pixels: Vec<u8> = (0..50 * 37 * 4u32).map(|i| (i * i / 91) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+
+    let of_file = ["--image", image.to_str().unwrap()];
+    for (seed, threads, file) in [("2", "2", &of_file[..0]), ("18446744073709551615", "1", &of_file)] {
+        let out = live.folder.path().join(format!("basics-{seed}"));
+        let python = live.folder.path().join("basics.safetensors");
+        let arguments = [&["--seed", seed, "--threads", threads], file].concat();
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_d2l_ch7")).arg("basics").args(&arguments).arg("--out").arg(&out),
+        );
+        let script = notebooks_ref().join("basics.py");
+        succeed(Command::new(&live.python).arg(script).args(&arguments).arg("--out").arg(&python));
+        assert_same_weights(&out.join("basics.safetensors"), &python);
+    }
+}

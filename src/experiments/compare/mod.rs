@@ -80,8 +80,7 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let mut sides = config.variants.iter().map(|&v| Side::new(config, v)).collect::<Result<Vec<_>>>()?;
-    let mut inspector =
-        config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
+    let mut inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
     for epoch in 1..=config.epochs {
         for side in &mut sides {

@@ -1,0 +1,62 @@
+"""What the notebooks share: the signature they run under, short seeded trainings, and how figures are printed.
+
+The environment variable FASHION_MNIST_DIR names the folder with Fashion-MNIST's four files, where it is not Debian's.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import fashion_mnist
+import loops
+from bits import signature
+from recipes import RECIPES
+
+DATA_DIR = Path(os.environ.get("FASHION_MNIST_DIR", fashion_mnist.DEFAULT_DIR))
+THREADS = 2
+EPOCHS, TRAIN_EXAMPLES, TEST_EXAMPLES = 2, 4096, 1000
+
+
+def settle() -> None:
+    """Sets the thread count and prints what decides the bits."""
+    torch.set_num_threads(THREADS)
+    for name, value in signature("cpu").items():
+        print(f"{name:<15} {value}")
+
+
+def loaders(
+    batch_size: int, train_examples: int = TRAIN_EXAMPLES, test_examples: int = TEST_EXAMPLES
+) -> tuple[fashion_mnist.MemoryLoader, fashion_mnist.MemoryLoader]:
+    """Training and test batches of the first so many images of Fashion-MNIST."""
+    return fashion_mnist.memory_loaders(DATA_DIR, batch_size, train_examples, test_examples)
+
+
+def short_run(
+    recipe_name: str,
+    variant: str,
+    *,
+    seed: int = 0,
+    epochs: int = EPOCHS,
+    batch_size: int | None = None,
+    train_examples: int = TRAIN_EXAMPLES,
+    test_examples: int = TEST_EXAMPLES,
+) -> tuple[nn.Module, list[loops.Epoch]]:
+    """Trains a recipe from the seed, for a moment only: its net and its epochs' figures."""
+    recipe = RECIPES[recipe_name]
+    batches = loaders(batch_size or recipe.batch_size, train_examples, test_examples)
+    torch.manual_seed(seed)
+    net = recipe.build(variant)
+    recipe.initialize(net)
+    optimizer = recipe.optimizer(net.parameters(), recipe.lr)
+    return net, loops.train(net, optimizer, *batches, epochs, torch.device("cpu"))
+
+
+def print_records(runs: dict[str, list[loops.Epoch]]) -> None:
+    """The figures of each variant's epochs as the first six columns of a run's metrics.csv, to the last digit."""
+    columns = ("train_loss", "train_acc", "test_loss", "test_acc")
+    print("variant", "epoch", *columns, sep=",")
+    for epoch, records in enumerate(zip(*runs.values()), start=1):
+        for variant, record in zip(runs, records):
+            print(variant, epoch, *(getattr(record, column) for column in columns), sep=",")

@@ -97,7 +97,8 @@ fn listing(pass: &OnePass) -> String {
     }
     line("  num_batches_tracked", &format!("tensor({})", pass.get("num_batches_tracked").int64_value(&[])));
     line("num_features", &pass.get("weight").size()[0].to_string());
-    line("eps", &format!("{EPS:e}"));
+    // Python writes an exponent with two digits.
+    line("eps", &format!("{EPS:e}").replace("e-", "e-0"));
     line("momentum", &native::MOMENTUM.to_string());
     line("affine", "True");
     line("track_running_stats", "True");

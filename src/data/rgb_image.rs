@@ -61,7 +61,7 @@ fn rgb(bytes: Vec<u8>, color_type: ColorType) -> Vec<u8> {
 fn cannot_read(path: &Path, e: &dyn Display) -> Error {
     Error::failed(
         format!("cannot read the image {}: {e}", path.display()),
-        "Name a PNG file; images of other kinds must be converted first.",
+        "name a PNG file; images of other kinds must be converted first",
     )
 }
 

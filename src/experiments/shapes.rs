@@ -78,7 +78,7 @@ pub fn run(config: &Shapes, sink: &mut dyn Write) -> Result<()> {
     written.map_err(|error| {
         Error::failed(
             format!("cannot write the shapes: {error}"),
-            "Make sure that what they go to takes them.",
+            "make sure that what they go to takes them",
         )
     })
 }
@@ -96,7 +96,7 @@ fn rows(config: &Shapes) -> Result<Vec<Row>> {
         if interrupt::requested() {
             return Err(Error::interrupted(
                 format!("interrupted before layer {name}"),
-                "Nothing was written.",
+                "nothing was written",
             ));
         }
         x = tch::no_grad(|| layer.try_forward(&x, false))

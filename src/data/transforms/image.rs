@@ -52,7 +52,7 @@ impl Image {
                     "an image of {height} x {width} pixels in mode {mode:?} cannot have {} bytes",
                     pixels.len()
                 ),
-                "Give height x width x channels bytes, and at least one pixel.",
+                "give height x width x channels bytes, and at least one pixel",
             ));
         }
         Ok(Self { mode, height, width, pixels })

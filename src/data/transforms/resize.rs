@@ -36,7 +36,7 @@ impl Resize {
         match size {
             Size::ShorterEdge(0) | Size::Exact(0, _) | Size::Exact(_, 0) => Err(Error::usage(
                 format!("an image cannot be resized to {size:?}"),
-                "Give edges of one pixel or more.",
+                "give edges of one pixel or more",
             )),
             _ => Ok(Self { size }),
         }

@@ -33,7 +33,7 @@ def main() -> None:
     net = recipe.build(arguments.variant)
     net.load_state_dict(load_file(arguments.weights), strict=True)
     examples = None, arguments.test_examples
-    _, test_loader = fashion_mnist.memory_loaders(arguments.data_dir, recipe.batch_size, *examples)
+    _, test_loader = fashion_mnist.memory_loaders(arguments.data_dir, recipe.batch_size, *examples, recipe.resize)
     loss, accuracy = loops.evaluate(net, test_loader, torch.device("cpu"))
     print(f"test loss {loss}  test acc {accuracy}")
 

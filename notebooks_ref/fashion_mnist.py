@@ -33,12 +33,23 @@ def read_file(data_dir: Path, name: str) -> bytes:
 
 
 def read_tensors(data_dir: Path, split: str, examples: int | None) -> tuple[Tensor, Tensor]:
-    """The first `examples` images (n, 1, 28, 28), float32 in [0, 1], and labels (n,), int64."""
+    """The first `examples` images (n, 1, 28, 28), uint8, and labels (n,), int64."""
     images, labels = (read_file(data_dir, name) for name in idx_files(split))
     # An IDX header is 4 bytes, then 4 for each axis.
     X = torch.frombuffer(bytearray(images), dtype=torch.uint8, offset=16).reshape(-1, 1, 28, 28)[:examples]
     y = torch.frombuffer(bytearray(labels), dtype=torch.uint8, offset=8)[:examples]
-    return X.to(torch.float32).div(255), y.to(torch.int64)
+    return X, y.to(torch.int64)
+
+
+def resized(X: Tensor, edge: int) -> Tensor:
+    """torchvision's Resize(edge) of each gray image of (n, 1, rows, columns), uint8, as a PIL image."""
+    import numpy
+    from PIL import Image
+    from torchvision.transforms import Resize
+
+    resize = Resize(edge)
+    images = [resize(Image.fromarray(image.numpy())) for image in X[:, 0]]
+    return torch.from_numpy(numpy.stack([numpy.asarray(image) for image in images])[:, None])
 
 
 def draw_seed() -> int:
@@ -58,6 +69,7 @@ class MemoryLoader:
     y: Tensor
     batch_size: int
     shuffle: bool
+    resize: int | None = None
 
     def __len__(self) -> int:
         return -(-len(self.X) // self.batch_size)
@@ -65,33 +77,50 @@ class MemoryLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         draw_seed()  # base_seed: seeds workers, of which there are none
         if not self.shuffle:
-            yield from zip(self.X.split(self.batch_size), self.y.split(self.batch_size))
+            for X, y in zip(self.X.split(self.batch_size), self.y.split(self.batch_size)):
+                yield self.transformed(X), y
             return
         generator = torch.Generator().manual_seed(draw_seed())
         for indices in torch.randperm(len(self.X), generator=generator).split(self.batch_size):
-            yield self.X[indices], self.y[indices]
+            yield self.transformed(self.X[indices]), self.y[indices]
+
+    def transformed(self, X: Tensor) -> Tensor:
+        """Images of a batch as float32 in [0, 1], resized before where the loader resizes."""
+        if self.resize is not None:
+            X = resized(X, self.resize)
+        return X.to(torch.float32).div(255)
 
 
 def memory_loaders(
-    data_dir: Path, batch_size: int, train_examples: int | None, test_examples: int | None
+    data_dir: Path,
+    batch_size: int,
+    train_examples: int | None,
+    test_examples: int | None,
+    resize: int | None = None,
 ) -> tuple[MemoryLoader, MemoryLoader]:
     """The training and the test loader over tensors in memory."""
     return (
-        MemoryLoader(*read_tensors(data_dir, TRAIN, train_examples), batch_size, shuffle=True),
-        MemoryLoader(*read_tensors(data_dir, TEST, test_examples), batch_size, shuffle=False),
+        MemoryLoader(*read_tensors(data_dir, TRAIN, train_examples), batch_size, True, resize),
+        MemoryLoader(*read_tensors(data_dir, TEST, test_examples), batch_size, False, resize),
     )
 
 
 def torchvision_loaders(
-    data_dir: Path, batch_size: int, train_examples: int | None, test_examples: int | None, workers: int
+    data_dir: Path,
+    batch_size: int,
+    train_examples: int | None,
+    test_examples: int | None,
+    workers: int,
+    resize: int | None = None,
 ) -> tuple[DataLoader, DataLoader]:
     """What d2l.load_data_fashion_mnist returns, without its download; it uses 4 workers."""
     from torchvision.datasets import FashionMNIST
-    from torchvision.transforms import ToTensor
+    from torchvision.transforms import Compose, Resize, ToTensor
 
+    transform = Compose([Resize(resize), ToTensor()] if resize is not None else [ToTensor()])
     with tempfile.TemporaryDirectory() as root:
         lay_out_for_torchvision(data_dir, Path(root))
-        train, test = (FashionMNIST(root, train=train, transform=ToTensor()) for train in (True, False))
+        train, test = (FashionMNIST(root, train=train, transform=transform) for train in (True, False))
     if train_examples is not None:
         train = Subset(train, range(min(train_examples, len(train))))
     if test_examples is not None:

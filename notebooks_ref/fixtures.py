@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+import basics as note
 import fashion_mnist
 import loops
 from bits import tensor_bytes
-from recipes import RECIPES, VARIANTS, BatchNorm, native_norm
+from recipes import NORMS, RECIPES, VARIANTS, BatchNorm, native_norm, xavier
+from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
 
@@ -177,6 +179,132 @@ def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Te
         return results | {"mean3": mean.clone(), "var3": var.clone(), "evaluated": layer(inputs[0])}
 
 
+def buffers(net: nn.Module) -> Tensors:
+    """The running statistics, by their names."""
+    return dict(net.named_buffers())
+
+
+def evaluated(net: nn.Module, X: Tensor) -> Tensor:
+    """What the net makes of X in evaluation mode."""
+    net.eval()
+    with torch.no_grad():
+        return net(X)
+
+
+# The blocks of `residual`: input channels, channels, strides (None: no convolution on the shortcut).
+BLOCKS: dict[str, tuple[int, int, int | None]] = {
+    "identity": (3, 3, None),
+    "1x1conv": (3, 6, 1),
+    "1x1conv_halving": (3, 6, 2),
+}
+
+
+def residual(seed: int) -> Tensors:
+    """Residual blocks on X (4, 3, 6, 6): torch.manual_seed(seed), then the block is made.
+
+    X; BLOCK.W; BLOCK.VARIANT.initial.KEY; .Y in training; .grad_X and .grad.KEY of (Y * W).sum(); .moved.KEY, the
+    running statistics after it; .evaluated, X in evaluation then; .adam.KEY.sha256, the parameters after a step of Adam.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(4, 3, 6, 6, generator=generator)
+    tensors = {"X": images}
+    for name, arguments in BLOCKS.items():
+        for variant in VARIANTS:
+            torch.manual_seed(seed)
+            block = Residual(NORMS[variant], *arguments)
+            results = copies("initial", block.state_dict())
+            X = images.clone().requires_grad_()
+            Y = block(X)
+            if f"{name}.W" not in tensors:
+                tensors[f"{name}.W"] = torch.randn(Y.shape, generator=generator)
+            (Y * tensors[f"{name}.W"]).sum().backward()
+            results |= {"Y": Y.detach(), "grad_X": X.grad}
+            results |= copies("grad", gradients(block)) | copies("moved", buffers(block))
+            results["evaluated"] = evaluated(block, images)
+            torch.optim.Adam(block.parameters(), lr=1e-3).step()
+            results |= digests("adam", dict(block.named_parameters()))
+            tensors |= {f"{name}.{variant}.{part}": tensor for part, tensor in results.items()}
+    return tensors
+
+
+def resnets(seed: int, data_seed: int) -> Tensors:
+    """A step of Adam (lr 1e-3, summed loss) of both ResNet-18: `resnet18` as constructed on images (2, 1, 64, 64), and
+    `resnet18-cifar`, after Xavier, on (4, 3, 32, 32).
+
+    The batch: torch.manual_seed(data_seed); images = torch.rand(shape); labels = torch.randint(0, 10, (n,)).
+
+    NETWORK.images.sha256, .labels; NETWORK.VARIANT.initial.KEY.sha256, .logits, .loss, .grad.KEY.sha256, .evaluated (the
+    logits in evaluation, before the step) and .after.KEY.sha256 (the state_dict after the step).
+    """
+    tensors = {}
+    for name, build, shape in (
+        ("resnet18", resnet18, (2, 1, 64, 64)),
+        ("resnet18-cifar", lambda norm: resnet18_cifar(norm, 10, 3), (4, 3, 32, 32)),
+    ):
+        torch.manual_seed(data_seed)
+        images, labels = torch.rand(shape), torch.randint(0, 10, shape[:1])
+        tensors |= {f"{name}.images.sha256": digest(images), f"{name}.labels": labels}
+        for variant in VARIANTS:
+            torch.manual_seed(seed)
+            net = build(NORMS[variant])
+            if name == "resnet18-cifar":
+                xavier(net)
+            prefix = f"{name}.{variant}"
+            tensors |= digests(f"{prefix}.initial", net.state_dict())
+            logits = net(images)
+            loss = nn.functional.cross_entropy(logits, labels, reduction="none").sum()
+            loss.backward()
+            tensors |= digests(f"{prefix}.grad", gradients(net))
+            tensors |= copies(prefix, {"logits": logits, "loss": loss, "evaluated": evaluated(net, images)})
+            torch.optim.Adam(net.parameters(), lr=1e-3).step()
+            tensors |= digests(f"{prefix}.after", net.state_dict())
+    return tensors
+
+
+# What `pytorch_text` prints: rounding, powers of ten, whole numbers, line breaks with and without room for a suffix.
+PRINTED: dict[str, list[float]] = {
+    "ties": [0.03125, 0.09375, -0.15625, 2.5, 1000.0],
+    "powers": [1e-4, 9e-5, 0.5, 0.0],
+    "large": [1.5, 1501.0, 123456.789],
+    "wide_range": [0.001, 1.0011],
+    "huge": [3e8, -7.0],
+    "tiny": [1e-30, -2.5e-38],
+    "whole": [0.0, -1.0, 10.0, 12345.0],
+    "zeros": [0.0, -0.0],
+    "not_finite": [float("nan"), float("inf"), -float("inf"), 0.25],
+    "only_infinite": [float("inf"), 0.0],
+    "nothing": [],
+    **{f"lines_of_{n}": [i / 7 for i in range(n)] for n in range(1, 30)},
+    **{f"whole_{n}": [float(i % 3) for i in range(n)] for n in range(12, 30)},
+}
+
+
+def basics(seeds: list[int]) -> Tensors:
+    """Batch norm after one forward pass, scaled images, and tensors as they print.
+
+    SEED.NAME: what basics.py stores; SEED.SHAPE.{x,y,evaluated}.sha256, inputs and outputs; SEED.images.sha256,
+    SEED.before.sha256 and SEED.after.sha256, the images. printed.CASE.values; .tensor and .parameter, their `str` as a
+    tensor and as one that requires gradients, UTF-8.
+    """
+    tensors = {}
+    for seed in seeds:
+        tensors |= copies(str(seed), note.figures(seed))
+        torch.manual_seed(seed)
+        for shape in note.SHAPES:
+            results = note.named(shape, note.one_pass(shape))
+            large = {name: results[name] for name in results if name.endswith((".x", ".y", ".evaluated"))}
+            tensors |= digests(str(seed), large)
+        images = note.gradient_images()
+        before, after = note.scaled_images(images)
+        tensors |= digests(str(seed), {"images": images, "before": before, "after": after})
+    for case, values in PRINTED.items():
+        values = torch.tensor(values)
+        tensors[f"printed.{case}.values"] = values
+        for name, text in (("tensor", str(values)), ("parameter", str(values.clone().requires_grad_()))):
+            tensors[f"printed.{case}.{name}"] = torch.tensor(list(text.encode()), dtype=torch.uint8)
+    return tensors
+
+
 OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
     "sgd_1.0": lambda parameters: torch.optim.SGD(parameters, lr=1.0),
     "sgd_0.05": lambda parameters: torch.optim.SGD(parameters, lr=0.05),
@@ -229,6 +357,46 @@ def dropout(seeds: list[int]) -> Tensors:
     return tensors
 
 
+# What `resize` resizes: height, width and channels of the image, and torchvision's size.
+RESIZES: dict[str, tuple[tuple[int, int, int], int | tuple[int, int]]] = {
+    "gray_up": ((12, 12, 1), 96),
+    "gray_same": ((8, 8, 1), 8),
+    "gray_landscape": ((17, 30, 1), 25),
+    "gray_portrait": ((30, 17, 1), 10),
+    "odd_up": ((7, 5, 3), (19, 23)),
+    "odd_down": ((41, 53, 3), (10, 17)),
+    "columns_first": ((40, 30, 3), (20, 15)),
+    "rows_first": ((40, 30, 3), (10, 26)),
+    "rows_down_columns_up": ((40, 9, 3), (13, 31)),
+    "columns_down_rows_up": ((9, 40, 3), (31, 13)),
+    "columns_only": ((6, 31, 3), (6, 14)),
+    "rows_only": ((31, 6, 3), (14, 6)),
+    "tall": ((303, 2, 3), (20, 3)),
+    "one_row": ((1, 30, 1), (1, 7)),
+    "one_pixel": ((1, 1, 3), (5, 7)),
+    "to_one_pixel": ((9, 11, 3), (1, 1)),
+}
+
+
+def resize(data_dir: Path, seed: int) -> Tensors:
+    """torchvision's Resize, bilinear, of PIL images, gray (L) or RGB.
+
+    CASE.image, (height, width, channels), drawn by torch.randint, and CASE.resized. fashion_mnist.sha256: the first
+    1,000 test images resized to 224x224, (1000, 1, 224, 224), uint8.
+    """
+    from torchvision.transforms import Resize
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for case, (shape, size) in RESIZES.items():
+        image = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        resized = Resize(size)(to_pil_image(image.permute(2, 0, 1)))
+        tensors |= copies(case, {"image": image, "resized": pil_to_tensor(resized).permute(1, 2, 0)})
+    images, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 1000)
+    return tensors | {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
+
+
 def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Images (n, 1, 28, 28), uint8, and labels (n,), int64: torch.manual_seed, then two calls of randint."""
     torch.manual_seed(seed)
@@ -236,19 +404,22 @@ def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
     return images, torch.randint(0, 10, (batch_size,))
 
 
-def first_step(recipe: str, seed: int, data_seed: int) -> Tensors:
+def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = None) -> Tensors:
     """One training step of a recipe on a synthetic batch: seed, build, initialize, forward, backward, step.
 
     The batch: torch.manual_seed(data_seed); images = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8); labels
-    = torch.randint(0, 10, (n,)), with the recipe's batch size n. The input is the images as float32 over 255.
+    = torch.randint(0, 10, (n,)), with n = `examples` or the recipe's batch size. The input is the images, resized where
+    the recipe resizes, as float32 over 255.
 
     images.sha256, labels; VARIANT.logits, VARIANT.loss; VARIANT.grad.KEY, of `book` in full and else by .sha256;
     VARIANT.after.KEY.sha256, the state_dict after the step.
     """
     keep = copies if recipe == "book" else digests
     trained = RECIPES[recipe]
-    images, labels = synthetic_batch(trained.batch_size, data_seed)
+    images, labels = synthetic_batch(examples or trained.batch_size, data_seed)
     tensors = {"images.sha256": digest(images), "labels": labels}
+    if trained.resize is not None:
+        images = fashion_mnist.resized(images, trained.resize)
     for variant in VARIANTS:
         torch.manual_seed(seed)
         net = trained.build(variant)
@@ -265,12 +436,14 @@ def first_step(recipe: str, seed: int, data_seed: int) -> Tensors:
 
 
 def epoch4096(data_dir: Path, seed: int) -> Tensors:
-    """One epoch of every recipe and variant on the first 4,096 training and 1,000 test images.
+    """One epoch on the first 4,096 training and 1,000 test images, of every variant of the recipes that do not resize.
 
     RECIPE.VARIANT.{train_loss,train_acc,test_loss,test_acc}, float64; RECIPE.VARIANT.weights.KEY.sha256.
     """
     tensors = {}
     for name, recipe in RECIPES.items():
+        if recipe.resize is not None:
+            continue
         for variant in VARIANTS:
             loaders = fashion_mnist.memory_loaders(data_dir, recipe.batch_size, 4096, 1000)
             torch.manual_seed(seed)

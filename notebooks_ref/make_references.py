@@ -2,6 +2,7 @@
 
     python make_references.py            writes them
     python make_references.py --check    makes them anew in a temporary directory and compares
+    python make_references.py --only resnets --out DIR    makes one of them elsewhere, for a look or a live test
 
 Two runs on machines of one signature (see the manifest) give the same files.
 """
@@ -16,6 +17,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import PIL
 import safetensors
 import torch
 from safetensors.torch import save_file
@@ -38,9 +40,15 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "init_dropout": partial(fixtures.init, recipe="dropout", seed=0),
         "init_digests": partial(fixtures.init_digests, seeds=[0, 1, 7]),
         "batch_norm": partial(fixtures.batch_norm, seed=0),
+        "residual": partial(fixtures.residual, seed=0),
+        "resnets": partial(fixtures.resnets, seed=0, data_seed=2024),
+        "basics": partial(fixtures.basics, seeds=[0, 1, 7, 12345]),
         "optim": partial(fixtures.optim, seed=0),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
-        **{f"first_step_{recipe}": partial(first_step, recipe=recipe) for recipe in RECIPES},
+        "resize": partial(fixtures.resize, data_dir, seed=0),
+        **{f"first_step_{name}": partial(first_step, recipe=name) for name, of in RECIPES.items() if of.resize is None},
+        # A batch of large images takes gigabytes.
+        "first_step_lenet224": partial(first_step, recipe="lenet224", examples=8),
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }
 
@@ -69,7 +77,11 @@ def write(directory: Path, data_dir: Path) -> None:
     manifest = {
         "signature": signature("cpu"),
         "signature_says": "Integers hold everywhere. Floats hold to the last bit where all of the signature is the same.",
-        "made_with": {"python": platform.python_version(), "safetensors": safetensors.__version__},
+        "made_with": {
+            "python": platform.python_version(),
+            "safetensors": safetensors.__version__,
+            "pillow": PIL.__version__,
+        },
         "fashion_mnist_sha256": {
             name: hashlib.sha256(fashion_mnist.read_file(data_dir, name)).hexdigest()
             for split in (fashion_mnist.TRAIN, fashion_mnist.TEST)
@@ -96,10 +108,18 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="of the files, this one; needs --out")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where --only writes, without a manifest")
     parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
     arguments = parser.parse_args()
+    makers_of = makers(arguments.data_dir)
+    if bool(arguments.only) != bool(arguments.out) or not makers_of.keys() >= set(arguments.only or ()):
+        parser.error(f"--only and --out go together, and the files are {', '.join(makers_of)}")
     torch.set_num_threads(THREADS)
-    if arguments.check:
+    if arguments.only:
+        for name in arguments.only:
+            save_file(makers_of[name](), arguments.out / f"{name}.safetensors")
+    elif arguments.check:
         check(arguments.data_dir)
     else:
         STORED.mkdir(exist_ok=True)

@@ -76,18 +76,29 @@ def native_norm(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
-def lenet_sigmoid(norm: Norm) -> nn.Sequential:
-    """LeNet of d2l's batch normalization section: (N, 1, 28, 28) to (N, 10)."""
+NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
+
+
+def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) -> nn.Sequential:
+    """LeNet of d2l's batch normalization section: (N, 1, 28, 28) to (N, 10).
+
+    `features` is what the second pooling, over squares of `second_pool`, leaves of an image.
+    """
     return nn.Sequential(
         nn.Conv2d(1, 6, kernel_size=5), norm(6, 4), nn.Sigmoid(),
         nn.AvgPool2d(kernel_size=2, stride=2),
         nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.Sigmoid(),
-        nn.AvgPool2d(kernel_size=2, stride=2),
+        nn.AvgPool2d(kernel_size=second_pool, stride=second_pool),
         nn.Flatten(),
-        nn.Linear(16 * 4 * 4, 120), norm(120, 2), nn.Sigmoid(),
+        nn.Linear(features, 120), norm(120, 2), nn.Sigmoid(),
         nn.Linear(120, 84), norm(84, 2), nn.Sigmoid(),
         nn.Linear(84, 10),
     )  # fmt: skip
+
+
+def lenet224(norm: Norm) -> nn.Sequential:
+    """The same for larger images, with a wider second pooling: (N, 1, 224, 224) to (N, 10)."""
+    return lenet_sigmoid(norm, second_pool=5, features=16 * 21 * 21)
 
 
 def lenet_relu(norm: Norm, dropout: bool) -> nn.Sequential:
@@ -136,10 +147,12 @@ class Recipe:
     epochs: int
     # Whether training begins by drawing the weights anew; PyTorch's default stays otherwise.
     xavier: bool
+    # The length of the images' shorter edge, for torchvision's Resize; None: images as they are.
+    resize: int | None = None
 
     def build(self, variant: str) -> nn.Sequential:
         """The net as its constructors leave it: PyTorch's default initialization."""
-        return self.network({"scratch": BatchNorm, "native": native_norm}[variant])
+        return self.network(NORMS[variant])
 
     def initialize(self, net: nn.Module) -> None:
         """What the recipe does to the weights before the first step."""
@@ -152,4 +165,5 @@ RECIPES = {
     "adamw": Recipe(lenet_sigmoid, adamw, lr=1e-3, batch_size=64, epochs=10, xavier=False),
     "dropout": Recipe(lambda norm: lenet_relu(norm, True), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
     "no-dropout": Recipe(lambda norm: lenet_relu(norm, False), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
+    "lenet224": Recipe(lenet224, sgd, lr=1.0, batch_size=256, epochs=10, xavier=True, resize=224),
 }

@@ -63,10 +63,10 @@ def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
     examples = arguments.train_examples, arguments.test_examples
     if arguments.loop == "notebook":
         loaders = fashion_mnist.torchvision_loaders(
-            arguments.data_dir, arguments.batch_size, *examples, arguments.workers
+            arguments.data_dir, arguments.batch_size, *examples, arguments.workers, recipe.resize
         )
     else:
-        loaders = fashion_mnist.memory_loaders(arguments.data_dir, arguments.batch_size, *examples)
+        loaders = fashion_mnist.memory_loaders(arguments.data_dir, arguments.batch_size, *examples, recipe.resize)
 
     torch.manual_seed(arguments.seed)
     net = recipe.build(arguments.variant)

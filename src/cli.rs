@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
+use crate::experiments::basics::Basics;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
+use crate::experiments::networks::{NETWORKS, Network};
 use crate::experiments::recipes::{RECIPES, Recipe};
+use crate::experiments::shapes::{Format, MOST_VALUES, Shapes};
 use crate::norm::Variant;
 use crate::{Error, Result, torch};
 
@@ -28,7 +31,11 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Try saved weights on the test images
     Evaluate(EvaluateArgs),
-    /// List recipes and variants
+    /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
+    Basics(BasicsArgs),
+    /// Show what every layer of a network makes of an image's shape, and how many parameters it has
+    Shapes(ShapesArgs),
+    /// List recipes, variants and networks
     List,
 }
 
@@ -62,6 +69,9 @@ struct CompareArgs {
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also print the first batch norm's gamma and beta, and how far the variants' running statistics are apart
+    #[arg(long)]
+    inspect: bool,
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
@@ -81,6 +91,41 @@ struct EvaluateArgs {
     variant: Variant,
     #[command(flatten)]
     place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+struct ShapesArgs {
+    /// lenet, lenet-relu, lenet224, resnet18 or resnet18-cifar; `d2l_ch7 list` tells what they are
+    #[arg(value_parser = network)]
+    network: &'static Network,
+    /// The image it is given: channels x height x width [default: its note's, such as 1x224x224]
+    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
+    input: Option<[i64; 3]>,
+    /// The batch norm it is built with [default: its note's]
+    #[arg(long, value_parser = variant)]
+    variant: Option<Variant>,
+    /// table, csv (a row a layer) or json
+    #[arg(long, default_value = "table", value_parser = format)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct BasicsArgs {
+    /// Seed of the inputs and of the drawn images
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// A PNG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not show the tables; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, allow_negative_numbers = true)]
+    threads: Option<NonZeroUsize>,
 }
 
 /// Where a network runs, and on what.
@@ -115,17 +160,26 @@ pub enum Command {
     Compare(Compare),
     /// Try saved weights.
     Evaluate(Evaluate),
+    /// Show a network's shapes.
+    Shapes(Shapes),
+    /// Batch norm and feature scaling without training.
+    Basics(Basics),
     /// List what there is.
     List,
 }
 
 impl Cli {
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn validated(self) -> Result<Command> {
         match self.command {
             None => Ok(Command::Compare(self.compare.validated()?)),
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
+            Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
+            Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -137,7 +191,7 @@ impl CompareArgs {
             if self.variants[..i].contains(variant) {
                 return Err(Error::usage(
                     format!("--variants names {variant} twice"),
-                    "Name each variant once, separated by commas.",
+                    "name each variant once, separated by commas",
                 ));
             }
         }
@@ -154,6 +208,7 @@ impl CompareArgs {
             workers: self.workers,
             data_dir: self.place.data_dir,
             out: self.out,
+            inspect: self.inspect,
             quiet: self.quiet,
         })
     }
@@ -170,6 +225,27 @@ impl EvaluateArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })
+    }
+}
+
+impl ShapesArgs {
+    fn validated(self) -> Shapes {
+        Shapes {
+            network: self.network,
+            variant: self.variant.unwrap_or(self.network.variant),
+            input: self.input.unwrap_or(self.network.input),
+            format: self.format,
+        }
+    }
+}
+
+impl BasicsArgs {
+    fn validated(self) -> Result<Basics> {
+        let Self { seed, image, out, quiet, threads } = self;
+        if let Some(threads) = threads {
+            torch::set_threads(threads.get())?;
+        }
+        Ok(Basics { seed, image, out, quiet })
     }
 }
 
@@ -205,7 +281,7 @@ fn cuda(index: usize) -> Result<Device> {
     };
     Err(Error::failed(
         format!("cuda:{index} cannot be used: {found}"),
-        "Leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi.",
+        "leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi",
     ))
 }
 
@@ -219,6 +295,31 @@ fn variant(name: &str) -> Result<Variant, String> {
         .into_iter()
         .find(|variant| variant.name() == name)
         .ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
+}
+
+fn network(name: &str) -> Result<&'static Network, String> {
+    Network::named(name).ok_or_else(|| {
+        format!("the networks are {}", NETWORKS.each_ref().map(|network| network.name).join(", "))
+    })
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == name)
+        .ok_or_else(|| format!("the formats are {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+fn image_size(text: &str) -> Result<[i64; 3], String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|&size| size > 0));
+    let sizes: Option<Vec<i64>> = sizes.collect();
+    let Some(&[channels, height, width]) = sizes.as_deref() else {
+        return Err("an input is channels x height x width, each 1 or more, such as 1x224x224".to_owned());
+    };
+    match channels.checked_mul(height).and_then(|values| values.checked_mul(width)) {
+        Some(values) if values <= MOST_VALUES => Ok([channels, height, width]),
+        _ => Err(format!("an input has {MOST_VALUES} values at most, as 1x2048x2048 has")),
+    }
 }
 
 fn learning_rate(text: &str) -> Result<f64, String> {

@@ -50,6 +50,16 @@ pub fn xavier_weights(net: &mut dyn Module) {
 }
 
 /// `nn.init.xavier_uniform_` (Glorot and Bengio, 2010): uniform within sqrt(6 / (fan_in + fan_out)).
+///
+/// ```
+/// use d2l_ch7::{init, torch};
+/// use tch::{Device, Kind, Tensor};
+///
+/// torch::manual_seed(0);
+/// let mut weight = Tensor::zeros([2, 4], (Kind::Float, Device::Cpu)); // 4 inputs, 2 outputs
+/// init::xavier_uniform_(&mut weight);
+/// assert!((0.5..=1.0).contains(&weight.abs().max().double_value(&[]))); // within sqrt(6 / (4 + 2)) = 1
+/// ```
 pub fn xavier_uniform_(weight: &mut Tensor) {
     let (fan_in, fan_out) = fans(weight);
     let std = (2.0 / (fan_in + fan_out)).sqrt();

@@ -7,13 +7,16 @@ use crate::{Error, Result};
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Watches for Ctrl-C (and SIGTERM, SIGHUP) from now on. Once a process.
+///
+/// # Errors
+/// If the system does not let it, or if it was called before.
 pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
     })
-    .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "Please report this."))
+    .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "please report this"))
 }
 
 /// Whether someone asked the run to end.

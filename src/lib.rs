@@ -9,6 +9,8 @@
 //! - [`report`], [`weights`], [`progress`]: what a run leaves and shows;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
+#![warn(missing_docs)]
+
 pub mod cli;
 pub mod data;
 pub mod error;
@@ -27,4 +29,4 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
-pub use record::EpochRecord;
+pub use record::{EpochRecord, StatisticsRecord};

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
-use d2l_ch7::experiments::{compare, evaluate, recipes::RECIPES};
+use d2l_ch7::experiments::networks::NETWORKS;
+use d2l_ch7::experiments::recipes::RECIPES;
+use d2l_ch7::experiments::{basics, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{Error, Result, interrupt, torch};
 
@@ -14,7 +16,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n{}", error.remedy());
+            eprintln!("error: {error}\nhelp: {}", error.remedy());
             ExitCode::from(error.exit_code())
         }
     }
@@ -29,6 +31,8 @@ fn run(cli: Cli) -> Result<()> {
             let metric = evaluate::run(&config)?;
             println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());
         }
+        Command::Shapes(config) => shapes::run(&config, &mut std::io::stdout().lock())?,
+        Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
         Command::List => list(),
     }
     Ok(())
@@ -42,6 +46,10 @@ fn list() {
     println!("variants");
     println!("  {:11} batch norm by hand, the book's formula", Variant::Scratch);
     println!("  {:11} libtorch's batch norm", Variant::Native);
+    println!("networks");
+    for network in &NETWORKS {
+        println!("  {:15} {}", network.name, network.about);
+    }
 }
 
 /// clap's arguments; its complaints, which take many lines, in our two. Help and version end the process.
@@ -52,9 +60,13 @@ fn parse() -> Result<Cli> {
         }
         let text = error.to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("Tip: {tip}."));
-        Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for.".to_owned()))
+        let mut what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // "…were not provided:", and on the next line what.
+        if what.ends_with(':') {
+            what = format!("{what} {}", lines.next().unwrap_or_default());
+        }
+        let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(str::to_owned);
+        Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for".to_owned()))
     })
 }
 
@@ -67,7 +79,7 @@ fn guarded(f: impl FnOnce() -> Result<()>) -> Result<()> {
         let what = text.lines().next().unwrap_or_default();
         Err(Error::failed(
             format!("the computation broke off: {what}"),
-            "If the device ran out of memory, choose a smaller --batch-size; else please report this.",
+            "if the device ran out of memory, choose a smaller --batch-size; else please report this",
         ))
     })
 }

@@ -17,7 +17,8 @@ impl EpochBar {
         // ProgressDrawTarget::stderr draws nothing where standard error is no terminal.
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(batches.batches() as u64), target);
-        let template = "{prefix} [{bar:25}] {pos}/{len} batches  {msg}  {eta} left";
+        // The bar takes what the rest leaves, so that a line fits into 80 columns.
+        let template = "{prefix} batch {pos}/{len} {wide_bar} {msg} {eta} left";
         bar.set_style(ProgressStyle::with_template(template).expect("the template above is well formed"));
         bar.set_prefix(format!("epoch {epoch}/{epochs} {variant}"));
         Self { bar }
@@ -30,12 +31,9 @@ impl EpochBar {
         }
         let metric = progress.metric;
         let speed = metric.examples() as f64 / self.bar.elapsed().as_secs_f64();
-        self.bar.set_message(format!(
-            "loss {:.3}  acc {:.3}  {speed:.0} examples/s",
-            metric.loss(),
-            metric.accuracy()
-        ));
         self.bar.set_position(progress.batches as u64);
+        let (loss, accuracy) = (metric.loss(), metric.accuracy());
+        self.bar.set_message(format!("loss {loss:.3} acc {accuracy:.3} {speed:.0} examples/s"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! One row of a training log: what `train` hands to `report`, and all that the two share.
+//! Rows of a run's logs: what training hands to `report`, and all that the two share.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,4 +25,18 @@ pub struct EpochRecord {
     pub epoch_seconds: f64,
     /// Training examples over `train_seconds`.
     pub examples_per_second: f64,
+}
+
+/// How far apart the running statistics of one batch norm layer are in two variants; the columns of
+/// `statistics.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatisticsRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The layer's name in the network: `1`.
+    pub layer: String,
+    /// Largest absolute difference of the running means over the channels.
+    pub mean_difference: f64,
+    /// Largest absolute difference of the running variances, both unbiased.
+    pub var_difference: f64,
 }

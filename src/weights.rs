@@ -7,23 +7,29 @@ use tch::Tensor;
 use crate::{Error, Result};
 
 /// Writes `state`, names and tensors, to `path`; Python reads it with `safetensors.torch.load_file`.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save(path: &Path, state: &[(String, Tensor)]) -> Result<()> {
     let on_cpu: Vec<(&str, Tensor)> =
         state.iter().map(|(name, t)| (name.as_str(), t.to_device(tch::Device::Cpu).contiguous())).collect();
     Tensor::write_safetensors(&on_cpu, path).map_err(|error| {
         Error::failed(
             format!("cannot write the weights {}: {error}", path.display()),
-            "Make sure that the folder may be written to and that the disk is not full.",
+            "make sure that the folder may be written to and that the disk is not full",
         )
     })
 }
 
 /// Reads names and tensors, which are on the CPU, from the safetensors file `path`.
+///
+/// # Errors
+/// If the file cannot be read, or is no safetensors file.
 pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
     Tensor::read_safetensors(path).map_err(|error| {
         Error::failed(
             format!("cannot read weights from {}: {error}", path.display()),
-            "Name a .safetensors file, as a run leaves it under weights/.",
+            "name a .safetensors file, as a run leaves it under weights/",
         )
     })
 }

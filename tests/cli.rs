@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use d2l_ch7::StatisticsRecord;
 use d2l_ch7::report::read_metrics;
 use tempfile::TempDir;
 
@@ -76,7 +77,7 @@ fn assert_two_lines(output: &Output, code: i32, words: &str) {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert_eq!(stderr.lines().filter(|line| !line.trim().is_empty()).count(), 2, "two lines: {stderr}");
-    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains("\nhelp: "), "{stderr}");
     assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
 }
 
@@ -111,6 +112,35 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!((config["batch_size"].as_u64(), config["seed"].as_u64()), (Some(32), Some(0)));
     assert_eq!(config["signature"]["threads"], 1);
     assert_eq!(config["data_is_published"], false);
+}
+
+/// At a learning rate that moves nothing, the two networks see the same values: what is left between their running
+/// statistics is rounding, if the biased variances are made unbiased with the right counts, last batch included.
+#[test]
+fn inspect_sets_running_statistics_side_by_side() {
+    let place = Place::new();
+    let mut command = program();
+    command.args(["--device", "cpu", "--threads", "1", "--lr", "1e-30", "--inspect", "--epochs", "2"]);
+    command.args(["--batch-size", "36", "--data-dir"]).arg(place.data()).arg("--out").arg(place.out());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("scratch, first batch norm, gamma [1.0000, 1.0000, 1.0000, 1.0000, 1.0000, 1.0000]")
+    );
+    assert!(stdout.contains("native, first batch norm, beta  ["), "{stdout}");
+
+    let mut statistics = csv::Reader::from_path(place.out().join("statistics.csv")).unwrap();
+    let rows: Vec<StatisticsRecord> = statistics.deserialize().collect::<Result<_, _>>().unwrap();
+    let places: Vec<_> = rows.iter().map(|row| (row.epoch, row.layer.as_str())).collect();
+    let layers = ["1", "5", "10", "13"];
+    assert_eq!(places, [1, 2].map(|epoch| layers.map(|layer| (epoch, layer))).concat());
+    for row in &rows {
+        assert!(row.mean_difference < 1e-6 && row.var_difference < 1e-6, "{row:?}");
+        assert!(row.var_difference > 0.0, "two ways to compute it round differently: {row:?}");
+    }
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    assert!(report.contains("## Inside the networks"));
 }
 
 #[test]
@@ -304,4 +334,171 @@ fn help_and_list_are_not_errors() {
     for word in ["book", "adamw", "dropout", "no-dropout", "scratch", "native"] {
         assert!(list.contains(word), "{word} is not in: {list}");
     }
+}
+
+fn shapes(arguments: &[&str]) -> Output {
+    program().arg("shapes").args(arguments).output().unwrap()
+}
+
+fn shapes_text(arguments: &[&str]) -> String {
+    let output = shapes(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Class and shape of every layer, as the notes print them.
+#[test]
+fn shapes_are_the_notes() {
+    let lenet224 = "Conv2d 1x6x220x220, BatchNorm 1x6x220x220, Sigmoid 1x6x220x220, AvgPool2d 1x6x110x110, \
+        Conv2d 1x16x106x106, BatchNorm 1x16x106x106, Sigmoid 1x16x106x106, AvgPool2d 1x16x21x21, Flatten 1x7056, \
+        Linear 1x120, BatchNorm 1x120, Sigmoid 1x120, Linear 1x84, BatchNorm 1x84, Sigmoid 1x84, Linear 1x10";
+    let resnet18 = "Sequential 1x64x56x56, Sequential 1x64x56x56, Sequential 1x128x28x28, \
+        Sequential 1x256x14x14, Sequential 1x512x7x7, AdaptiveAvgPool2d 1x512x1x1, Flatten 1x512, Linear 1x10";
+    for (network, expected) in [("lenet224", lenet224), ("resnet18", resnet18)] {
+        let csv = shapes_text(&[network, "--format", "csv"]);
+        let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        assert_eq!(rows.next().unwrap(), ["layer", "class", "output_shape", "parameters"]);
+        let found: Vec<String> = rows.map(|row| format!("{} {}", row[1], row[2])).collect();
+        assert_eq!(found.join(", "), expected, "{network}");
+    }
+}
+
+#[test]
+fn the_three_formats_say_the_same() {
+    let arguments = ["resnet18-cifar", "--input", "3x16x24", "--format"];
+    let text = |format| shapes_text(&[arguments.as_slice(), &[format]].concat());
+    let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
+    assert_eq!((&json["network"], &json["variant"]), (&"resnet18-cifar".into(), &"native".into()));
+    assert_eq!(json["input"], serde_json::json!([3, 16, 24]));
+    let layers = json["layers"].as_array().unwrap();
+    let sum: u64 = layers.iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(json["parameters"], sum);
+    // A 3x3 convolution from 3 to 64 channels, with bias.
+    assert_eq!(layers[0]["parameters"], 3 * 3 * 3 * 64 + 64);
+    assert_eq!(layers[4]["layer"], "resnet_block2");
+    assert_eq!(layers[4]["output_shape"], serde_json::json!([1, 128, 8, 12]));
+
+    let (table, csv) = (text("table"), text("csv"));
+    let (table, csv): (Vec<&str>, Vec<&str>) = (table.lines().collect(), csv.lines().collect());
+    assert_eq!((csv.len(), table.len()), (layers.len() + 1, layers.len() + 3));
+    assert!(table[1].ends_with("input              (1, 3, 16, 24)"), "{}", table[1]);
+    let last: Vec<&str> = table[table.len() - 1].split_whitespace().collect();
+    assert_eq!(last, ["total", &sum.to_string()]);
+    for ((layer, row), line) in layers.iter().zip(&csv[1..]).zip(&table[2..]) {
+        let sizes = layer["output_shape"].as_array().unwrap();
+        let shape = |between: &str| sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(between);
+        let (name, class) = (layer["layer"].as_str().unwrap(), layer["class"].as_str().unwrap());
+        assert_eq!(*row, format!("{name},{class},{},{}", shape("x"), layer["parameters"]));
+        let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(
+            cells,
+            [name, class, &format!("({})", shape(", ")), &layer["parameters"].to_string()].as_slice()
+        );
+    }
+}
+
+#[test]
+fn a_variant_is_the_batch_norm_of_every_network() {
+    for (network, usual) in
+        [("lenet", "BatchNorm,"), ("lenet-relu", "BatchNorm,"), ("resnet18-cifar", "BatchNorm2d,")]
+    {
+        let csv =
+            |variant: &[&str]| shapes_text(&[[network, "--format", "csv"].as_slice(), variant].concat());
+        let (scratch, native) = (csv(&["--variant", "scratch"]), csv(&["--variant", "native"]));
+        assert!(scratch.contains("BatchNorm,") && !scratch.contains("BatchNorm2d,"), "{scratch}");
+        assert!(native.contains("BatchNorm2d,") && !native.contains("BatchNorm,"), "{native}");
+        assert!(csv(&[]).contains(usual), "{network}");
+    }
+}
+
+#[test]
+fn an_input_that_does_not_fit_names_the_layer() {
+    for (network, input, layer, shape) in [
+        ("lenet", "3x28x28", "layer 0 (Conv2d)", "(1, 3, 28, 28)"),
+        ("lenet", "1x10x10", "layer 4 (Conv2d)", "(1, 6, 3, 3)"),
+        ("lenet", "1x14x15", "layer 7 (AvgPool2d)", "(1, 16, 1, 1)"),
+        ("lenet", "1x32x32", "layer 9 (Linear)", "(1, 400)"),
+        ("lenet-relu", "1x40x28", "layer 9 (Linear)", "(1, 640)"),
+        ("resnet18", "3x64x64", "layer 0.0 (Conv2d)", "(1, 3, 64, 64)"),
+        ("resnet18-cifar", "1x32x32", "layer 0 (Conv2d)", "(1, 1, 32, 32)"),
+    ] {
+        let output = shapes(&[network, "--input", input]);
+        assert!(output.stdout.is_empty(), "no half table");
+        assert_two_lines(&output, 2, layer);
+        assert_two_lines(&output, 2, &format!("the shape {shape} "));
+    }
+}
+
+#[test]
+fn wrong_requests_for_shapes_are_refused_in_two_lines() {
+    for input in ["224", "1x224", "1x2x3x4", "0x28x28", "1x-28x28", "1x28x", "x", "1X28X28", "1x2.5x3", ""] {
+        assert_two_lines(&shapes(&["lenet", "--input", input]), 2, "channels x height x width");
+    }
+    for input in ["1x2048x2049", "1x4294967296x4294967296", "9223372036854775807x2x2"] {
+        assert_two_lines(&shapes(&["lenet", "--input", input]), 2, "4194304");
+    }
+    assert_two_lines(&shapes(&["lenet", "--input", "1x9223372036854775808x1"]), 2, "--input");
+    assert_two_lines(&shapes(&[]), 2, "<NETWORK>");
+    assert_two_lines(&shapes(&["vgg"]), 2, "lenet, lenet-relu, lenet224, resnet18, resnet18-cifar");
+    assert_two_lines(&shapes(&["lenet", "--format", "xml"]), 2, "table, csv, json");
+    assert_two_lines(&shapes(&["lenet", "--variant", "cudnn"]), 2, "scratch, native");
+}
+
+/// `d2l_ch7 basics` with a run directory in `folder`.
+fn basics(folder: &TempDir, arguments: &[&str]) -> Output {
+    program().arg("basics").args(arguments).arg("--out").arg(folder.path().join("out")).output().unwrap()
+}
+
+#[test]
+fn basics_leaves_tables_figures_and_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = basics(&folder, &["--seed", "3"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let tables = stdout.strip_suffix(&format!("\n{}\n", out.display())).expect("the directory comes last");
+    for words in
+        ["(100, 16, 28, 28)", "num_batches_tracked", "track_running_stats    True", "tensor(1)", "0.456"]
+    {
+        assert!(tables.contains(words), "{words} is not in: {tables}");
+    }
+    assert!(fs::read_to_string(out.join("basics.md")).unwrap().contains(tables), "the same tables");
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+    assert_eq!((&config["seed"], &config["image"]), (&3.into(), &serde_json::Value::Null));
+    let tensors = tch::Tensor::read_safetensors(out.join("basics.safetensors")).unwrap();
+    assert!(tensors.iter().any(|(name, _)| name == "1x16x7x7.running_mean"));
+    let picture = fs::File::open(out.join("channels.png")).unwrap();
+    let mut reader = png::Decoder::new(std::io::BufReader::new(picture)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    assert_eq!(reader.next_frame(&mut pixels).unwrap().width, 1200);
+
+    // The picture that the first run left is an image like any other.
+    let other = tempfile::tempdir().unwrap();
+    let image = out.join("channels.png");
+    let output = basics(&other, &["--quiet", "--image", image.to_str().unwrap()]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap().trim_end(),
+        other.path().join("out").to_str().unwrap()
+    );
+    let page = fs::read_to_string(other.path().join("out/basics.md")).unwrap();
+    assert!(page.contains(image.to_str().unwrap()), "{page}");
+}
+
+#[test]
+fn basics_refuses_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.png");
+    fs::write(&damaged, b"\x89PNG\r\n\x1a\n").unwrap();
+    for image in [folder.path().join("nothing.png"), folder.path().to_owned(), damaged] {
+        let image = image.to_str().unwrap();
+        assert_two_lines(&basics(&folder, &["--image", image]), 1, image);
+        assert!(!folder.path().join("out").exists(), "{image} left a run directory");
+    }
+    for arguments in [["--seed", "-1"], ["--seed", "x"], ["--threads", "0"]] {
+        assert_two_lines(&basics(&folder, &arguments), 2, arguments[0]);
+    }
+    fs::write(folder.path().join("out"), "kept").unwrap();
+    assert_two_lines(&basics(&folder, &[]), 2, "out");
+    assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), "kept");
 }

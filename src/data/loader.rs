@@ -1,8 +1,9 @@
-//! Batches of images, as `torch.utils.data.DataLoader` with `ToTensor` gives them.
+//! Batches of images, as `torch.utils.data.DataLoader` with `ToTensor`, perhaps after `Resize`, gives them.
 
 use tch::{Device, Kind, Tensor};
 
 use super::epoch_order;
+use super::transforms::{Resample, Resize};
 
 /// Images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
@@ -50,12 +51,27 @@ pub struct DataLoader<'a> {
     batch_size: usize,
     shuffle: bool,
     device: Device,
+    resample: Option<Resample>,
 }
 
 impl<'a> DataLoader<'a> {
     /// A loader whose batches are put on `device`. `batch_size` is positive.
     pub fn new(images: &'a ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
-        Self { images, batch_size, shuffle, device }
+        Self { images, batch_size, shuffle, device, resample: None }
+    }
+
+    /// The loader with `Resize` before `ToTensor`. Images are resized as their batch is drawn: in memory they stay
+    /// as they are, and one batch is large at a time.
+    #[must_use]
+    pub fn resize(mut self, resize: Option<Resize>) -> Self {
+        self.resample = resize.map(|resize| {
+            let [_, _, rows, cols] = self.images.pixels.size()[..] else {
+                unreachable!("(N, 1, rows, cols)")
+            };
+            let from = (rows as usize, cols as usize);
+            Resample::new(from, resize.output_size(from), 1)
+        });
+        self
     }
 
     /// How many images an epoch has.
@@ -78,12 +94,65 @@ impl<'a> DataLoader<'a> {
         })
     }
 
+    /// The first image alone, as a batch of one.
+    pub fn first_image(&self) -> Tensor {
+        self.gather(&Tensor::from_slice(&[0i64])).x
+    }
+
     fn gather(&self, indices: &Tensor) -> Batch {
-        let pixels = self.images.pixels.index_select(0, indices).to_device(self.device);
+        let pixels = self.images.pixels.index_select(0, indices);
+        let pixels = match &self.resample {
+            Some(resample) => resampled(&pixels, resample),
+            None => pixels,
+        };
         Batch {
-            // ToTensor divides in f32.
-            x: pixels.to_kind(Kind::Float).g_div_scalar_(255),
+            x: to_tensor(&pixels, self.device),
             y: self.images.labels.index_select(0, indices).to_device(self.device),
         }
+    }
+}
+
+/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32.
+fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
+    pixels.to_device(device).to_kind(Kind::Float).g_div_scalar_(255)
+}
+
+/// Images (B, 1, rows, cols) of bytes in their new size, by as many threads as libtorch has.
+fn resampled(pixels: &Tensor, resample: &Resample) -> Tensor {
+    let bytes = Vec::try_from(pixels.reshape([-1])).expect("contiguous bytes on the CPU");
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+    let (rows, cols) = resample.output_size();
+    Tensor::from_slice(&resample.batch(&bytes, threads)).reshape([-1, 1, rows as i64, cols as i64])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_has_every_image_once_and_a_smaller_last_batch() {
+        let labels: Vec<u8> = (0..10).collect();
+        let pixels: Vec<u8> = labels.iter().flat_map(|&label| [label * 5; 4]).collect();
+        let images = ImageSet::new(&pixels, &labels, 2, 2, None);
+        for shuffle in [false, true] {
+            let loader = DataLoader::new(&images, 4, shuffle, Device::Cpu);
+            let batches: Vec<Batch> = loader.iter().collect();
+            assert_eq!(batches.iter().map(|batch| batch.x.size()[0]).collect::<Vec<_>>(), [4, 4, 2]);
+            let mut seen = Vec::new();
+            for Batch { x, y } in &batches {
+                // An image keeps its label.
+                assert!(x.select(1, 0).select(1, 1).select(1, 0) == y.to_kind(Kind::Float) * 5.0 / 255.0);
+                seen.extend(Vec::<i64>::try_from(y).unwrap());
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..10).collect::<Vec<i64>>());
+        }
+    }
+
+    #[test]
+    fn a_limit_takes_the_first_images() {
+        let images = ImageSet::new(&[1, 2, 3], &[7, 8, 9], 1, 1, Some(2));
+        let batches: Vec<Batch> = DataLoader::new(&images, 5, false, Device::Cpu).iter().collect();
+        assert_eq!(Vec::<i64>::try_from(&batches[0].y).unwrap(), [7, 8]);
     }
 }

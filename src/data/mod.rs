@@ -1,11 +1,14 @@
-//! Data sets found, fetched and read, and PyTorch's way of drawing batches from them.
+//! Data sets found, fetched and read, images transformed, and PyTorch's way of drawing batches from them.
 
 pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
 mod loader;
+mod rgb_image;
 mod sampler;
+pub mod transforms;
 
 pub use fashion_mnist::{FashionMnist, Images};
 pub use loader::{Batch, DataLoader, ImageSet};
+pub use rgb_image::RgbImage;
 pub use sampler::{epoch_order, randperm};

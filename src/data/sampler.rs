@@ -10,8 +10,6 @@ const MAX_N: usize = (u32::MAX / 20) as usize;
 /// `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` on the CPU: a Fisher-Yates shuffle of
 /// 0..n driven by MT19937, of whose seed PyTorch uses the low 32 bits.
 ///
-/// Panics for `n` of 214,748,364 and more, where PyTorch draws otherwise.
-///
 /// ```
 /// let order = d2l_ch7::data::randperm(5, 0);
 /// let mut sorted = order.clone();
@@ -19,6 +17,9 @@ const MAX_N: usize = (u32::MAX / 20) as usize;
 /// assert_eq!(sorted, [0, 1, 2, 3, 4]);
 /// assert_eq!(order, d2l_ch7::data::randperm(5, 1 << 32)); // the high bits do not matter
 /// ```
+///
+/// # Panics
+/// For `n` of 214,748,364 and more, where PyTorch draws otherwise.
 pub fn randperm(n: usize, seed: u64) -> Vec<i64> {
     assert!(n < MAX_N, "randperm of {n}: PyTorch draws 64 bits an index from {MAX_N} on");
     let mut generator = Mt::new(seed as u32);
@@ -32,6 +33,16 @@ pub fn randperm(n: usize, seed: u64) -> Vec<i64> {
 
 /// The order of one epoch, drawing from libtorch's default generator just what a `DataLoader` over `n`
 /// images draws at every `iter()`: `base_seed`, and the sampler's seed when it shuffles.
+///
+/// ```
+/// use d2l_ch7::{data::{epoch_order, randperm}, torch};
+///
+/// torch::manual_seed(0);
+/// let (_base_seed, sampler_seed) = (torch::random_i64(), torch::random_i64());
+/// torch::manual_seed(0);
+/// assert_eq!(epoch_order(10, true), randperm(10, sampler_seed as u64));
+/// assert_eq!(epoch_order(3, false), [0, 1, 2]);
+/// ```
 pub fn epoch_order(n: usize, shuffle: bool) -> Vec<i64> {
     // base_seed seeds worker processes; a loader without any draws it all the same.
     let _base_seed = torch::random_i64();

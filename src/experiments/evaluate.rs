@@ -39,5 +39,6 @@ pub fn run(config: &Evaluate) -> Result<train::Metric> {
     to_device(&mut net, config.device);
     let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
-    Ok(train::evaluate(&mut net, &DataLoader::new(&images, config.batch_size, false, config.device)))
+    let batches = DataLoader::new(&images, config.batch_size, false, config.device);
+    Ok(train::evaluate(&mut net, &batches.resize(config.recipe.resize())))
 }

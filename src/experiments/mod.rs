@@ -1,6 +1,9 @@
 //! What a user runs, one file a notebook or question: hyperparameters and wiring only.
 
+pub mod basics;
 pub mod compare;
 pub mod evaluate;
+pub mod networks;
 pub mod recipes;
 mod run_log;
+pub mod shapes;

@@ -5,9 +5,10 @@ use std::fmt;
 
 use tch::Tensor;
 
+use crate::data::transforms::{Resize, Size};
 use crate::init;
 use crate::layers::{Sequential, parameters};
-use crate::nets::lenet::{lenet, lenet_relu};
+use crate::nets::lenet::{lenet, lenet_relu, lenet224};
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer, Sgd};
 
@@ -18,6 +19,8 @@ pub struct Recipe {
     pub name: &'static str,
     /// Where it comes from and what it is, in a line.
     pub about: &'static str,
+    /// The length that the shorter edge of every image is resized to first; `None`: images as they are.
+    pub resize: Option<usize>,
     /// Builds the network with PyTorch's default initialization.
     pub net: fn(Variant) -> Sequential,
     /// Whether d2l's `init_weights` redraws the weights.
@@ -42,10 +45,11 @@ pub enum Algorithm {
 }
 
 /// Every recipe; the first is the default.
-pub const RECIPES: [Recipe; 4] = [
+pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "book",
         about: "d2l section 7.5: LeNet, sigmoid, average pooling, SGD",
+        resize: None,
         net: lenet,
         xavier: true,
         optimizer: Algorithm::Sgd,
@@ -56,6 +60,7 @@ pub const RECIPES: [Recipe; 4] = [
     Recipe {
         name: "adamw",
         about: "the same network with AdamW and PyTorch's initialization",
+        resize: None,
         net: lenet,
         xavier: false,
         optimizer: Algorithm::AdamW(0.01),
@@ -66,6 +71,7 @@ pub const RECIPES: [Recipe; 4] = [
     Recipe {
         name: "dropout",
         about: "LeNet, ReLU, max pooling, dropout after each dense batch norm, SGD",
+        resize: None,
         net: |variant| lenet_relu(variant, Some(0.5)),
         xavier: true,
         optimizer: Algorithm::Sgd,
@@ -76,12 +82,24 @@ pub const RECIPES: [Recipe; 4] = [
     Recipe {
         name: "no-dropout",
         about: "the same without dropout",
+        resize: None,
         net: |variant| lenet_relu(variant, None),
         xavier: true,
         optimizer: Algorithm::Sgd,
         lr: 0.05,
         batch_size: 256,
         epochs: 50,
+    },
+    Recipe {
+        name: "lenet224",
+        about: "the book's network for images resized to 224x224",
+        resize: Some(224),
+        net: lenet224,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 1.0,
+        batch_size: 256,
+        epochs: 10,
     },
 ];
 
@@ -98,6 +116,11 @@ impl Recipe {
             init::xavier_weights(&mut net);
         }
         net
+    }
+
+    /// What happens to an image before it becomes a tensor.
+    pub fn resize(&self) -> Option<Resize> {
+        self.resize.map(|edge| Resize::new(Size::ShorterEdge(edge)).expect("no recipe resizes to nothing"))
     }
 
     /// The optimizer of `net`, which is on its device already.

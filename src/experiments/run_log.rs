@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tch::Tensor;
 
-use crate::report::{CURVES, Console, Curves, REPORT, Report, RunDir, draw_curves, write_metrics};
+use crate::report::{
+    CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, write_metrics, write_statistics,
+};
 use crate::{EpochRecord, Error, Result, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
@@ -37,6 +39,7 @@ pub struct RunLog {
     dir: RunDir,
     console: Console,
     records: Vec<EpochRecord>,
+    inspection: Option<Inspection>,
 }
 
 impl RunLog {
@@ -45,7 +48,7 @@ impl RunLog {
         let dir = RunDir::create(plan.out.as_deref(), plan.name)?;
         dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
         let console = Console::new(&plan.variants, plan.epochs);
-        Ok(Self { plan, dir, console, records: Vec::new() })
+        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None })
     }
 
     /// Adds a finished epoch and the weights after it: brings every file up to date and prints the epoch's line.
@@ -61,13 +64,32 @@ impl RunLog {
     }
 
     fn write_files(&self) -> Result<()> {
-        let RunPlan { name, title, variants, epochs, facts, .. } = &self.plan;
+        let RunPlan { title, variants, epochs, .. } = &self.plan;
         let records = &self.records;
         write_metrics(&self.dir, records)?;
         let curves = draw_curves(&Curves { title, variants, records, epochs: *epochs })?;
         self.dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
-        let report = Report { recipe: name, facts, variants, records, epochs: *epochs }.render();
+        self.write_report()
+    }
+
+    fn write_report(&self) -> Result<()> {
+        let RunPlan { name, variants, epochs, facts, .. } = &self.plan;
+        let report =
+            Report { recipe: name, facts, variants, records: &self.records, epochs: *epochs }.render();
+        let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
+        let report = report + &inspection;
         self.dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()))
+    }
+
+    /// Adds what a look into the networks found after an epoch, to the report, `statistics.csv` and the screen.
+    pub fn inspected(&mut self, found: Inspection) -> Result<()> {
+        if !self.plan.quiet {
+            found.lines().for_each(|line| println!("{line}"));
+        }
+        let inspection = self.inspection.get_or_insert_default();
+        inspection.extend(found);
+        write_statistics(&self.dir, &inspection.statistics)?;
+        self.write_report()
     }
 
     /// The line of the last record and, when it ends a round of two variants, the line of their difference.
@@ -89,7 +111,7 @@ impl RunLog {
                     last.variant, last.train_loss, last.epoch
                 ),
                 format!(
-                    "Try a smaller --lr; what was trained until then is in {}.",
+                    "try a smaller --lr; what was trained until then is in {}",
                     self.dir.path().display()
                 ),
             )),
@@ -102,7 +124,7 @@ impl RunLog {
         let epochs = self.records.len();
         Error::interrupted(
             format!("interrupted after {epochs} finished epochs, counted over all variants"),
-            format!("What they gave is in {}.", self.dir.path().display()),
+            format!("what they gave is in {}", self.dir.path().display()),
         )
     }
 

@@ -3,12 +3,14 @@
 
 mod conv;
 mod linear;
+mod misfit;
 mod module;
 mod sequential;
 mod simple;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
+pub use misfit::Misfit;
 pub use module::{Module, Slot, load_state, parameters, state, to_device, visit};
 pub use sequential::Sequential;
-pub use simple::{AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};
+pub use simple::{AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};

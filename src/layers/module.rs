@@ -2,6 +2,7 @@
 
 use tch::{Device, Tensor};
 
+use super::Misfit;
 use crate::{Error, Result};
 
 /// A layer or network (PyTorch: `nn.Module`).
@@ -12,6 +13,14 @@ pub trait Module {
     /// The layer's output for a batch `x`. `train` is the notebook's `net.train()` and gradient mode in one:
     /// with it, batch norm uses the batch's statistics and dropout drops.
     fn forward(&mut self, x: &Tensor, train: bool) -> Tensor;
+
+    /// [`forward`](Self::forward), where the shape of `x` is a user's choice and may not fit: a refusal names the layer.
+    ///
+    /// # Errors
+    /// What libtorch refused. The statistics of the layers before it may have moved in training.
+    fn try_forward(&mut self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
+        Misfit::caught(self.name(), x, || self.forward(x, train))
+    }
 
     /// The layer's own tensors in the order of its `state_dict`: parameters, then buffers; not its children's.
     fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
@@ -85,8 +94,11 @@ pub fn to_device(module: &mut dyn Module, device: Device) {
 /// unless every name and shape fits.
 ///
 /// `origin` names where the values came from, for the message.
+///
+/// # Errors
+/// If a name is missing or unknown, or if a tensor has another shape or kind than the module's.
 pub fn load_state(module: &mut dyn Module, values: &[(String, Tensor)], origin: &str) -> Result<()> {
-    let remedy = "Give the weights that a run of the same recipe and variant saved.";
+    let remedy = "give the weights that a run of the same recipe and variant saved";
     let mut expected = Vec::new();
     visit(module, &mut |name, _, tensor| expected.push((name.to_owned(), tensor.size(), tensor.kind())));
     for (name, size, kind) in &expected {

@@ -2,9 +2,10 @@
 
 use tch::Tensor;
 
-use super::Module;
+use super::{Misfit, Module};
 
-/// PyTorch's `nn.Sequential`: feeds each layer's output to the next; children are named `0`, `1`, ...
+/// PyTorch's `nn.Sequential`: feeds each layer's output to the next; children are named `0`, `1`, ... or as
+/// [`add_module`](Self::add_module) says.
 #[derive(Default)]
 pub struct Sequential {
     layers: Vec<(String, Box<dyn Module>)>,
@@ -24,8 +25,24 @@ impl Sequential {
 
     /// Appends a layer whose type was chosen at run time.
     #[must_use]
-    pub fn then_boxed(mut self, layer: Box<dyn Module>) -> Self {
-        self.layers.push((self.layers.len().to_string(), layer));
+    pub fn then_boxed(self, layer: Box<dyn Module>) -> Self {
+        let number = self.layers.len().to_string();
+        self.named(number, layer)
+    }
+
+    /// `net.add_module(name, layer)`: appends a layer under a name of its own, which its weights' names begin with.
+    ///
+    /// # Panics
+    /// If the name is empty, has a dot, or is taken.
+    #[must_use]
+    pub fn add_module(self, name: &str, layer: impl Module + 'static) -> Self {
+        self.named(name.to_owned(), Box::new(layer))
+    }
+
+    fn named(mut self, name: String, layer: Box<dyn Module>) -> Self {
+        assert!(!name.is_empty() && !name.contains('.'), "{name:?} cannot be a layer's name");
+        assert!(self.layers.iter().all(|(taken, _)| *taken != name), "two layers are named {name}");
+        self.layers.push((name, layer));
         self
     }
 
@@ -42,6 +59,12 @@ impl Module for Sequential {
 
     fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
         self.layers().fold(x.shallow_clone(), |x, layer| layer.forward(&x, train))
+    }
+
+    fn try_forward(&mut self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
+        self.layers.iter_mut().try_fold(x.shallow_clone(), |x, (name, layer)| {
+            layer.try_forward(&x, train).map_err(|misfit| misfit.within(name))
+        })
     }
 
     fn children(&mut self) -> Vec<(String, &mut dyn Module)> {

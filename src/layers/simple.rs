@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::Module;
 
-/// `nn.Sigmoid`: 1 / (1 + exp(-x)) element by element.
+/// `nn.Sigmoid`: 1 / (1 + exp(-x)) element by element, of any shape.
 #[derive(Debug)]
 pub struct Sigmoid;
 
@@ -18,7 +18,7 @@ impl Module for Sigmoid {
     }
 }
 
-/// `nn.ReLU`: max(x, 0) element by element.
+/// `nn.ReLU`: max(x, 0) element by element, of any shape.
 #[derive(Debug)]
 pub struct ReLU;
 
@@ -32,7 +32,8 @@ impl Module for ReLU {
     }
 }
 
-/// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size`.
+/// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size`; (N, C, H, W) to
+/// (N, C, H / size, W / size), rounded down.
 #[derive(Debug)]
 pub struct AvgPool2d {
     /// Pixels of a square's side, and of the step to the next.
@@ -50,7 +51,8 @@ impl Module for AvgPool2d {
     }
 }
 
-/// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square.
+/// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square; (N, C, H, W) to
+/// (N, C, (H + 2 padding - size) / stride + 1, likewise for W), rounded down.
 #[derive(Debug)]
 pub struct MaxPool2d {
     /// Pixels of a square's side.
@@ -71,8 +73,26 @@ impl Module for MaxPool2d {
     }
 }
 
+/// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width), whatever H and W are; each value the
+/// mean of its share of the image.
+#[derive(Debug)]
+pub struct AdaptiveAvgPool2d {
+    /// Height and width of what comes out, in pixels.
+    pub output_size: [i64; 2],
+}
+
+impl Module for AdaptiveAvgPool2d {
+    fn name(&self) -> &'static str {
+        "AdaptiveAvgPool2d"
+    }
+
+    fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+        x.adaptive_avg_pool2d(self.output_size)
+    }
+}
+
 /// `nn.Dropout(p)`: in training, zeroes each element with probability `p` and divides the rest by 1 - p;
-/// draws from the device's default generator.
+/// draws from the device's default generator (Srivastava et al., 2014). Any shape.
 #[derive(Debug)]
 pub struct Dropout {
     /// Probability of an element to be dropped.

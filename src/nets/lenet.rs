@@ -5,6 +5,17 @@ use crate::norm::{Dims, Variant};
 
 /// The book's LeNet for (N, 1, 28, 28): sigmoid, average pooling. Gives (N, 10) logits.
 pub fn lenet(norm: Variant) -> Sequential {
+    lenet_sigmoid(norm, 2, 16 * 4 * 4)
+}
+
+/// The LeNet for (N, 1, 224, 224): as [`lenet`], but the second pooling is over squares of 5 x 5, which leaves
+/// 16 x 21 x 21 = 7056 features. Gives (N, 10) logits.
+pub fn lenet224(norm: Variant) -> Sequential {
+    lenet_sigmoid(norm, 5, 16 * 21 * 21)
+}
+
+/// What the two share: the sides of the second pooling's squares, and how many features come out of it, differ.
+fn lenet_sigmoid(norm: Variant, second_pool: i64, features: i64) -> Sequential {
     Sequential::new()
         .then(Conv2d::new(1, 6, 5))
         .then_boxed(norm.batch_norm(6, Dims::Four))
@@ -13,9 +24,9 @@ pub fn lenet(norm: Variant) -> Sequential {
         .then(Conv2d::new(6, 16, 5))
         .then_boxed(norm.batch_norm(16, Dims::Four))
         .then(Sigmoid)
-        .then(AvgPool2d { size: 2 })
+        .then(AvgPool2d { size: second_pool })
         .then(Flatten)
-        .then(Linear::new(16 * 4 * 4, 120))
+        .then(Linear::new(features, 120))
         .then_boxed(norm.batch_norm(120, Dims::Two))
         .then(Sigmoid)
         .then(Linear::new(120, 84))

@@ -10,6 +10,23 @@ use crate::layers::{Module, Slot};
 pub const MOMENTUM: f64 = 0.1;
 
 /// PyTorch's `nn.BatchNorm1d` or `nn.BatchNorm2d`: all tensors of shape (C,), the count of batches a scalar.
+///
+/// y = weight ⊙ (x - mean) / sqrt(var + eps) + bias, in training with the batch's mean and biased variance, else with
+/// the running ones. A batch of training takes these [`MOMENTUM`] of the way to its mean and its unbiased variance.
+///
+/// ```
+/// use d2l_ch7::layers::{Module, state};
+/// use d2l_ch7::norm::{Dims, native::BatchNorm};
+/// use tch::Tensor;
+///
+/// let mut layer = BatchNorm::new(1, Dims::Two);
+/// let x = Tensor::from_slice(&[1.0f32, 3.0]).reshape([2, 1]); // mean 2, variance 1, unbiased 2
+/// let y = layer.forward(&x, true).detach();
+/// assert!((y.double_value(&[1, 0]) - 1.0).abs() < 1e-4); // (3 - 2) / sqrt(1)
+/// let value = |i: usize, layer: &mut BatchNorm| state(layer)[i].1.double_value(&[0]);
+/// assert!((value(2, &mut layer) - 0.2).abs() < 1e-6); // running_mean: 0.9 * 0 + 0.1 * 2
+/// assert!((value(3, &mut layer) - 1.1).abs() < 1e-6); // running_var: 0.9 * 1 + 0.1 * 2
+/// ```
 #[derive(Debug)]
 pub struct BatchNorm {
     dims: Dims,

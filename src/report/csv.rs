@@ -1,11 +1,12 @@
-//! `metrics.csv`: one row an epoch and variant, floats that read back to the same bits.
+//! `metrics.csv`, one row an epoch and variant, and `statistics.csv`, one an epoch and layer; floats read back to
+//! the same bits.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::RunDir;
-use crate::{EpochRecord, Error, Result};
+use crate::{EpochRecord, Error, Result, StatisticsRecord};
 
 /// The file's name in a run directory.
 pub const METRICS: &str = "metrics.csv";
@@ -27,6 +28,9 @@ const COLUMNS: [&str; 9] = [
 ///
 /// A float is written with the fewest digits that name it, so that reading gives the same bits (in pandas with
 /// `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload.
+///
+/// # Errors
+/// If the file cannot be written; the old one then stays.
 pub fn write_metrics(run: &RunDir, records: &[EpochRecord]) -> Result<()> {
     run.write_atomically(METRICS, |file| write(file, records))
 }
@@ -39,6 +43,17 @@ fn write(sink: impl io::Write, records: &[EpochRecord]) -> io::Result<()> {
         writer.serialize(record)?;
     }
     writer.flush()
+}
+
+/// Replaces `statistics.csv` of a run by `records`, whose fields are its columns.
+pub fn write_statistics(run: &RunDir, records: &[StatisticsRecord]) -> Result<()> {
+    run.write_atomically("statistics.csv", |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        for record in records {
+            writer.serialize(record)?;
+        }
+        writer.flush()
+    })
 }
 
 /// Reads a `metrics.csv` that [`write_metrics`] wrote.

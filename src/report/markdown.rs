@@ -1,11 +1,13 @@
 //! `report.md`: what was run, the numbers epoch by epoch, the curves, and what the notes report beside ours.
 
 mod beside_notes;
+mod inspection;
 mod table;
 
 use std::fmt::Write;
 
-use self::table::{Side, Table};
+pub use self::inspection::{Inspection, Scale};
+pub use self::table::{Side, Table};
 use super::numbers::{grouped, median, signed};
 use super::plot::CURVES;
 use crate::EpochRecord;

@@ -9,11 +9,13 @@ pub mod markdown;
 pub mod notes;
 mod numbers;
 pub mod plot;
+pub mod pytorch_text;
 pub mod run_dir;
 
 pub use console::Console;
-pub use csv::{read_metrics, write_metrics};
-pub use markdown::{REPORT, Report};
+pub use csv::{read_metrics, write_metrics, write_statistics};
+pub use markdown::{Inspection, REPORT, Report, Scale, Side, Table};
+pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use run_dir::RunDir;
 

@@ -24,10 +24,13 @@ pub enum Figures {
 /// What d2l's `train_ch6` prints at the end, of the hand-written variant.
 #[derive(Clone, Copy, Debug)]
 pub struct Final {
+    /// Passes over the training images.
     pub epochs: usize,
     /// In nats per example, weighted as ours.
     pub train_loss: f64,
+    /// Share of correct predictions while the weights were changing, in [0, 1].
     pub train_acc: f64,
+    /// Share of correct predictions over the test images, in [0, 1].
     pub test_acc: f64,
     /// Of training alone: d2l's timer does not run while a batch is prepared.
     pub examples_per_second: f64,
@@ -36,8 +39,11 @@ pub struct Final {
 /// A note's own training loop, of both variants.
 #[derive(Clone, Copy, Debug)]
 pub struct EveryEpoch {
+    /// Images a step.
     pub batch_size: usize,
+    /// The epochs of batch norm by hand.
     pub scratch: &'static [NoteEpoch],
+    /// The epochs of PyTorch's.
     pub native: &'static [NoteEpoch],
 }
 

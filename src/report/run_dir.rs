@@ -80,6 +80,9 @@ impl RunDir {
 
     /// Replaces the file `name` (relative to the directory, folders in it are made) by what `write` writes. Readers
     /// see the old file or the new one, never a part; on an error the old one stays.
+    ///
+    /// # Errors
+    /// What `write` gives, or if the file cannot be written or named.
     pub fn write_atomically<F>(&self, name: &str, write: F) -> Result<()>
     where
         F: FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
@@ -93,13 +96,27 @@ impl RunDir {
         persist(temp, &path).map_err(cannot_write)
     }
 
-    /// Replaces `weights/<variant>.safetensors` as [`RunDir::write_atomically`] does, for libraries that want the path
-    /// of the file to write: `save` gets that of a temporary file with the same extension.
+    /// Replaces `weights/<variant>.safetensors` as [`RunDir::save_as`] does.
+    ///
+    /// # Errors
+    /// As [`RunDir::save_as`].
     pub fn save_weights<F>(&self, variant: &str, save: F) -> Result<()>
     where
         F: FnOnce(&Path) -> Result<()>,
     {
-        let path = self.weights_path(variant);
+        self.save_as(&format!("weights/{variant}.safetensors"), save)
+    }
+
+    /// Replaces the file `name` as [`RunDir::write_atomically`] does, for libraries that want the path of the file to
+    /// write: `save` gets that of a temporary file with the same extension.
+    ///
+    /// # Errors
+    /// What `save` gives, or if the file cannot be made or named.
+    pub fn save_as<F>(&self, name: &str, save: F) -> Result<()>
+    where
+        F: FnOnce(&Path) -> Result<()>,
+    {
+        let path = self.path.join(name);
         let temp = temp_beside(&path).map_err(|e| cannot_write(&path, &e))?;
         save(temp.path())?;
         persist(temp, &path).map_err(|e| cannot_write(&path, &e))

@@ -45,7 +45,7 @@ pub fn check(message: *mut c_char) -> Result<()> {
     let first_line = text.lines().next().unwrap_or_default();
     Err(Error::failed(
         format!("libtorch: {first_line}"),
-        "If the device ran out of memory, choose a smaller --batch-size; else please report this.",
+        "if the device ran out of memory, choose a smaller --batch-size; else please report this",
     ))
 }
 

@@ -16,6 +16,9 @@ pub struct GeneratorState {
 
 impl GeneratorState {
     /// `torch.get_rng_state()` and, for a CUDA device, `torch.cuda.get_rng_state(device)`.
+    ///
+    /// # Errors
+    /// If libtorch has no such device.
     pub fn capture(device: Device) -> Result<Self> {
         let cuda = match device {
             Device::Cuda(index) => Some((index, state_of(index as i64)?)),
@@ -25,6 +28,9 @@ impl GeneratorState {
     }
 
     /// `torch.set_rng_state` with what [`GeneratorState::capture`] found.
+    ///
+    /// # Errors
+    /// If libtorch does not take the state.
     pub fn restore(&self) -> Result<()> {
         set_state_of(CPU, &self.cpu)?;
         self.cuda.as_ref().map_or(Ok(()), |(index, state)| set_state_of(*index as i64, state))

@@ -36,9 +36,12 @@ pub fn keep_freed_memory() {
 }
 
 /// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
+///
+/// # Errors
+/// A usage error for 0, and for more than fit into an `int`.
 pub fn set_threads(threads: usize) -> Result<()> {
     let threads = i32::try_from(threads).ok().filter(|&t| t > 0).ok_or_else(|| {
-        Error::usage(format!("{threads} is not a number of threads"), "Give --threads 1 or more.")
+        Error::usage(format!("{threads} is not a number of threads"), "give --threads 1 or more")
     })?;
     tch::set_num_threads(threads);
     Ok(())

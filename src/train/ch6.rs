@@ -14,17 +14,19 @@ use crate::optim::Optimizer;
 pub struct Progress {
     /// Batches done.
     pub batches: usize,
+    /// Images of the last one.
+    pub batch_size: usize,
     /// Sums over them.
     pub metric: Metric,
 }
 
 /// Trains `net` on every batch of `batches` once, and gives the sums of loss and accuracy that were measured
-/// while the weights changed; `None` if `observe`, which is called after every batch, breaks off.
+/// while the weights changed; `None` if `observe`, which is called with the network after every batch, breaks off.
 pub fn train_epoch(
     net: &mut dyn Module,
     batches: &DataLoader,
     optimizer: &mut dyn Optimizer,
-    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(Progress, &mut dyn Module) -> ControlFlow<()>,
 ) -> Option<Metric> {
     let mut metric = Metric::default();
     for (i, batch) in batches.iter().enumerate() {
@@ -34,7 +36,8 @@ pub fn train_epoch(
         loss.backward();
         optimizer.step();
         metric.add(&loss, &y_hat, &batch.y);
-        if observe(Progress { batches: i + 1, metric }).is_break() {
+        let batch_size = batch.y.numel();
+        if observe(Progress { batches: i + 1, batch_size, metric }, net).is_break() {
             return None;
         }
     }

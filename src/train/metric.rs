@@ -39,3 +39,24 @@ impl Metric {
         self.examples as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What d2l adds is `l * X.shape[0]`, a product of tensors in f32.
+    #[test]
+    fn losses_are_multiplied_in_f32_and_added_in_f64() {
+        let mut metric = Metric::default();
+        let mut expected = 0.0;
+        let y = Tensor::from_slice(&[0i64, 1, 1]);
+        for loss in [0.7234567f32, 1.9876543, 0.3333333] {
+            let y_hat = Tensor::from_slice(&[2.0f32, 1.0, 0.0, 1.0, 3.0, -1.0]).reshape([3, 2]);
+            metric.add(&Tensor::from(loss), &y_hat, &y);
+            expected += (Tensor::from(loss) * 3).double_value(&[]);
+        }
+        assert_eq!(metric.loss().to_bits(), (expected / 9.0).to_bits());
+        // Of three predictions 0, 1, 0 the last is wrong, each time.
+        assert_eq!((metric.accuracy(), metric.examples()), (6.0 / 9.0, 9));
+    }
+}

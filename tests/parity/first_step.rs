@@ -1,32 +1,45 @@
 //! The first training step of every recipe and variant: logits, loss, every gradient, every tensor after it.
 
+use d2l_ch7::data::{DataLoader, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::{Slot, state, visit};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::torch;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::support::{Stored, libtorch};
+use crate::support::{Stored, bytes, libtorch};
+
+/// The images of the step's batch, where the recipe's batch would take gigabytes.
+const LARGE: i64 = 8;
 
 /// The references' synthetic images (n, 1, 28, 28) and labels (n,).
-fn synthetic_batch(n: usize) -> (Tensor, Tensor) {
+fn synthetic_batch(n: i64) -> (Tensor, Tensor) {
     torch::manual_seed(2024);
-    let images = Tensor::randint(256, [n as i64, 1, 28, 28], (Kind::Uint8, Device::Cpu));
-    (images, Tensor::randint(10, [n as i64], (Kind::Int64, Device::Cpu)))
+    let images = Tensor::randint(256, [n, 1, 28, 28], (Kind::Uint8, Device::Cpu));
+    (images, Tensor::randint(10, [n], (Kind::Int64, Device::Cpu)))
+}
+
+/// The one batch that the recipe's loader makes of all the images.
+fn whole_batch(images: &Tensor, labels: &Tensor, recipe: &Recipe) -> Tensor {
+    let labels: Vec<u8> = Vec::try_from(labels.to_kind(Kind::Uint8)).unwrap();
+    let set = ImageSet::new(&bytes(images), &labels, 28, 28, None);
+    let loader = DataLoader::new(&set, labels.len(), false, Device::Cpu).resize(recipe.resize());
+    loader.iter().next().unwrap().x
 }
 
 fn check(recipe: &Recipe, variant: Variant) {
     let stored = Stored::open(&format!("first_step_{}", recipe.name));
-    let (images, labels) = synthetic_batch(recipe.batch_size);
+    let large = recipe.resize.is_some();
+    let (images, labels) = synthetic_batch(if large { LARGE } else { recipe.batch_size as i64 });
     stored.assert_digest("images", &images);
     stored.assert_equal("labels", &labels);
+    let images = whole_batch(&images, &labels, recipe);
     let name = |part: &str| format!("{variant}.{part}");
 
     torch::manual_seed(0);
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let logits =
-        d2l_ch7::layers::Module::forward(&mut net, &images.to_kind(Kind::Float).g_div_scalar(255), true);
+    let logits = d2l_ch7::layers::Module::forward(&mut net, &images, true);
     stored.assert_floats(&name("logits"), &logits.detach());
     let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
     stored.assert_floats(&name("loss"), &loss.detach());

@@ -30,28 +30,34 @@ struct Run {
     python_loop: &'static str,
 }
 
+/// The Python to compare with, or word of what it lacks.
+pub fn python_side(what: &str) -> Option<String> {
+    let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports =
+        "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
+    let version = match Command::new(&python).args(["-c", imports]).output() {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+        Ok(output) => {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
+            return None;
+        }
+        Err(error) => {
+            skipped(what, &format!("{python}: {error}"));
+            return None;
+        }
+    };
+    if version.trim() != d2l_ch7::torch::TORCH_VERSION {
+        skipped(what, &format!("{python} has PyTorch {}", version.trim()));
+        return None;
+    }
+    Some(python)
+}
+
 impl Live {
     /// What it takes, or word of what is missing.
     fn find(what: &str) -> Option<Self> {
-        let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let imports =
-            "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
-        let version = match Command::new(&python).args(["-c", imports]).output() {
-            Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
-            Ok(output) => {
-                let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-                skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
-                return None;
-            }
-            Err(error) => {
-                skipped(what, &format!("{python}: {error}"));
-                return None;
-            }
-        };
-        if version.trim() != d2l_ch7::torch::TORCH_VERSION {
-            skipped(what, &format!("{python} has PyTorch {}", version.trim()));
-            return None;
-        }
+        let python = python_side(what)?;
         match FashionMnist::load(None, false) {
             Ok(data) => Some(Self {
                 python,
@@ -106,20 +112,26 @@ impl Live {
 
 impl Run {
     fn arguments(&self) -> Vec<&'static str> {
-        [
-            ["--recipe", self.recipe],
-            ["--seed", self.seed],
-            ["--threads", self.threads],
-            ["--epochs", "2"],
-            ["--train-examples", "2048"],
-            ["--test-examples", "512"],
-        ]
-        .concat()
+        [["--recipe", self.recipe], ["--seed", self.seed], ["--threads", self.threads], ["--epochs", "2"]]
+            .concat()
+            .into_iter()
+            .chain(self.examples())
+            .collect()
+    }
+
+    /// How much there is to train and test on: five batches at least, which d2l's loop needs, and a smaller last
+    /// one.
+    fn examples(&self) -> Vec<&'static str> {
+        match self.recipe {
+            // Images of 64 times the pixels.
+            "lenet224" => ["--train-examples", "84", "--test-examples", "24", "--batch-size", "16"].into(),
+            _ => ["--train-examples", "2100", "--test-examples", "500"].into(),
+        }
     }
 }
 
 /// Runs a command, and shows what it said if it failed.
-fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -177,6 +189,7 @@ fn runs_are_the_notebooks_to_the_last_bit() {
         ("adamw", ["1", "3"]),
         ("dropout", ["0", "123456789"]),
         ("no-dropout", ["2", "5"]),
+        ("lenet224", ["0", "8"]),
     ] {
         for (variant, seed) in ["scratch", "native"].into_iter().zip(seeds) {
             check(&live, &Run { recipe, variant, seed, threads: "2", python_loop: "notebook" });
@@ -223,7 +236,7 @@ fn weights_load_on_the_other_side() {
     for variant in ["scratch", "native"] {
         let run = Run { recipe: "adamw", variant, seed: "6", threads: "2", python_loop: "plain" };
         let arguments =
-            ["--recipe", "adamw", "--variant", variant, "--threads", "2", "--test-examples", "512"];
+            ["--recipe", "adamw", "--variant", variant, "--threads", "2", "--test-examples", "500"];
         let rust_weights = live.rust(&run).join(format!("weights/{variant}.safetensors"));
         let (_, python_weights) = live.reference(&run);
         for weights in [rust_weights, python_weights] {
@@ -238,5 +251,30 @@ fn weights_load_on_the_other_side() {
             );
             assert_eq!(rust, python, "{}", weights.display());
         }
+    }
+}
+
+/// Everything that `d2l_ch7 basics` stores, with other seeds and threads than the stored references have, and of a file.
+#[test]
+fn basics_are_pythons() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("basics against Python") else { return };
+    let image = live.folder.path().join("image.png");
+    let mut encoder = png::Encoder::new(std::fs::File::create(&image).unwrap(), 50, 37);
+    encoder.set_color(png::ColorType::Rgba);
+    let pixels: Vec<u8> = (0..50 * 37 * 4u32).map(|i| (i * i / 91) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+
+    let of_file = ["--image", image.to_str().unwrap()];
+    for (seed, threads, file) in [("2", "2", &of_file[..0]), ("18446744073709551615", "1", &of_file)] {
+        let out = live.folder.path().join(format!("basics-{seed}"));
+        let python = live.folder.path().join("basics.safetensors");
+        let arguments = [&["--seed", seed, "--threads", threads], file].concat();
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_d2l_ch7")).arg("basics").args(&arguments).arg("--out").arg(&out),
+        );
+        let script = notebooks_ref().join("basics.py");
+        succeed(Command::new(&live.python).arg(script).args(&arguments).arg("--out").arg(&python));
+        assert_same_weights(&out.join("basics.safetensors"), &python);
     }
 }

@@ -47,15 +47,17 @@ pub struct Stored {
 impl Stored {
     pub fn open(name: &str) -> Self {
         let folder = notebooks_ref().join("stored");
-        let path = folder.join(format!("{name}.safetensors"));
         let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
-        let tensors = Tensor::read_safetensors(&path).unwrap();
-        Self {
-            file: name.to_owned(),
-            tensors: tensors.into_iter().collect(),
-            same_signature: is_this_machine(&manifest["signature"]),
-        }
+        let same_signature = is_this_machine(&manifest["signature"]);
+        Self { same_signature, ..Self::made_here(&folder.join(format!("{name}.safetensors"))) }
+    }
+
+    /// A file that the Python of this machine wrote just now: its floats hold to the last bit.
+    pub fn made_here(path: &Path) -> Self {
+        let tensors = Tensor::read_safetensors(path).unwrap();
+        let file = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        Self { file, tensors: tensors.into_iter().collect(), same_signature: true }
     }
 
     /// Whether floats made here must be the stored ones to the last bit.
@@ -88,6 +90,11 @@ impl Stored {
 
     /// Floats: the same bits under the same signature, else within [`ROUNDING`].
     pub fn assert_floats(&self, name: &str, actual: &Tensor) {
+        self.assert_near(name, actual, ROUNDING);
+    }
+
+    /// Floats: the same bits under the same signature, else within `tolerance` of the largest element, or of 1.
+    pub fn assert_near(&self, name: &str, actual: &Tensor, tolerance: f64) {
         let expected = self.get(name);
         assert_eq!(actual.size(), expected.size(), "{name}: shape");
         assert_eq!(actual.kind(), expected.kind(), "{name}: kind");
@@ -100,7 +107,15 @@ impl Stored {
             );
         } else {
             let scale = expected.abs().max().double_value(&[]).max(1.0);
-            assert!(difference <= ROUNDING * scale, "{}: {name}: differs by {difference:e}", self.file);
+            assert!(difference <= tolerance * scale, "{}: {name}: differs by {difference:e}", self.file);
+        }
+    }
+
+    /// Floats or integers, as their kind says.
+    pub fn assert_number(&self, name: &str, actual: &Tensor) {
+        match actual.kind() {
+            Kind::Float => self.assert_floats(name, actual),
+            _ => self.assert_equal(name, actual),
         }
     }
 

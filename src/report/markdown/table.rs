@@ -5,7 +5,9 @@ use std::fmt;
 /// Where a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
+    /// At the left edge: words.
     Left,
+    /// At the right edge: numbers.
     Right,
 }
 

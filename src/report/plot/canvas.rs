@@ -172,9 +172,8 @@ impl Canvas<'_> {
 
     /// Fills the rectangle between two corners.
     pub fn fill(&self, top_left: Point, bottom_right: Point, color: RGBColor) -> Drawn {
-        let (right, bottom) = large(bottom_right);
-        // plotters counts the last pixel in.
-        self.area.draw(&Rectangle::new([large(top_left), (right - 1, bottom - 1)], color.filled()))
+        // The bitmap's rectangles leave the last row and column out, as here.
+        self.area.draw(&Rectangle::new([large(top_left), large(bottom_right)], color.filled()))
     }
 }
 
@@ -223,7 +222,7 @@ fn encode(width: u32, height: u32, pixels: &[u8]) -> std::result::Result<Vec<u8>
 
 fn cannot_draw(e: impl Display) -> Error {
     Error::failed(
-        format!("the curves cannot be drawn: {e}"),
-        "metrics.csv holds the numbers; draw them elsewhere",
+        format!("the picture cannot be drawn: {e}"),
+        "the files beside it hold the numbers; draw them elsewhere",
     )
 }

@@ -1,12 +1,14 @@
-//! `curves.png`: losses and accuracies of every variant over epochs, and how two variants differ.
+//! Pictures. Here `curves.png`: losses and accuracies of every variant over epochs, and how two variants differ.
 
 mod axis;
 mod canvas;
+mod histograms;
 mod panel;
 
 use plotters::style::RGBColor;
 
 use self::canvas::{Align, Shape, Stroke, Text};
+pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
 use self::panel::{Frame, Panel, Series};
 use crate::{EpochRecord, Result};
 
@@ -86,6 +88,9 @@ const ACCURACY: Quantity = Quantity {
 };
 
 /// Draws the curves, [`WIDTH`] pixels wide, as the bytes of a PNG file. What is not finite is left out.
+///
+/// # Errors
+/// If the drawing fails, for which there is no known cause.
 pub fn draw_curves(curves: &Curves) -> Result<Vec<u8>> {
     let mut rows = vec![[LOSS, ACCURACY].map(|quantity| curves.panel(&quantity))];
     if let [first, second] = curves.variants {

@@ -15,9 +15,12 @@ const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 const FRAME: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
-const WORDS: Text = Text { size: 15.0, bold: false, color: INK, align: Align::Start, upward: false };
-const CAPTION: Text = Text { color: GREY, align: Align::Middle, ..WORDS };
-const TITLE: Text = Text { size: 19.0, bold: true, ..WORDS };
+/// Names of series, labels of ticks.
+pub const WORDS: Text = Text { size: 15.0, bold: false, color: INK, align: Align::Start, upward: false };
+/// Names of axes.
+pub const CAPTION: Text = Text { color: GREY, align: Align::Middle, ..WORDS };
+/// A panel's title.
+pub const TITLE: Text = Text { size: 19.0, bold: true, ..WORDS };
 
 /// One line of a panel.
 #[derive(Clone, Debug)]
@@ -79,7 +82,8 @@ pub fn draw(canvas: &Canvas, panel: &Panel, frame: Frame) -> Drawn {
         plot,
         marked: panel.epochs <= MARKED_EPOCHS,
     };
-    map.draw_axes(canvas, panel.label, frame.left)?;
+    let labels = Labels { x: "epoch", y: panel.label, left: frame.left };
+    draw_axes(canvas, plot, (&map.epochs, &map.values), labels)?;
     if panel.zero {
         let y = map.y(0.0);
         canvas.fill((plot.left, y), (plot.right, y + 1.0), FRAME)?;
@@ -111,6 +115,39 @@ fn draw_marker(canvas: &Canvas, series: &Series, at: Point) -> Drawn {
     canvas.marker(at, series.shape, series.radius, series.stroke.color, series.stroke.dashed)
 }
 
+/// What is written along the axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// Below the horizontal axis.
+    pub x: &'a str,
+    /// Along the vertical axis; a unit in brackets takes the power of ten of its ticks.
+    pub y: &'a str,
+    /// Where `y` stands, in pixels.
+    pub left: f64,
+}
+
+/// The axes around `plot`, horizontal and vertical, with their ticks and a grid.
+pub fn draw_axes(canvas: &Canvas, plot: Frame, (xs, ys): (&Axis, &Axis), labels: Labels) -> Drawn {
+    let Frame { left: x0, top: y0, right: x1, bottom: y1 } = plot;
+    for &tick in &ys.ticks {
+        let y = ys.pixel(tick, y1, y0).round();
+        canvas.fill((x0, y), (x1, y + 1.0), GRID)?;
+        let look = Text { align: Align::End, ..WORDS };
+        canvas.text(&ys.label(tick), (x0 - 9.0, y + 5.5), look)?;
+    }
+    for &tick in &xs.ticks {
+        let x = xs.pixel(tick, x0, x1).round();
+        canvas.fill((x, y1), (x + 1.0, y1 + 6.0), FRAME)?;
+        let look = Text { align: Align::Middle, ..WORDS };
+        canvas.text(&xs.label(tick), (x, y1 + 21.0), look)?;
+    }
+    canvas.fill((x0, y0), (x0 + 1.0, y1), FRAME)?;
+    canvas.fill((x0, y1), (x1, y1 + 1.0), FRAME)?;
+    canvas.text(labels.x, ((x0 + x1) / 2.0, y1 + 42.0), CAPTION)?;
+    let look = Text { upward: true, ..CAPTION };
+    canvas.text(&ys.title(labels.y), (labels.left + 12.0, (y0 + y1) / 2.0), look)
+}
+
 /// From epochs and values to pixels.
 struct Map {
     epochs: Axis,
@@ -127,27 +164,6 @@ impl Map {
 
     fn y(&self, value: f64) -> f64 {
         self.values.pixel(value, self.plot.bottom, self.plot.top)
-    }
-
-    fn draw_axes(&self, canvas: &Canvas, label: &str, left: f64) -> Drawn {
-        let Frame { left: x0, top: y0, right: x1, bottom: y1 } = self.plot;
-        for &tick in &self.values.ticks {
-            let y = self.y(tick).round();
-            canvas.fill((x0, y), (x1, y + 1.0), GRID)?;
-            let look = Text { align: Align::End, ..WORDS };
-            canvas.text(&self.values.label(tick), (x0 - 9.0, y + 5.5), look)?;
-        }
-        for &tick in &self.epochs.ticks {
-            let x = self.x(tick).round();
-            canvas.fill((x, y1), (x + 1.0, y1 + 6.0), FRAME)?;
-            let look = Text { align: Align::Middle, ..WORDS };
-            canvas.text(&self.epochs.label(tick), (x, y1 + 21.0), look)?;
-        }
-        canvas.fill((x0, y0), (x0 + 1.0, y1), FRAME)?;
-        canvas.fill((x0, y1), (x1, y1 + 1.0), FRAME)?;
-        canvas.text("epoch", ((x0 + x1) / 2.0, y1 + 42.0), CAPTION)?;
-        let look = Text { upward: true, ..CAPTION };
-        canvas.text(&self.values.title(label), (left + 12.0, (y0 + y1) / 2.0), look)
     }
 
     fn draw_series(&self, canvas: &Canvas, series: &Series) -> Drawn {

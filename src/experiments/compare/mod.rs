@@ -1,22 +1,26 @@
 //! The main job: one recipe trained with each batch norm, epoch by epoch in turn, and what they gave set side
 //! by side.
 
+mod inspect;
+mod plan;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::Serialize;
 use tch::Device;
 
 use super::recipes::Recipe;
-use super::run_log::{RunLog, RunPlan};
+use super::run_log::RunLog;
 use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
-use crate::layers::{Sequential, state, to_device};
+use crate::layers::{Module, Sequential, state, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
 use crate::progress::EpochBar;
-use crate::torch::{self, GeneratorState, Signature};
+use crate::torch::{self, GeneratorState};
+use crate::train::Progress;
 use crate::{EpochRecord, Error, Result, interrupt, train};
+use inspect::Inspector;
 
 /// Everything chosen for a comparison, checked.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct Compare {
     pub data_dir: Option<PathBuf>,
     /// The directory to create; `None`: a new one under `reports/`.
     pub out: Option<PathBuf>,
+    /// Also look into the networks: gamma and beta, running statistics side by side.
+    pub inspect: bool,
     /// Neither progress bars nor lines.
     pub quiet: bool,
 }
@@ -69,16 +75,22 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
     let test_images = image_set(data.test, config.test_examples);
     check_last_batch(train_images.len(), config.batch_size)?;
 
-    let train_iter = DataLoader::new(&train_images, config.batch_size, true, config.device);
-    let test_iter = DataLoader::new(&test_images, config.batch_size, false, config.device);
+    let loader = |images, shuffle| {
+        DataLoader::new(images, config.batch_size, shuffle, config.device).resize(config.recipe.resize())
+    };
+    let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let mut sides = config.variants.iter().map(|&v| Side::new(config, v)).collect::<Result<Vec<_>>>()?;
+    let mut inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
     for epoch in 1..=config.epochs {
         for side in &mut sides {
-            let Some(record) = side.epoch(epoch, &train_iter, &test_iter, config)? else {
+            let Some(record) = side.epoch(epoch, &train_iter, &test_iter, config, inspector.as_mut())? else {
                 return Err(log.interrupted());
             };
             log.add(record, &state(&mut side.net))?;
+        }
+        if let Some(inspector) = &mut inspector {
+            log.inspected(inspector.compare(epoch, &mut sides))?;
         }
     }
     Ok(log.finish())
@@ -98,7 +110,7 @@ fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
             "the last of the batches of {batch_size} from {examples} training images would hold one image, and \
              batch norm over one value per channel cannot be trained"
         ),
-        "Choose another --batch-size or --train-examples, so that the last batch holds two images or more.",
+        "choose another --batch-size or --train-examples, so that the last batch holds two images or more",
     ))
 }
 
@@ -119,15 +131,20 @@ impl Side {
         train_iter: &DataLoader,
         test_iter: &DataLoader,
         config: &Compare,
+        mut inspector: Option<&mut Inspector>,
     ) -> Result<Option<EpochRecord>> {
         self.generators.restore()?;
         let start = Instant::now();
         let bar = EpochBar::new(self.variant.name(), epoch, config.epochs, train_iter, config.quiet);
-        let trained =
-            train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), &mut |progress| {
-                bar.show(progress);
-                if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+        let variant = self.variant;
+        let mut observe = |progress: Progress, net: &mut dyn Module| {
+            bar.show(progress);
+            if let Some(inspector) = inspector.as_mut().filter(|_| variant == Variant::Scratch) {
+                inspector.after_batch(net, progress.batch_size);
+            }
+            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let trained = train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), &mut observe);
         let Some(trained) = trained else { return Ok(None) };
         let train_seconds = start.elapsed().as_secs_f64();
         let tested = train::evaluate(&mut self.net, test_iter);
@@ -143,74 +160,5 @@ impl Side {
             epoch_seconds: start.elapsed().as_secs_f64(),
             examples_per_second: trained.examples() as f64 / train_seconds,
         }))
-    }
-}
-
-/// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
-#[derive(Serialize)]
-struct Chosen {
-    recipe: &'static str,
-    variants: Vec<String>,
-    seed: u64,
-    epochs: usize,
-    batch_size: usize,
-    lr: f64,
-    train_examples: usize,
-    test_examples: usize,
-    workers: usize,
-    data_is_published: bool,
-    d2l_ch7: &'static str,
-    signature: Signature,
-}
-
-impl Compare {
-    fn plan(&self, train_examples: usize, test_examples: usize, data_is_published: bool) -> RunPlan {
-        let signature = Signature::of(self.device);
-        let facts = [
-            ("network", self.recipe.about.to_owned()),
-            ("seed", self.seed.to_string()),
-            ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
-            ("batch size", self.batch_size.to_string()),
-            ("training images", train_examples.to_string()),
-            ("test images", test_examples.to_string()),
-            (
-                "data",
-                if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
-                    .into(),
-            ),
-            ("device", signature.device.clone()),
-            ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
-            ("libtorch", signature.torch.clone()),
-            ("threads", signature.threads.to_string()),
-        ];
-        let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
-        let title = format!(
-            "{}: LeNet with batch norm on Fashion-MNIST\nseed {}, batch size {}, {}, learning rate {}, {}",
-            self.recipe.name, self.seed, self.batch_size, self.recipe.optimizer, self.lr, signature.device
-        );
-        let chosen = Chosen {
-            recipe: self.recipe.name,
-            variants: variants.clone(),
-            seed: self.seed,
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            lr: self.lr,
-            train_examples,
-            test_examples,
-            workers: self.workers,
-            data_is_published,
-            d2l_ch7: env!("CARGO_PKG_VERSION"),
-            signature,
-        };
-        RunPlan {
-            name: self.recipe.name,
-            title,
-            variants,
-            epochs: self.epochs,
-            facts: facts.map(|(key, value)| (key.to_owned(), value)).to_vec(),
-            config: serde_json::to_value(chosen).expect("plain fields always serialize"),
-            out: self.out.clone(),
-            quiet: self.quiet,
-        }
     }
 }

@@ -1,0 +1,46 @@
+//! A network's shapes are found by running it, layer by layer. ResNet-18 halves the image and doubles the channels from
+//! stage to stage; its average pooling leaves one pixel of whatever remains, so that the dense layer always fits.
+//!
+//! `cargo run --release --example network_shapes`
+
+use d2l_ch7::layers::Sequential;
+use d2l_ch7::nets::resnet18::resnet18;
+use d2l_ch7::norm::Variant;
+use tch::{Device, Kind, Tensor};
+
+fn main() {
+    let mut net = resnet18(Variant::Native);
+    walk(&mut net, 224);
+    walk(&mut net, 96);
+}
+
+/// Python: `for layer in net: X = layer(X)`.
+fn walk(net: &mut Sequential, side: i64) {
+    let mut x = Tensor::rand([1, 1, side, side], (Kind::Float, Device::Cpu));
+    println!("{:18} {:?}", "image", x.size());
+    for layer in net.layers() {
+        // Evaluation: one image has no batch statistics worth the name.
+        x = tch::no_grad(|| layer.forward(&x, false));
+        println!("{:18} {:?}", layer.name(), x.size());
+    }
+}
+
+// Output:
+// image              [1, 1, 224, 224]
+// Sequential         [1, 64, 56, 56]
+// Sequential         [1, 64, 56, 56]
+// Sequential         [1, 128, 28, 28]
+// Sequential         [1, 256, 14, 14]
+// Sequential         [1, 512, 7, 7]
+// AdaptiveAvgPool2d  [1, 512, 1, 1]
+// Flatten            [1, 512]
+// Linear             [1, 10]
+// image              [1, 1, 96, 96]
+// Sequential         [1, 64, 24, 24]
+// Sequential         [1, 64, 24, 24]
+// Sequential         [1, 128, 12, 12]
+// Sequential         [1, 256, 6, 6]
+// Sequential         [1, 512, 3, 3]
+// AdaptiveAvgPool2d  [1, 512, 1, 1]
+// Flatten            [1, 512]
+// Linear             [1, 10]

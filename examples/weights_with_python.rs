@@ -1,0 +1,56 @@
+//! Weights that Rust trained, loaded in Python and back: `cargo run --release --example weights_with_python`
+//!
+//! Writes `rust.safetensors` and prints what to type in Python. Run again when Python has written
+//! `python.safetensors`, it loads that.
+
+use std::path::Path;
+
+use d2l_ch7::layers::{Linear, Module, ReLU, Sequential, load_state, parameters, state};
+use d2l_ch7::norm::{Dims, Variant};
+use d2l_ch7::optim::{Optimizer, Sgd};
+use d2l_ch7::{Result, torch, weights};
+use tch::{Device, Kind, Tensor};
+
+/// The same modules in the same order as in Python: their numbers are the names of the weights.
+fn net() -> Sequential {
+    let norm = Variant::Native.batch_norm(8, Dims::Two);
+    Sequential::new().then(Linear::new(3, 8)).then_boxed(norm).then(ReLU).then(Linear::new(8, 1))
+}
+
+fn main() -> Result<()> {
+    torch::manual_seed(0);
+    let mut trained = net();
+    let mut optimizer = Sgd::new(parameters(&mut trained), 0.1);
+    let x = Tensor::rand([64, 3], (Kind::Float, Device::Cpu));
+    let y = x.sum_dim_intlist(1i64, true, None::<Kind>);
+    for _ in 0..50 {
+        let loss = trained.forward(&x, true).mse_loss(&y, tch::Reduction::Mean);
+        optimizer.zero_grad();
+        loss.backward();
+        optimizer.step();
+    }
+    weights::save(Path::new("rust.safetensors"), &state(&mut trained))?;
+    println!("rust.safetensors holds");
+    for (name, tensor) in state(&mut trained) {
+        println!("  {name:21} {:?}", tensor.size());
+    }
+    println!("In Python:\n{PYTHON}");
+
+    // Back: Python's file, or our own where Python has not written one yet. A net of fresh weights takes them all.
+    let python = Path::new("python.safetensors");
+    let file = if python.exists() { python } else { Path::new("rust.safetensors") };
+    let mut loaded = net();
+    load_state(&mut loaded, &weights::load(file)?, &file.display().to_string())?;
+    let same = loaded.forward(&x, false) == trained.forward(&x, false);
+    println!("Loaded {}: the same outputs to the last bit: {same}", file.display());
+    assert!(same || file == python, "what was saved is what is loaded");
+    Ok(())
+}
+
+const PYTHON: &str = "
+  from safetensors.torch import load_file, save_file
+  from torch import nn
+  net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+  net.load_state_dict(load_file('rust.safetensors'))
+  save_file(net.state_dict(), 'python.safetensors')
+";

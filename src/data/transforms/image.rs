@@ -1,0 +1,85 @@
+//! Images of 8 bits a channel in memory: what a PIL image of mode `L` or `RGB` holds.
+
+use crate::{Error, Result};
+
+/// What a pixel is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One byte: gray.
+    L,
+    /// Three bytes: red, green, blue.
+    Rgb,
+}
+
+impl Mode {
+    /// Bytes of a pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::L => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// Height x width x channels bytes, row by row; at least one pixel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    mode: Mode,
+    height: usize,
+    width: usize,
+    pixels: Vec<u8>,
+}
+
+impl Image {
+    /// An image of the given `pixels`, `height * width` of them, each `mode.channels()` bytes.
+    ///
+    /// ```
+    /// use d2l_ch7::data::transforms::{Image, Mode};
+    ///
+    /// let gray = Image::new(Mode::L, 2, 3, vec![0, 50, 100, 150, 200, 250])?;
+    /// assert_eq!((gray.height(), gray.width()), (2, 3));
+    /// assert!(Image::new(Mode::Rgb, 2, 3, vec![0; 6]).is_err());
+    /// # Ok::<(), d2l_ch7::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no pixel, or another number of bytes than that takes.
+    pub fn new(mode: Mode, height: usize, width: usize, pixels: Vec<u8>) -> Result<Self> {
+        let expected = height.checked_mul(width).and_then(|n| n.checked_mul(mode.channels()));
+        if expected != Some(pixels.len()) || pixels.is_empty() {
+            return Err(Error::failed(
+                format!(
+                    "an image of {height} x {width} pixels in mode {mode:?} cannot have {} bytes",
+                    pixels.len()
+                ),
+                "Give height x width x channels bytes, and at least one pixel.",
+            ));
+        }
+        Ok(Self { mode, height, width, pixels })
+    }
+
+    /// What a pixel is made of.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Rows of pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Pixels of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The bytes (height, width, channels), row by row.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The bytes (height, width, channels), row by row.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+}

@@ -1,0 +1,118 @@
+//! The first note on batch norm: a layer's state after one forward pass, what evaluation changes, and the scaling of
+//! RGB images that it is likened to. `notebooks_ref/basics.py` is the same in Python.
+
+mod feature_scaling;
+mod one_pass;
+mod page;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
+pub use self::one_pass::OnePass;
+use crate::data::RgbImage;
+use crate::report::{CHANNELS, RunDir, draw_histograms};
+use crate::torch::{self, Signature};
+use crate::{Result, weights};
+
+/// The shapes of the note's two inputs: (batch, channels, height, width).
+pub const SHAPES: [[i64; 4]; 2] = [[100, 16, 28, 28], [1, 16, 7, 7]];
+
+/// What is chosen for `d2l_ch7 basics`.
+#[derive(Debug)]
+pub struct Basics {
+    /// Seed of the inputs and of the drawn images.
+    pub seed: u64,
+    /// A PNG file whose pixels are scaled; `None`: colour gradients drawn from the seed.
+    pub image: Option<PathBuf>,
+    /// The directory to create; `None`: a new one under `reports/`.
+    pub out: Option<PathBuf>,
+    /// Print nothing.
+    pub quiet: bool,
+}
+
+/// Everything that `d2l_ch7 basics` computes.
+#[derive(Debug)]
+pub struct Figures {
+    /// A pass of a fresh layer over an input of each of [`SHAPES`].
+    pub passes: [OnePass; 2],
+    /// What scaling does to the images' channels.
+    pub scaling: FeatureScaling,
+}
+
+impl Figures {
+    /// Seeds the default generator and draws from it what the Python script draws, in its order: the inputs of the two
+    /// layers, uniform in [0, 1), and unless `image` is given, the corners of the gradients.
+    pub fn compute(seed: u64, image: Option<&RgbImage>) -> Self {
+        torch::manual_seed(seed);
+        let passes = SHAPES.map(|shape| OnePass::of(Tensor::rand(shape, (Kind::Float, Device::Cpu))));
+        let images = image.map_or_else(feature_scaling::gradient_images, feature_scaling::batch_of_one);
+        Self { passes, scaling: FeatureScaling::of(images) }
+    }
+
+    /// Every figure under its name, all that `basics.safetensors` holds: `100x16x28x28.running_mean`,
+    /// `scaling.before.std`.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        let passes = self.passes.iter().flat_map(|pass| {
+            let shape = pass.x.size().iter().map(i64::to_string).collect::<Vec<_>>().join("x");
+            pass.figures().into_iter().map(move |(name, tensor)| (format!("{shape}.{name}"), tensor))
+        });
+        let scaling = self.scaling.figures().into_iter();
+        passes.chain(scaling.map(|(name, tensor)| (format!("scaling.{name}"), tensor))).collect()
+    }
+}
+
+/// Computes the figures, prints them as tables, and leaves them in a run directory, which it gives: `basics.md`,
+/// `channels.png`, `basics.safetensors` and `config.json`.
+///
+/// # Errors
+/// An image that cannot be read; a run directory that exists, or cannot be made or written.
+pub fn run(config: &Basics) -> Result<PathBuf> {
+    let image = config.image.as_deref().map(RgbImage::read_png).transpose()?;
+    let figures = Figures::compute(config.seed, image.as_ref());
+    let dir = RunDir::create(config.out.as_deref(), "basics")?;
+    dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &config.chosen())?))?;
+    dir.save_as("basics.safetensors", |path| weights::save(path, &figures.tensors()))?;
+    let histograms = draw_histograms(&page::histograms(&figures.scaling, &config.images()))?;
+    dir.write_atomically(CHANNELS, |file| file.write_all(&histograms))?;
+    let tables = page::tables(&figures, &config.images());
+    dir.write_atomically("basics.md", |file| {
+        write!(file, "# Batch norm and feature scaling, seed {}\n\n{tables}\n", config.seed)?;
+        writeln!(file, "![Histograms of the three channels before and after]({CHANNELS})")
+    })?;
+    if !config.quiet {
+        println!("{tables}");
+    }
+    Ok(dir.path().to_owned())
+}
+
+/// `config.json`.
+#[derive(Serialize)]
+struct Chosen<'a> {
+    seed: u64,
+    image: Option<&'a Path>,
+    d2l_ch7: &'static str,
+    signature: Signature,
+}
+
+impl Basics {
+    fn chosen(&self) -> Chosen<'_> {
+        Chosen {
+            seed: self.seed,
+            image: self.image.as_deref(),
+            d2l_ch7: env!("CARGO_PKG_VERSION"),
+            signature: Signature::of(Device::Cpu),
+        }
+    }
+
+    /// Which images are scaled, in words.
+    fn images(&self) -> String {
+        match &self.image {
+            Some(path) => path.display().to_string(),
+            None => format!("8 colour gradients drawn from seed {}", self.seed),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `compare --inspect`: what is inside the networks after each epoch.
+//!
+//! The hand-written batch norm keeps a moving average of biased variances (divided by n), libtorch's one of
+//! unbiased ones (divided by n - 1). To set them side by side, each batch's share of the former is multiplied by
+//! its n / (n - 1); n is another for each layer, and for a smaller last batch.
+
+use tch::{Kind, Tensor};
+
+use super::Side;
+use crate::StatisticsRecord;
+use crate::layers::{Module, Sequential, state};
+use crate::norm::{Variant, scratch::MOMENTUM};
+use crate::report::{Inspection, Scale};
+
+/// Follows the hand-written batch norms through training.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    layers: Vec<Layer>,
+}
+
+/// A batch norm layer of the hand-written variant.
+#[derive(Debug)]
+struct Layer {
+    /// Its name in the network, and so in the other variant's.
+    name: String,
+    /// Values of a channel in one image: height times width, or 1 after a dense layer.
+    values: f64,
+    /// The moving variance after the last batch, f64.
+    moving_var: Tensor,
+    /// What it would be, had every batch's variance been unbiased, f64.
+    unbiased: Tensor,
+}
+
+impl Inspector {
+    /// Follows the hand-written variant among `sides`, if it is there, whose input looks like `image` (1, ...).
+    pub fn new(sides: &mut [Side], image: &Tensor) -> Self {
+        let layers = sides.iter_mut().find(|side| side.variant == Variant::Scratch);
+        Self { layers: layers.map(|side| layers_of(&mut side.net, image)).unwrap_or_default() }
+    }
+
+    /// Takes in what a batch of `batch_size` images did to the moving variances of `net`.
+    pub fn after_batch(&mut self, net: &mut dyn Module, batch_size: usize) {
+        let state = state(net);
+        for layer in &mut self.layers {
+            let n = batch_size as f64 * layer.values;
+            let moving_var = of(&state, &layer.name, "moving_var");
+            let share = &moving_var - MOMENTUM * &layer.moving_var;
+            layer.unbiased = MOMENTUM * &layer.unbiased + share * (n / (n - 1.0));
+            layer.moving_var = moving_var;
+        }
+    }
+
+    /// Gamma and beta of the first batch norm of every side and, where both variants are there, how far apart
+    /// their running statistics are.
+    pub fn compare(&self, epoch: usize, sides: &mut [Side]) -> Inspection {
+        let states: Vec<_> = sides.iter_mut().map(|side| (side.variant, state(&mut side.net))).collect();
+        let scales = states.iter().map(|(variant, state)| scale(*variant, state)).collect();
+        let of_variant =
+            |wanted| states.iter().find(|(variant, _)| *variant == wanted).map(|(_, state)| state);
+        let statistics = match (of_variant(Variant::Scratch), of_variant(Variant::Native)) {
+            (Some(scratch), Some(native)) => {
+                self.layers.iter().map(|layer| layer.differences(epoch, scratch, native)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Inspection { epoch, scales, statistics }
+    }
+}
+
+/// The batch norms among the layers of `net`, which has seen no batch yet.
+fn layers_of(net: &mut Sequential, image: &Tensor) -> Vec<Layer> {
+    let moving = state(net);
+    let mut x = image.shallow_clone();
+    let mut found = Vec::new();
+    for (i, layer) in net.layers().enumerate() {
+        x = tch::no_grad(|| layer.forward(&x, false));
+        if layer.name() == "BatchNorm" {
+            let name = i.to_string();
+            let moving_var = of(&moving, &name, "moving_var");
+            let values = (x.numel() / moving_var.numel()) as f64;
+            found.push(Layer { name, values, unbiased: moving_var.copy(), moving_var });
+        }
+    }
+    found
+}
+
+impl Layer {
+    fn differences(&self, epoch: usize, scratch: &State, native: &State) -> StatisticsRecord {
+        let largest = |a: Tensor, b: Tensor| (a.reshape([-1]) - b).abs().max().double_value(&[]);
+        let moving_mean = of(scratch, &self.name, "moving_mean");
+        StatisticsRecord {
+            epoch,
+            layer: self.name.clone(),
+            mean_difference: largest(moving_mean, of(native, &self.name, "running_mean")),
+            var_difference: largest(self.unbiased.shallow_clone(), of(native, &self.name, "running_var")),
+        }
+    }
+}
+
+/// What [`state`] gives.
+type State = [(String, Tensor)];
+
+/// A tensor of a layer, as a copy in f64.
+fn of(state: &State, layer: &str, tensor: &str) -> Tensor {
+    let name = format!("{layer}.{tensor}");
+    let (_, tensor) =
+        state.iter().find(|(n, _)| *n == name).expect("the recipes' networks name their layers alike");
+    tensor.to_kind(Kind::Double)
+}
+
+/// Gamma and beta of the first batch norm, which is layer 1 in every recipe.
+fn scale(variant: Variant, state: &State) -> Scale {
+    let (gamma, beta) = match variant {
+        Variant::Scratch => ("gamma", "beta"),
+        Variant::Native => ("weight", "bias"),
+    };
+    let values =
+        |tensor| Vec::try_from(of(state, "1", tensor).reshape([-1])).expect("f64 values in one dimension");
+    Scale { variant: variant.to_string(), gamma: values(gamma), beta: values(beta) }
+}

@@ -1,0 +1,82 @@
+//! What a comparison says of itself before it begins: `config.json`, the report's facts, the title.
+
+use serde::Serialize;
+
+use super::Compare;
+use crate::experiments::run_log::RunPlan;
+use crate::torch::Signature;
+
+/// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
+#[derive(Serialize)]
+struct Chosen {
+    recipe: &'static str,
+    variants: Vec<String>,
+    seed: u64,
+    epochs: usize,
+    batch_size: usize,
+    lr: f64,
+    train_examples: usize,
+    test_examples: usize,
+    workers: usize,
+    data_is_published: bool,
+    d2l_ch7: &'static str,
+    signature: Signature,
+}
+
+impl Compare {
+    /// The plan of this comparison, once its data is known.
+    pub(super) fn plan(
+        &self,
+        train_examples: usize,
+        test_examples: usize,
+        data_is_published: bool,
+    ) -> RunPlan {
+        let signature = Signature::of(self.device);
+        let facts = [
+            ("network", self.recipe.about.to_owned()),
+            ("seed", self.seed.to_string()),
+            ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
+            ("batch size", self.batch_size.to_string()),
+            ("training images", train_examples.to_string()),
+            ("test images", test_examples.to_string()),
+            (
+                "data",
+                if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
+                    .into(),
+            ),
+            ("device", signature.device.clone()),
+            ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
+            ("libtorch", signature.torch.clone()),
+            ("threads", signature.threads.to_string()),
+        ];
+        let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
+        let title = format!(
+            "{}: LeNet with batch norm on Fashion-MNIST\nseed {}, batch size {}, {}, learning rate {}, {}",
+            self.recipe.name, self.seed, self.batch_size, self.recipe.optimizer, self.lr, signature.device
+        );
+        let chosen = Chosen {
+            recipe: self.recipe.name,
+            variants: variants.clone(),
+            seed: self.seed,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            train_examples,
+            test_examples,
+            workers: self.workers,
+            data_is_published,
+            d2l_ch7: env!("CARGO_PKG_VERSION"),
+            signature,
+        };
+        RunPlan {
+            name: self.recipe.name,
+            title,
+            variants,
+            epochs: self.epochs,
+            facts: facts.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+            config: serde_json::to_value(chosen).expect("plain fields always serialize"),
+            out: self.out.clone(),
+            quiet: self.quiet,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A network's shapes: what `X = torch.rand(1, ...)` becomes, layer by layer, as the notes print it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use super::networks::Network;
+use crate::layers::{Misfit, Module, parameters};
+use crate::norm::Variant;
+use crate::{Error, Result, interrupt};
+
+/// The values that an image may have: 16 MiB of them. d2l's ResNet-18 makes feature maps 64 times as large.
+pub const MOST_VALUES: i64 = 1 << 22;
+
+/// Whose shapes to show, and how.
+#[derive(Debug)]
+pub struct Shapes {
+    /// The network.
+    pub network: &'static Network,
+    /// Its batch norm.
+    pub variant: Variant,
+    /// Channels, height and width of the image it is given; [`MOST_VALUES`] at most.
+    pub input: [i64; 3],
+    /// What the text is for.
+    pub format: Format,
+}
+
+/// How rows become text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns between the input and the total, for reading.
+    Table,
+    /// A header and a row a layer; shapes as `1x6x28x28`.
+    Csv,
+    /// One object: what was asked for, the layers, the total.
+    Json,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Table, Self::Csv, Self::Json];
+
+    /// What the command line calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// A layer of the network: a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The name that its weights' names begin with: `0`, `fc`.
+    pub layer: String,
+    /// The class that PyTorch prints: `Conv2d`.
+    pub class: &'static str,
+    /// The shape of what it gives for one image.
+    pub output_shape: Vec<i64>,
+    /// How many numbers of it are trained.
+    pub parameters: usize,
+}
+
+/// Runs the network, then writes what it found to `sink`.
+///
+/// # Errors
+/// An input that does not fit the network, which the message tells with the layer; a sink that takes no more.
+pub fn run(config: &Shapes, sink: &mut dyn Write) -> Result<()> {
+    let rows = rows(config)?;
+    let written = match config.format {
+        Format::Table => write_table(config, &rows, sink),
+        Format::Csv => write_csv(&rows, sink),
+        Format::Json => write_json(config, &rows, sink),
+    };
+    written.map_err(|error| {
+        Error::failed(
+            format!("cannot write the shapes: {error}"),
+            "Make sure that what they go to takes them.",
+        )
+    })
+}
+
+/// A row a layer for a random image, as the notes' `for layer in net: X = layer(X)`.
+///
+/// In evaluation mode, whatever the variant: the shapes are those of training, in which PyTorch's batch norm refuses
+/// a single image once a channel is left with one value.
+fn rows(config: &Shapes) -> Result<Vec<Row>> {
+    let mut net = (config.network.build)(config.variant);
+    let [channels, height, width] = config.input;
+    let mut x = Tensor::rand([1, channels, height, width], (Kind::Float, Device::Cpu));
+    let mut rows = Vec::new();
+    for (name, layer) in net.children() {
+        if interrupt::requested() {
+            return Err(Error::interrupted(
+                format!("interrupted before layer {name}"),
+                "Nothing was written.",
+            ));
+        }
+        x = tch::no_grad(|| layer.try_forward(&x, false))
+            .map_err(|misfit| unfit(config.network, &misfit.within(&name)))?;
+        let parameters = parameters(layer).iter().map(Tensor::numel).sum();
+        rows.push(Row { layer: name, class: layer.name(), output_shape: x.size(), parameters });
+    }
+    Ok(rows)
+}
+
+fn unfit(network: &Network, misfit: &Misfit) -> Error {
+    let (name, usual) = (network.name, joined(&network.input, "x"));
+    Error::usage(
+        format!("{name}: {misfit}"),
+        format!("Choose another --input; its note gives {name} {usual}."),
+    )
+}
+
+fn write_table(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
+    let shape = |sizes: &[i64]| format!("({})", joined(sizes, ", "));
+    let [channels, height, width] = config.input;
+    let input = shape(&[1, channels, height, width]);
+    let mut lines = vec![["layer", "class", "output shape", "parameters"].map(str::to_owned)];
+    lines.push(["", "input", &input, ""].map(str::to_owned));
+    lines.extend(rows.iter().map(|row| {
+        [row.layer.clone(), row.class.to_owned(), shape(&row.output_shape), row.parameters.to_string()]
+    }));
+    lines.push(["", "total", "", &total(rows).to_string()].map(str::to_owned));
+
+    let widest = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let [a, b, c, d] = [0, 1, 2, 3].map(widest);
+    for [layer, class, shape, parameters] in &lines {
+        let line = format!("{layer:a$}  {class:b$}  {shape:c$}  {parameters:>d$}");
+        writeln!(sink, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn write_csv(rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(sink);
+    writer.write_record(["layer", "class", "output_shape", "parameters"])?;
+    for row in rows {
+        let (shape, parameters) = (joined(&row.output_shape, "x"), row.parameters.to_string());
+        writer.write_record([&row.layer, row.class, &shape, &parameters])?;
+    }
+    writer.flush()
+}
+
+/// What `--format json` prints, in this order.
+#[derive(Serialize)]
+struct Document<'a> {
+    network: &'a str,
+    variant: &'a str,
+    input: [i64; 3],
+    layers: &'a [Row],
+    parameters: usize,
+}
+
+fn write_json(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
+    let document = Document {
+        network: config.network.name,
+        variant: config.variant.name(),
+        input: config.input,
+        layers: rows,
+        parameters: total(rows),
+    };
+    serde_json::to_writer_pretty(&mut *sink, &document)?;
+    writeln!(sink)
+}
+
+fn total(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.parameters).sum()
+}
+
+fn joined(sizes: &[i64], between: &str) -> String {
+    sizes.iter().map(i64::to_string).collect::<Vec<_>>().join(between)
+}

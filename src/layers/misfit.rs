@@ -1,0 +1,98 @@
+//! An input that a layer cannot take.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+use tch::Tensor;
+
+/// Which layer refused its input, and libtorch's reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The layer's name as its weights' names begin, `0.0`; empty for a network that was called itself.
+    pub layer: String,
+    /// The layer's class, `Conv2d`.
+    pub class: &'static str,
+    /// The shape that reached it.
+    pub input: Vec<i64>,
+    /// What libtorch said, in a line.
+    pub reason: String,
+}
+
+impl Misfit {
+    /// What `forward` gives for `x`; its panic becomes the refusal of a layer of that class.
+    pub(super) fn caught(
+        class: &'static str,
+        x: &Tensor,
+        forward: impl FnOnce() -> Tensor,
+    ) -> Result<Tensor, Self> {
+        // Unwinding leaves nothing half done but batch norms' statistics, which `try_forward` warns of.
+        panic::catch_unwind(AssertUnwindSafe(forward)).map_err(|payload| Self {
+            layer: String::new(),
+            class,
+            input: x.size(),
+            reason: reason(payload.as_ref()),
+        })
+    }
+
+    /// The same refusal, seen from the network that calls the layer (or the layer's network) `name`.
+    #[must_use]
+    pub fn within(self, name: &str) -> Self {
+        let layer = if self.layer.is_empty() { name.to_owned() } else { format!("{name}.{}", self.layer) };
+        Self { layer, ..self }
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layer, class, input, reason } = self;
+        let place = if layer.is_empty() { "the network".to_owned() } else { format!("layer {layer}") };
+        let shape = input.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "{place} ({class}) cannot take the shape ({shape}) that reached it: {reason}")
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+/// The first line of libtorch's message in a panic of `tch`, which unwraps `Torch("message\nbacktrace")`.
+fn reason(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+    let message = text.split_once("Torch(\"").map_or(text, |(_, message)| message);
+    let line = message.split("\\n").next().unwrap_or(message);
+    line.trim_end_matches("\")").replace("\\\"", "\"").replace("\\'", "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::super::{Conv2d, Flatten, Linear, Module, Sequential};
+    use super::*;
+
+    #[test]
+    fn the_innermost_layer_is_named() {
+        let stem = Sequential::new().then(Conv2d::new(1, 2, 3));
+        let head = Sequential::new().then(Flatten).add_module("fc", Linear::new(8, 3));
+        let mut net = Sequential::new().then(stem).add_module("head", head);
+        let mut misfit = |shape: [i64; 4]| {
+            net.try_forward(&Tensor::zeros(shape, (Kind::Float, Device::Cpu)), false).map(|y| y.size())
+        };
+        assert_eq!(misfit([5, 1, 4, 4]), Ok(vec![5, 3]));
+        let refused = misfit([5, 2, 4, 4]).unwrap_err();
+        assert_eq!(
+            (refused.layer.as_str(), refused.class, refused.input),
+            ("0.0", "Conv2d", vec![5, 2, 4, 4])
+        );
+        let refused = misfit([5, 1, 4, 5]).unwrap_err();
+        assert_eq!(
+            (refused.layer.as_str(), refused.class, refused.input),
+            ("head.fc", "Linear", vec![5, 12])
+        );
+        assert!(
+            refused.reason.ends_with("multiplied (5x12 and 8x3)"),
+            "one line of reason: {}",
+            refused.reason
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! What `compare --inspect` finds, for the screen and the report.
+
+use std::fmt::Write;
+
+use super::table::{Side, Table};
+use crate::StatisticsRecord;
+
+/// A look into the networks after an epoch; over a run, the statistics of all epochs and the last scales.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// The last epoch looked at.
+    pub epoch: usize,
+    /// The first batch norm's scale and shift, a variant each.
+    pub scales: Vec<Scale>,
+    /// A row an epoch and layer; none unless both variants were trained.
+    pub statistics: Vec<StatisticsRecord>,
+}
+
+/// Scale and shift of a batch norm, a number a channel.
+#[derive(Clone, Debug)]
+pub struct Scale {
+    /// Whose they are.
+    pub variant: String,
+    /// The scale; PyTorch calls it `weight`.
+    pub gamma: Vec<f64>,
+    /// The shift; PyTorch calls it `bias`.
+    pub beta: Vec<f64>,
+}
+
+impl Inspection {
+    /// Adds what a later look found.
+    pub fn extend(&mut self, later: Self) {
+        self.epoch = later.epoch;
+        self.scales = later.scales;
+        self.statistics.extend(later.statistics);
+    }
+
+    /// The lines for the screen: the statistics' differences, then gamma and beta to the four digits that PyTorch
+    /// prints.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let statistics = self.statistics.iter().map(|row| {
+            format!(
+                "  layer {:>2}  running mean differs by {:.1e} at most, unbiased running variance by {:.1e}",
+                row.layer, row.mean_difference, row.var_difference
+            )
+        });
+        let scales = self.scales.iter().flat_map(|scale| {
+            let Scale { variant, gamma, beta } = scale;
+            [("gamma", gamma), ("beta", beta)]
+                .map(|(name, values)| format!("  {variant}, first batch norm, {name:5} {}", rounded(values)))
+        });
+        statistics.chain(scales)
+    }
+
+    /// The section of the report, in GitHub's Markdown.
+    pub fn render(&self) -> String {
+        let mut out =
+            format!("\n## Inside the networks\n\nThe first batch norm after epoch {}:\n\n", self.epoch);
+        let mut table = Table::new([("variant", Side::Left), ("gamma", Side::Left), ("beta", Side::Left)]);
+        for scale in &self.scales {
+            table.row([scale.variant.clone(), rounded(&scale.gamma), rounded(&scale.beta)]);
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{table}");
+        if !self.statistics.is_empty() {
+            out.push_str(
+                "\nThe largest differences between the two variants' running statistics, over the channels of each \
+                 batch norm layer. The hand-written layer averages biased variances; they are made unbiased here, \
+                 batch by batch.\n\n",
+            );
+            let _ = write!(out, "{}", self.statistics_table());
+        }
+        out
+    }
+
+    fn statistics_table(&self) -> Table {
+        let heads = ["epoch", "layer", "running mean", "running variance"];
+        let mut table = Table::new(heads.map(|head| (head, Side::Right)));
+        for row in &self.statistics {
+            let [mean, var] = [row.mean_difference, row.var_difference].map(|value| format!("{value:.2e}"));
+            table.row([row.epoch.to_string(), row.layer.clone(), mean, var]);
+        }
+        table
+    }
+}
+
+/// `[0.3362, 4.0349]`.
+fn rounded(values: &[f64]) -> String {
+    let values: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
+    format!("[{}]", values.join(", "))
+}

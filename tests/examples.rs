@@ -1,0 +1,43 @@
+//! Every program of `examples/` runs, and prints what the comment at its end says.
+
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where cargo puts examples: beside the folder of this test's own executable. `cargo test` builds them.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).expect("cargo runs tests from PROFILE/deps");
+    profile.join("examples").join(format!("{name}{EXE_SUFFIX}"))
+}
+
+/// The lines after `// Output:`, which ends the file.
+fn promised(source: &str) -> Option<String> {
+    let (_, output) = source.split_once("\n// Output:\n")?;
+    output
+        .lines()
+        .map(|line| line.strip_prefix("//").map(|line| format!("{}\n", line.trim_start())))
+        .collect()
+}
+
+#[test]
+fn examples_print_what_they_promise() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut ran = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(path.extension().and_then(|e| e.to_str()), Some("rs"), "{}: a program", path.display());
+        let expected = promised(&fs::read_to_string(&path).unwrap());
+        let expected = expected.unwrap_or_else(|| panic!("{name} does not end in a comment // Output:"));
+
+        let program = built(name);
+        assert!(program.exists(), "{} is not built: cargo build --release --examples", program.display());
+        let output = Command::new(program).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{name}");
+        ran += 1;
+    }
+    assert!(ran > 0, "there are examples");
+}

@@ -1,0 +1,60 @@
+//! Note 001: batch norm after one forward pass, feature scaling, and tensors as PyTorch prints them.
+
+use d2l_ch7::experiments::basics::Figures;
+use d2l_ch7::report::pytorch_text;
+use tch::{Kind, Tensor};
+
+use crate::support::{Stored, libtorch};
+
+const SEEDS: [u64; 4] = [0, 1, 7, 12345];
+
+#[test]
+fn every_figure_is_pytorchs() {
+    let _turn = libtorch();
+    let stored = Stored::open("basics");
+    for seed in SEEDS {
+        let figures = Figures::compute(seed, None);
+        let tensors = figures.tensors();
+        let names = stored.below(&format!("{seed}."));
+        let kept = names.iter().filter(|name| !name.ends_with(".sha256")).count();
+        assert_eq!(tensors.len(), kept, "seed {seed}: as many figures as in Python");
+        for (name, tensor) in tensors {
+            let name = format!("{seed}.{name}");
+            match tensor.kind() {
+                Kind::Float => stored.assert_floats(&name, &tensor),
+                _ => stored.assert_equal(&name, &tensor),
+            }
+        }
+        for (pass, shape) in figures.passes.iter().zip(["100x16x28x28", "1x16x7x7"]) {
+            for (name, tensor) in [("x", &pass.x), ("y", &pass.y), ("evaluated", &pass.evaluated)] {
+                stored.assert_digest(&format!("{seed}.{shape}.{name}"), tensor);
+            }
+            assert_eq!(pass.state, pass.state_after_evaluation, "evaluation leaves the statistics alone");
+        }
+        let scaling = &figures.scaling;
+        for (name, tensor) in
+            [("images", &scaling.images), ("before", &scaling.before), ("after", &scaling.after)]
+        {
+            stored.assert_digest(&format!("{seed}.{name}"), tensor);
+        }
+    }
+}
+
+#[test]
+fn tensors_print_as_in_python() {
+    let _turn = libtorch();
+    let stored = Stored::open("basics");
+    let names = stored.below("printed.");
+    for case in names.iter().filter_map(|name| name.strip_suffix(".values")) {
+        let of_case = |name: &str| stored.get(&format!("printed.{case}.{name}"));
+        let values: Vec<f32> = of_case("values").try_into().unwrap();
+        for (name, requires_grad) in [("tensor", false), ("parameter", true)] {
+            let expected = String::from_utf8(bytes(of_case(name))).unwrap();
+            assert_eq!(pytorch_text::tensor(&values, requires_grad), expected, "{case}");
+        }
+    }
+}
+
+fn bytes(tensor: &Tensor) -> Vec<u8> {
+    tensor.try_into().unwrap()
+}

@@ -78,8 +78,9 @@ print(RECIPES["dropout"].build("scratch"))
 torch.manual_seed(0)
 dropout = nn.Dropout(0.5)
 ones = torch.ones(256, 120)
-print("first row in training", [int(value) for value in dropout(ones)[0, :24]])
-print("share kept           ", float(dropout(ones).ne(0).double().mean()))
+dropped = dropout(ones)
+print("first row in training", [int(value) for value in dropped[0, :24]])
+print("share kept           ", float(dropped.ne(0).double().mean()))
 dropout.eval()
 print("in evaluation        ", dropout(ones).unique().tolist())
 
@@ -141,11 +142,14 @@ axes[0].plot(steps, scratch, "o-", label="scratch", markersize=4)
 axes[0].plot(steps, native, "x--", label="native", markersize=5)
 axes[0].legend()
 axes[0].set_ylabel("loss")
-axes[1].plot(steps, [abs(a - b) for a, b in zip(scratch, native)], "o-", color="tab:red", markersize=4)
+# A logarithm has no zero: steps whose losses are equal are left out.
+apart = {step: abs(a - b) for step, a, b in zip(steps, scratch, native) if a != b}
+axes[1].plot(apart.keys(), apart.values(), "o", color="tab:red", markersize=4)
 axes[1].set_yscale("log")
 axes[1].set_ylabel("|scratch - native|")
 for axis in axes:
     axis.set_xlabel("step")
+    axis.set_xticks(range(2, 17, 2))
 
 # %% [markdown]
 # ## Training, shortened

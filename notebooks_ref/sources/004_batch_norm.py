@@ -220,7 +220,8 @@ class Enlarged:
 train_loader, test_loader = loaders(32, train_examples=256, test_examples=64)
 small, _ = next(iter(test_loader))
 large, _ = next(iter(Enlarged(test_loader)))
-print(tuple(small.shape), "to", tuple(large.shape), "sum of the first image's bytes", int((large[0] * 255).round().sum()))
+bytes_of_first = (large[0] * 255).round()
+print(tuple(small.shape), "to", tuple(large.shape), "sum of the first image's bytes", int(bytes_of_first.sum()))
 
 figure, axes = plt.subplots(1, 4, figsize=(6.4, 1.9), layout="constrained")
 for axis, image in zip(axes, (small[0], large[0], small[1], large[1]), strict=True):

@@ -14,10 +14,10 @@ use tch::Tensor;
 use crate::support::{bytes, libtorch, notebooks_ref, skipped};
 
 /// What both sides need.
-struct Live {
+pub struct Live {
     python: String,
     data: PathBuf,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// One run, as both command lines say it.
@@ -32,7 +32,7 @@ struct Run {
 
 impl Live {
     /// What it takes, or word of what is missing.
-    fn find(what: &str) -> Option<Self> {
+    pub fn find(what: &str) -> Option<Self> {
         let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let imports =
             "import torch, torchvision, d2l.torch, safetensors.torch; print(torch.__version__.split('+')[0])";
@@ -65,7 +65,8 @@ impl Live {
         }
     }
 
-    fn python(&self, script: &str) -> Command {
+    /// A script of the references, told where the data is.
+    pub fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(notebooks_ref().join(script)).arg("--data-dir").arg(&self.data);
         command
@@ -124,7 +125,7 @@ impl Run {
 }
 
 /// Runs a command, and shows what it said if it failed.
-fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

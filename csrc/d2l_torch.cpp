@@ -78,6 +78,14 @@ d2l_error d2l_set_generator_state(int64_t cuda_index, d2l_tensor state) {
   });
 }
 
+d2l_error d2l_random_u32(uint32_t* number) {
+  return guarded([&] {
+    at::Generator generator = default_generator(-1);
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    *number = at::check_generator<at::CPUGeneratorImpl>(generator)->random();
+  });
+}
+
 d2l_error d2l_add_alpha_(d2l_tensor self, d2l_tensor other, double alpha) {
   return guarded([&] { tensor(self).add_(tensor(other), alpha); });
 }

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 import basics as note
 import fashion_mnist
 import loops
+import random_transforms
 from bits import tensor_bytes
 from recipes import NORMS, RECIPES, VARIANTS, BatchNorm, native_norm, xavier
 from resnet import Residual, resnet18, resnet18_cifar
@@ -395,6 +396,43 @@ def resize(data_dir: Path, seed: int) -> Tensors:
         tensors |= copies(case, {"image": image, "resized": pil_to_tensor(resized).permute(1, 2, 0)})
     images, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 1000)
     return tensors | {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
+
+
+# Height, width and channels of the images that `transforms` transforms, three of each.
+TRANSFORMED: dict[str, tuple[int, int, int]] = {
+    "rgb": (11, 8, 3),
+    "gray": (9, 14, 1),
+    "rgb_pixel": (1, 1, 3),
+    "gray_pixel": (1, 1, 1),
+    "row": (1, 13, 3),
+    "column": (13, 1, 3),
+}
+
+
+def transforms(seed: int) -> Tensors:
+    """The random transforms of random_transforms.py on PIL images, four draws an image, in one random stream.
+
+    SET.images, (n, height, width, channels), uint8: two drawn by torch.randint, one of extreme and even colors.
+    TRANSFORM.SET.out, (n, draws, height, width, channels), and TRANSFORM.SET.next_seed, what the generator would draw
+    next. SET.to_tensor, ToTensor of each image; SET.normalized, Normalize of that with ImageNet's statistics.
+    """
+    from torchvision.transforms import Normalize, ToTensor
+    from torchvision.transforms.functional import to_pil_image
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, shape in TRANSFORMED.items():
+        images = torch.randint(0, 256, (3, *shape), dtype=torch.uint8, generator=generator)
+        extremes = torch.tensor([0, 1, 127, 128, 254, 255], dtype=torch.uint8)
+        images[2] = extremes[torch.randint(0, 6, shape, generator=generator)]
+        tensors[f"{name}.images"] = images
+        for transform in random_transforms.TRANSFORMS:
+            out, next_seed = random_transforms.transformed(transform, images, draws=4, seed=seed)
+            tensors |= {f"{transform}.{name}.out": out, f"{transform}.{name}.next_seed": next_seed}
+        scaled = torch.stack([ToTensor()(to_pil_image(image.permute(2, 0, 1))) for image in images])
+        mean, std = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]) if shape[2] == 3 else ([0.5], [0.25])
+        tensors |= {f"{name}.to_tensor": scaled, f"{name}.normalized": Normalize(mean, std)(scaled)}
+    return tensors
 
 
 def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:

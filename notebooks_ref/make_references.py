@@ -46,6 +46,7 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "optim": partial(fixtures.optim, seed=0),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
         "resize": partial(fixtures.resize, data_dir, seed=0),
+        "transforms": partial(fixtures.transforms, seed=0),
         **{f"first_step_{name}": partial(first_step, recipe=name) for name, of in RECIPES.items() if of.resize is None},
         # A batch of large images takes gigabytes.
         "first_step_lenet224": partial(first_step, recipe="lenet224", examples=8),

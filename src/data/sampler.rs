@@ -1,14 +1,9 @@
 //! The order in which a PyTorch `DataLoader` visits a data set.
 
-use rand_mt::Mt;
-
+use super::{Draws, Mt19937};
 use crate::torch;
 
-/// The most indices for which `torch.randperm` draws 32 bits each; from there on it draws 64.
-const MAX_N: usize = (u32::MAX / 20) as usize;
-
-/// `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` on the CPU: a Fisher-Yates shuffle of
-/// 0..n driven by MT19937, of whose seed PyTorch uses the low 32 bits.
+/// `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` on the CPU: [`Draws::randperm`].
 ///
 /// ```
 /// let order = d2l_ch7::data::randperm(5, 0);
@@ -21,14 +16,7 @@ const MAX_N: usize = (u32::MAX / 20) as usize;
 /// # Panics
 /// For `n` of 214,748,364 and more, where PyTorch draws otherwise.
 pub fn randperm(n: usize, seed: u64) -> Vec<i64> {
-    assert!(n < MAX_N, "randperm of {n}: PyTorch draws 64 bits an index from {MAX_N} on");
-    let mut generator = Mt::new(seed as u32);
-    let mut order: Vec<i64> = (0..n as i64).collect();
-    for i in 0..n.saturating_sub(1) {
-        let offset = generator.next_u32() as usize % (n - i);
-        order.swap(i, i + offset);
-    }
-    order
+    Mt19937::new(seed).randperm(n)
 }
 
 /// The order of one epoch, drawing from libtorch's default generator just what a `DataLoader` over `n`

@@ -17,6 +17,8 @@ unsafe extern "C" {
     pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
     pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
 
+    pub fn d2l_random_u32(number: *mut u32) -> *mut c_char;
+
     pub fn d2l_add_alpha_(this: *const C_tensor, other: *const C_tensor, alpha: f64) -> *mut c_char;
     pub fn d2l_addcmul_value_(
         this: *const C_tensor,

@@ -7,7 +7,7 @@ mod signature;
 
 pub use generator::GeneratorState;
 pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, clear_grad};
-pub use signature::{Signature, device_name};
+pub use signature::{Signature, device_name, fuses_multiply_add};
 
 use tch::{Device, Tensor};
 
@@ -26,6 +26,14 @@ pub fn manual_seed(seed: u64) {
 /// PyTorch `DataLoader` gets its seeds.
 pub fn random_i64() -> i64 {
     Tensor::zeros([], (tch::Kind::Int64, Device::Cpu)).random_().int64_value(&[])
+}
+
+/// The next 32 bits of the CPU's default generator.
+pub fn random_u32() -> u32 {
+    let mut number = 0;
+    // SAFETY: `number` is a valid place for the result.
+    ffi::check(unsafe { ffi::d2l_random_u32(&mut number) }).expect("libtorch always has a CPU generator");
+    number
 }
 
 /// Lets the process keep the memory that a training step frees, for the next step: by default, glibc gives much of

@@ -1,5 +1,7 @@
 //! What decides the bits of a run besides the seed: two runs of one signature print the same digits.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -24,15 +26,13 @@ pub struct Signature {
 impl Signature {
     /// The signature of what this process now computes on `device`.
     pub fn of(device: Device) -> Self {
-        // SAFETY: both return static, NUL-terminated strings.
-        let (torch, cpu_capability) = unsafe {
-            (ffi::static_str(ffi::d2l_torch_version()), ffi::static_str(ffi::d2l_cpu_capability()))
-        };
+        // SAFETY: a static, NUL-terminated string.
+        let torch = unsafe { ffi::static_str(ffi::d2l_torch_version()) };
         Self {
             torch: torch.to_owned(),
             device: device_name(device),
             cpu: cpu_model(),
-            cpu_capability: cpu_capability.to_owned(),
+            cpu_capability: cpu_capability().to_owned(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
     }
@@ -43,6 +43,19 @@ fn cpu_model() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
     model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name).to_owned()
+}
+
+/// Whether libtorch's CPU kernels compute `a * b + c` with one rounding, as they do with AVX2 and more, or with two.
+pub fn fuses_multiply_add() -> bool {
+    static FUSES: LazyLock<bool> =
+        LazyLock::new(|| !cfg!(target_arch = "x86_64") || cpu_capability() != "DEFAULT");
+    *FUSES
+}
+
+/// What `torch.backends.cpu.get_cpu_capability()` says.
+fn cpu_capability() -> &'static str {
+    // SAFETY: a static, NUL-terminated string.
+    unsafe { ffi::static_str(ffi::d2l_cpu_capability()) }
 }
 
 /// PyTorch's name of a device: `cpu`, `cuda:0`.

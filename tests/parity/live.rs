@@ -14,10 +14,10 @@ use tch::Tensor;
 use crate::support::{bytes, libtorch, notebooks_ref, skipped};
 
 /// What both sides need.
-struct Live {
+pub struct Live {
     python: String,
     data: PathBuf,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// One run, as both command lines say it.
@@ -56,7 +56,7 @@ pub fn python_side(what: &str) -> Option<String> {
 
 impl Live {
     /// What it takes, or word of what is missing.
-    fn find(what: &str) -> Option<Self> {
+    pub fn find(what: &str) -> Option<Self> {
         let python = python_side(what)?;
         match FashionMnist::load(None, false) {
             Ok(data) => Some(Self {
@@ -71,7 +71,8 @@ impl Live {
         }
     }
 
-    fn python(&self, script: &str) -> Command {
+    /// A script of the references, told where the data is.
+    pub fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(notebooks_ref().join(script)).arg("--data-dir").arg(&self.data);
         command

@@ -1,10 +1,16 @@
 //! Images transformed: every pixel is torchvision's and Pillow's, on every machine.
 
-use d2l_ch7::data::FashionMnist;
-use d2l_ch7::data::transforms::{Image, Mode, Resample, Resize, Size};
+use d2l_ch7::data::transforms::{
+    ColorJitter, Compose, Image, Mode, Normalize, RandomHorizontalFlip, RandomResizedCrop,
+    RandomVerticalFlip, Resample, Resize, Size, ToTensor, Transform,
+};
+use d2l_ch7::data::{DefaultGenerator, Draws, FashionMnist, Mt19937};
+use d2l_ch7::torch;
+use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
-use crate::support::{Stored, bytes, skipped};
+use crate::live::{Live, succeed};
+use crate::support::{Stored, bytes, libtorch, skipped};
 
 /// A tensor (height, width, channels) of bytes as an image.
 fn image(tensor: &Tensor) -> Image {
@@ -57,4 +63,167 @@ fn a_thousand_real_images_resize_to_pillows_pixels() {
     let resized = Resample::new((28, 28), (224, 224), 1).batch(&data.test.pixels[..1000 * 28 * 28], 2);
     let resized = Tensor::from_data_size(&resized, &[1000, 1, 224, 224], Kind::Uint8);
     Stored::open("resize").assert_digest("fashion_mnist", &resized);
+}
+
+/// The list of `notebooks_ref/random_transforms.py`.
+fn transforms() -> Vec<(&'static str, Box<dyn Transform>)> {
+    fn boxed(transform: impl Transform + 'static) -> Box<dyn Transform> {
+        Box::new(transform)
+    }
+    let crop = |height, width| RandomResizedCrop::new((height, width)).unwrap();
+    let jitter = || ColorJitter::new(0.5, 0.5, 0.5, 0.5).unwrap();
+    let composed = Compose::new()
+        .then(RandomHorizontalFlip::default())
+        .then(Resize::new(Size::Exact(10, 8)).unwrap())
+        .then(jitter())
+        .then(RandomVerticalFlip::default())
+        .then(crop(6, 9));
+    let extreme = (0.0, 100.0);
+    vec![
+        ("horizontal_flip", boxed(RandomHorizontalFlip::default())),
+        ("horizontal_flip_0.3", boxed(RandomHorizontalFlip { p: 0.3 })),
+        ("vertical_flip", boxed(RandomVerticalFlip::default())),
+        ("vertical_flip_0.8", boxed(RandomVerticalFlip { p: 0.8 })),
+        ("resized_crop", boxed(crop(12, 12))),
+        ("resized_crop_note", boxed(crop(9, 11).scale(0.1, 1.0).unwrap().ratio(0.5, 2.0).unwrap())),
+        ("resized_crop_wide", boxed(crop(5, 7).scale(0.5, 2.0).unwrap().ratio(1.5, 3.0).unwrap())),
+        ("resized_crop_high", boxed(crop(7, 6).scale(0.5, 2.0).unwrap().ratio(0.2, 0.4).unwrap())),
+        ("brightness", boxed(ColorJitter::new(0.5, 0.0, 0.0, 0.0).unwrap())),
+        ("brightness_extreme", boxed(ColorJitter::new(extreme, 0.0, 0.0, 0.0).unwrap())),
+        ("contrast", boxed(ColorJitter::new(0.0, 0.5, 0.0, 0.0).unwrap())),
+        ("contrast_extreme", boxed(ColorJitter::new(0.0, extreme, 0.0, 0.0).unwrap())),
+        ("saturation", boxed(ColorJitter::new(0.0, 0.0, 1.5, 0.0).unwrap())),
+        ("saturation_extreme", boxed(ColorJitter::new(0.0, 0.0, extreme, 0.0).unwrap())),
+        ("hue", boxed(ColorJitter::new(0.0, 0.0, 0.0, 0.5).unwrap())),
+        ("hue_low_end", boxed(ColorJitter::new(0.0, 0.0, 0.0, (-0.5, -0.5)).unwrap())),
+        ("hue_high_end", boxed(ColorJitter::new(0.0, 0.0, 0.0, (0.5, 0.5)).unwrap())),
+        ("jitter", boxed(jitter())),
+        ("jitter_nothing", boxed(ColorJitter::new(0.0, 0.0, 0.0, 0.0).unwrap())),
+        ("composed", boxed(composed)),
+    ]
+}
+
+/// What `transform` makes of an image in so many draws: (draws, height, width, channels).
+fn drawn(image: &Image, transform: &dyn Transform, count: i64, draws: &mut dyn Draws) -> Tensor {
+    let out: Vec<_> = (0..count).map(|_| tensor(&transform.transform(image.clone(), draws))).collect();
+    Tensor::stack(&out, 0)
+}
+
+/// Images (n, height, width, channels).
+fn images(tensor: &Tensor) -> Vec<Image> {
+    (0..tensor.size()[0]).map(|i| image(&tensor.get(i))).collect()
+}
+
+/// The int64 that `random_()` would draw, of which it keeps 63 bits.
+fn next_seed(draws: &mut dyn Draws) -> i64 {
+    let high = u64::from(draws.next_u32());
+    (((high << 32) | u64::from(draws.next_u32())) & (u64::MAX >> 1)) as i64
+}
+
+const SETS: [&str; 6] = ["rgb", "gray", "rgb_pixel", "gray_pixel", "row", "column"];
+
+/// From a generator of one's own and from the process's: the same stream.
+#[test]
+fn transformed_pixels_are_torchvisions() {
+    let _turn = libtorch();
+    let stored = Stored::open("transforms");
+    for (name, transform) in transforms() {
+        for set in SETS {
+            torch::manual_seed(0);
+            for draws in [&mut Mt19937::new(0) as &mut dyn Draws, &mut DefaultGenerator] {
+                let images = images(stored.get(&format!("{set}.images")));
+                let out: Vec<_> =
+                    images.iter().map(|image| drawn(image, transform.as_ref(), 4, draws)).collect();
+                stored.assert_equal(&format!("{name}.{set}.out"), &Tensor::stack(&out, 0));
+                let next = format!("{name}.{set}.next_seed");
+                assert_eq!(next_seed(draws), stored.int(&next), "{next}: draws as many numbers");
+            }
+        }
+    }
+}
+
+#[test]
+fn tensors_of_images_are_torchvisions() {
+    let _turn = libtorch();
+    let stored = Stored::open("transforms");
+    for set in SETS {
+        let images = images(stored.get(&format!("{set}.images")));
+        let batch = ToTensor.batch(&images).unwrap();
+        stored.assert_floats(&format!("{set}.to_tensor"), &batch);
+        assert!(ToTensor.image(&images[1]) == batch.get(1), "{set}: one image is that of its batch");
+        let normalize = match images[0].mode() {
+            Mode::L => Normalize::new(&[0.5], &[0.25]),
+            Mode::Rgb => Normalize::new(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]),
+        };
+        stored.assert_floats(&format!("{set}.normalized"), &normalize.unwrap().tensor(&batch));
+    }
+    let gray = Image::new(Mode::L, 1, 2, vec![0, 1]).unwrap();
+    let rgb = Image::new(Mode::Rgb, 1, 2, vec![0; 6]).unwrap();
+    assert!(ToTensor.batch(&[gray, rgb]).is_err());
+    assert!(ToTensor.batch(&[]).is_err());
+}
+
+#[test]
+fn impossible_transforms_are_refused() {
+    assert!(Resize::new(Size::Exact(0, 3)).is_err());
+    let crop = RandomResizedCrop::new((2, 3)).unwrap();
+    for (min, max) in [(0.5, 0.1), (-0.1, 1.0), (0.0, 0.0), (0.1, f64::INFINITY), (f64::NAN, 1.0)] {
+        assert!(crop.scale(min, max).is_err(), "scale {min} to {max}");
+        assert!(crop.ratio(min, max).is_err(), "ratio {min} to {max}");
+    }
+    for strength in [(-0.1, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
+        assert!(ColorJitter::new(strength, 0.0, 0.0, 0.0).is_err(), "brightness {strength:?}");
+    }
+    for strength in [(-0.6, 0.0), (0.0, 0.51), (0.1, 0.0)] {
+        assert!(ColorJitter::new(0.0, 0.0, 0.0, strength).is_err(), "hue {strength:?}");
+    }
+    assert!(ColorJitter::new(0.0, 0.0, -1.0, 0.0).is_err(), "a negative number");
+    assert!(Normalize::new(&[0.5], &[0.0]).is_err());
+    assert!(Normalize::new(&[0.5, 0.5], &[1.0]).is_err());
+}
+
+/// 1,000 real images of ten shapes, gray and RGB, twenty draws of every transform: the pixels, by their digests.
+#[test]
+fn a_thousand_images_transform_to_torchvisions_pixels() {
+    const DRAWS: usize = 20;
+    let _turn = libtorch();
+    let Some(live) = Live::find("a thousand transformed images") else { return };
+    let file = live.folder.path().join("transforms.safetensors");
+    let pillow = succeed(
+        live.python("random_transforms.py").args(["--draws", &DRAWS.to_string(), "--out"]).arg(&file),
+    );
+    if pillow.split('.').next().and_then(|major| major.parse().ok()).is_none_or(|major: u32| major < 13) {
+        return skipped(
+            "a thousand transformed images",
+            &format!("Pillow {pillow} resizes in another order"),
+        );
+    }
+    let tensors: std::collections::BTreeMap<_, _> =
+        Tensor::read_safetensors(file).unwrap().into_iter().collect();
+    let mut compared = 0;
+    // The names in the order of their seeds: gray0, rgb0, gray1, ...
+    let mut sets: Vec<&str> = tensors.keys().filter_map(|name| name.strip_suffix(".images")).collect();
+    sets.sort_by_key(|set| (set.split('_').next().unwrap().trim_start_matches(char::is_alphabetic), *set));
+    for (seed, set) in sets.into_iter().enumerate() {
+        let images = images(&tensors[&format!("{set}.images")]);
+        for (name, transform) in transforms() {
+            let mut draws = Mt19937::new(seed as u64);
+            let digests = &tensors[&format!("{name}.{set}.sha256")];
+            for (i, image) in images.iter().enumerate() {
+                let mut digest = Sha256::new();
+                for _ in 0..DRAWS {
+                    digest.update(transform.transform(image.clone(), &mut draws).pixels());
+                }
+                let expected = digests.get(i as i64);
+                assert!(
+                    Tensor::from_slice(digest.finalize().as_slice()) == expected,
+                    "{name}: {set}: image {i}"
+                );
+                compared += 1;
+            }
+            let next = tensors[&format!("{name}.{set}.next_seed")].int64_value(&[]);
+            assert_eq!(next_seed(&mut draws), next, "{name}: {set}: draws as many numbers");
+        }
+    }
+    assert_eq!(compared, 1000 * transforms().len());
 }

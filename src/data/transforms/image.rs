@@ -1,5 +1,6 @@
 //! Images of 8 bits a channel in memory: what a PIL image of mode `L` or `RGB` holds.
 
+use super::CropBox;
 use crate::{Error, Result};
 
 /// What a pixel is made of.
@@ -58,6 +59,11 @@ impl Image {
         Ok(Self { mode, height, width, pixels })
     }
 
+    /// An image of zeros; both sides are positive.
+    pub(super) fn black(mode: Mode, height: usize, width: usize) -> Self {
+        Self { mode, height, width, pixels: vec![0; height * width * mode.channels()] }
+    }
+
     /// What a pixel is made of.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -78,8 +84,16 @@ impl Image {
         &self.pixels
     }
 
-    /// The bytes (height, width, channels), row by row.
-    pub fn into_pixels(self) -> Vec<u8> {
-        self.pixels
+    pub(super) fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
+
+    /// The part of the image in `part`; panics if that is empty or reaches beyond the image.
+    pub fn crop(&self, part: CropBox) -> Self {
+        let channels = self.mode.channels();
+        let rows = self.pixels.chunks_exact(self.width * channels).skip(part.top).take(part.height);
+        let columns = part.left * channels..(part.left + part.width) * channels;
+        let pixels: Vec<u8> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
+        Self::new(self.mode, part.height, part.width, pixels).expect("a part that lies within the image")
     }
 }

@@ -1,12 +1,32 @@
 //! torchvision's transforms, as they act on PIL images: the same pixels, all of them.
 //!
 //! torchvision 0.26 hands 8-bit images to Pillow, whose arithmetic is fixed-point or single precision; what is here
-//! follows Pillow 13. An [`Image`] goes through [`Resize`] pixel for pixel as it would in Python.
+//! follows Pillow 13. The random ones draw what torchvision draws, in its order, from any stream of PyTorch's random
+//! numbers ([`Draws`]). Names, parameters and defaults are torchvision's.
 
+mod color;
+mod color_jitter;
+mod compose;
+mod crop;
+mod flip;
 mod image;
 mod resample;
 mod resize;
+mod tensor;
 
+pub use color_jitter::{ColorJitter, Factors, Strength};
+pub use compose::Compose;
+pub use crop::{CropBox, RandomResizedCrop};
+pub use flip::{RandomHorizontalFlip, RandomVerticalFlip};
 pub use image::{Image, Mode};
 pub use resample::Resample;
 pub use resize::{Resize, Size};
+pub use tensor::{Normalize, ToTensor};
+
+use super::Draws;
+
+/// What makes an image of an image, perhaps by chance.
+pub trait Transform: Send + Sync {
+    /// The image transformed, with what is random drawn from `draws`.
+    fn transform(&self, image: Image, draws: &mut dyn Draws) -> Image;
+}

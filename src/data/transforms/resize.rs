@@ -1,6 +1,7 @@
 //! `torchvision.transforms.Resize`.
 
-use super::{Image, Resample};
+use super::{Image, Resample, Transform};
+use crate::data::Draws;
 use crate::{Error, Result};
 
 /// The size to give an image.
@@ -63,5 +64,11 @@ impl Resize {
         let mut out = vec![0; resample.output_len()];
         resample.image(image.pixels(), &mut out);
         Image::new(image.mode(), to.0, to.1, out).expect("the resampling's own output size")
+    }
+}
+
+impl Transform for Resize {
+    fn transform(&self, image: Image, _draws: &mut dyn Draws) -> Image {
+        self.image(&image)
     }
 }

@@ -1,0 +1,120 @@
+"""torchvision's random transforms of PIL images, to compare with: which ones, and what they make of real images.
+
+    python random_transforms.py --draws 20 --out out.safetensors
+
+writes, of 1,000 images cut from Fashion-MNIST in many shapes, gray and RGB, SET.images, (n, height, width, channels),
+and for each of TRANSFORMS TRANSFORM.SET.sha256, (n, 32), of each image's draws, and TRANSFORM.SET.next_seed, what the
+default generator would draw next. Prints Pillow's version.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import PIL
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torchvision.transforms import (
+    ColorJitter,
+    Compose,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomVerticalFlip,
+    Resize,
+)
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+import fashion_mnist
+
+# tests/parity/transforms.rs has the same list.
+TRANSFORMS = {
+    "horizontal_flip": RandomHorizontalFlip(),
+    "horizontal_flip_0.3": RandomHorizontalFlip(0.3),
+    "vertical_flip": RandomVerticalFlip(),
+    "vertical_flip_0.8": RandomVerticalFlip(0.8),
+    "resized_crop": RandomResizedCrop(12),
+    "resized_crop_note": RandomResizedCrop((9, 11), scale=(0.1, 1), ratio=(0.5, 2)),
+    "resized_crop_wide": RandomResizedCrop((5, 7), scale=(0.5, 2.0), ratio=(1.5, 3)),
+    "resized_crop_high": RandomResizedCrop((7, 6), scale=(0.5, 2.0), ratio=(0.2, 0.4)),
+    "brightness": ColorJitter(brightness=0.5),
+    "brightness_extreme": ColorJitter(brightness=(0, 100)),
+    "contrast": ColorJitter(contrast=0.5),
+    "contrast_extreme": ColorJitter(contrast=(0, 100)),
+    "saturation": ColorJitter(saturation=1.5),
+    "saturation_extreme": ColorJitter(saturation=(0, 100)),
+    "hue": ColorJitter(hue=0.5),
+    "hue_low_end": ColorJitter(hue=(-0.5, -0.5)),
+    "hue_high_end": ColorJitter(hue=(0.5, 0.5)),
+    "jitter": ColorJitter(0.5, 0.5, 0.5, 0.5),
+    "jitter_nothing": ColorJitter(),
+    "composed": Compose(
+        [
+            RandomHorizontalFlip(),
+            Resize((10, 8)),
+            ColorJitter(0.5, 0.5, 0.5, 0.5),
+            RandomVerticalFlip(),
+            RandomResizedCrop((6, 9)),
+        ]
+    ),
+}
+
+SHAPES = ((28, 28), (28, 28), (27, 19), (13, 28), (28, 9), (5, 3), (2, 2), (1, 28), (28, 1), (1, 1))
+
+
+def transformed(name: str, images: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor]:
+    """What TRANSFORMS[name] makes of each image of (n, height, width, channels), `draws` times in a row.
+
+    Gives (n, draws, height, width, channels), and the seed that would be drawn next.
+    """
+    out, next_seed = drawn(name, images, draws, seed)
+    tensors = [torch.stack([pil_to_tensor(pil).permute(1, 2, 0) for pil in of_image]) for of_image in out]
+    return torch.stack(tensors), next_seed
+
+
+def drawn(name: str, images: Tensor, draws: int, seed: int) -> tuple[list[list[Image]], Tensor]:
+    """The same as PIL images."""
+    torch.manual_seed(seed)
+    transform = TRANSFORMS[name]
+    pils = [to_pil_image(image.permute(2, 0, 1)) for image in images]
+    return [[transform(pil) for _ in range(draws)] for pil in pils], torch.tensor(fashion_mnist.draw_seed())
+
+
+def image_sets(data_dir: Path) -> dict[str, Tensor]:
+    """1,000 images: 50 of each of SHAPES, gray and RGB, whose channels are three pictures of clothes."""
+    pictures, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 2000)
+    gray, rgb = pictures[:500].permute(0, 2, 3, 1), pictures[500:].reshape(500, 3, 28, 28).permute(0, 2, 3, 1)
+    sets = {}
+    for i, (height, width) in enumerate(SHAPES):
+        # From the middle, where the clothes are.
+        top, left = (28 - height) // 2, (28 - width) // 2
+        for mode, images in (("gray", gray), ("rgb", rgb)):
+            part = images[50 * i : 50 * i + 50, top : top + height, left : left + width]
+            sets[f"{mode}{i}_{height}x{width}"] = part.contiguous()
+    return sets
+
+
+def main() -> None:
+    """Runs the command line."""
+    from safetensors.torch import save_file
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=20, help="of each image")
+    parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT.safetensors")
+    arguments = parser.parse_args()
+    tensors = {}
+    for seed, (set_name, images) in enumerate(image_sets(arguments.data_dir).items()):
+        tensors[f"{set_name}.images"] = images
+        for name in TRANSFORMS:
+            out, next_seed = drawn(name, images, arguments.draws, seed)
+            pixels = [b"".join(pil.tobytes() for pil in of_image) for of_image in out]
+            digests = [list(hashlib.sha256(of_image).digest()) for of_image in pixels]
+            tensors[f"{name}.{set_name}.sha256"] = torch.tensor(digests, dtype=torch.uint8)
+            tensors[f"{name}.{set_name}.next_seed"] = next_seed
+    save_file(tensors, arguments.out)
+    print(PIL.__version__)
+
+
+if __name__ == "__main__":
+    main()

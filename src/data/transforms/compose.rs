@@ -1,0 +1,41 @@
+//! `torchvision.transforms.Compose`.
+
+use super::{Image, Transform};
+use crate::data::Draws;
+
+/// `transforms.Compose([...])`: transforms one after the other. What makes tensors, [`ToTensor`](super::ToTensor)
+/// and [`Normalize`](super::Normalize), comes after it, a batch at a time.
+///
+/// ```
+/// use d2l_ch7::data::Mt19937;
+/// use d2l_ch7::data::transforms::{Compose, Image, Mode, RandomHorizontalFlip, Resize, Size, Transform};
+///
+/// let augs = Compose::new().then(RandomHorizontalFlip::default()).then(Resize::new(Size::Exact(4, 4))?);
+/// let image = Image::new(Mode::L, 1, 2, vec![10, 20])?;
+/// assert_eq!(augs.transform(image, &mut Mt19937::new(0)).height(), 4);
+/// # Ok::<(), d2l_ch7::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Compose {
+    transforms: Vec<Box<dyn Transform>>,
+}
+
+impl Compose {
+    /// No transform: images stay as they are.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a transform.
+    #[must_use]
+    pub fn then(mut self, transform: impl Transform + 'static) -> Self {
+        self.transforms.push(Box::new(transform));
+        self
+    }
+}
+
+impl Transform for Compose {
+    fn transform(&self, image: Image, draws: &mut dyn Draws) -> Image {
+        self.transforms.iter().fold(image, |image, transform| transform.transform(image, draws))
+    }
+}

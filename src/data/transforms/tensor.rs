@@ -1,0 +1,67 @@
+//! `torchvision.transforms.ToTensor` and `Normalize`.
+
+use tch::{Kind, Tensor};
+
+use super::Image;
+use crate::{Error, Result};
+
+/// `transforms.ToTensor()`: bytes (height, width, channels) to float32 (channels, height, width) in [0, 1].
+#[derive(Clone, Copy, Debug)]
+pub struct ToTensor;
+
+impl ToTensor {
+    /// One image as (channels, height, width).
+    pub fn image(&self, image: &Image) -> Tensor {
+        self.batch(std::slice::from_ref(image)).expect("one image has one shape").squeeze_dim(0)
+    }
+
+    /// Images as (N, channels, height, width): each as [`image`](Self::image) gives it.
+    ///
+    /// # Errors
+    /// If there is none, or if they differ in size or mode.
+    pub fn batch(&self, images: &[Image]) -> Result<Tensor> {
+        let shape = |image: &Image| (image.mode(), image.height(), image.width());
+        let same = images.windows(2).all(|pair| shape(&pair[0]) == shape(&pair[1]));
+        let (Some((mode, height, width)), true) = (images.first().map(shape), same) else {
+            return Err(Error::failed(
+                format!("{} images that are not all of one size and mode make no batch", images.len()),
+                "Resize or crop them to the same size first.",
+            ));
+        };
+        let bytes: Vec<u8> = images.iter().flat_map(Image::pixels).copied().collect();
+        let size = [images.len(), height, width, mode.channels()].map(|n| n as i64);
+        let bytes = Tensor::from_data_size(&bytes, &size, Kind::Uint8).permute([0, 3, 1, 2]);
+        Ok(bytes.contiguous().to_kind(Kind::Float).g_div_scalar_(255))
+    }
+}
+
+/// `transforms.Normalize(mean, std)`: subtracts each channel's mean and divides by its standard deviation.
+#[derive(Debug)]
+pub struct Normalize {
+    mean: Tensor,
+    std: Tensor,
+}
+
+impl Normalize {
+    /// A mean and a standard deviation for each channel.
+    ///
+    /// # Errors
+    /// If there are not as many of one as of the other, or if a standard deviation is 0 in float32.
+    pub fn new(mean: &[f64], std: &[f64]) -> Result<Self> {
+        if mean.is_empty() || mean.len() != std.len() || std.iter().any(|&std| std as f32 == 0.0) {
+            return Err(Error::usage(
+                format!("images cannot be normalized by the means {mean:?} and standard deviations {std:?}"),
+                "Give a mean and a standard deviation other than 0 for each channel.",
+            ));
+        }
+        let channels = |values: &[f64]| Tensor::from_slice(values).to_kind(Kind::Float).reshape([-1, 1, 1]);
+        Ok(Self { mean: channels(mean), std: channels(std) })
+    }
+
+    /// `tensor`, float32 (..., channels, height, width), normalized.
+    ///
+    /// Panics if it has other channels.
+    pub fn tensor(&self, tensor: &Tensor) -> Tensor {
+        (tensor - self.mean.to_device(tensor.device())).g_div_(&self.std.to_device(tensor.device()))
+    }
+}

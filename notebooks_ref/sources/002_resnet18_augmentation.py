@@ -2,8 +2,9 @@
 # # ResNet-18, and image augmentation
 #
 # Note 002 goes through batch norm, builds ResNet-18 out of residual blocks, and then trains a network on CIFAR-10
-# with augmented images. The first half is ported, and each cell names its Rust twin. **The second half is not ported
-# yet**: its cells run here without network, photo or data set, on a drawn picture and random images.
+# with augmented images. Each cell that is ported names its Rust twin: the first half and the transforms are. **The
+# galleries and the training are not ported yet**: their cells run here without network, photo or data set, on a drawn
+# picture and random images.
 #
 # `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
 # table, with their tests. The bits hold for the signature printed here.
@@ -175,7 +176,7 @@ def gallery(transform):
 # %% [markdown]
 # ## Mirroring left and right
 #
-# > **Rust:** not ported yet
+# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`
 
 # %%
 gallery(transforms.RandomHorizontalFlip())
@@ -183,7 +184,7 @@ gallery(transforms.RandomHorizontalFlip())
 # %% [markdown]
 # ## Mirroring up and down
 #
-# > **Rust:** not ported yet
+# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`
 
 # %%
 gallery(transforms.RandomVerticalFlip())
@@ -193,7 +194,7 @@ gallery(transforms.RandomVerticalFlip())
 #
 # A window of 30 to 80 % of the area, its sides in a ratio of 1/2 to 2, stretched to 200 x 200.
 #
-# > **Rust:** not ported yet
+# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`
 
 # %%
 crop = transforms.RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))
@@ -204,7 +205,7 @@ gallery(crop)
 #
 # Brightness, contrast, saturation and hue, each by a random factor and in random order.
 #
-# > **Rust:** not ported yet
+# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`
 
 # %%
 jitter = transforms.ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
@@ -213,7 +214,7 @@ gallery(jitter)
 # %% [markdown]
 # ## All together
 #
-# > **Rust:** not ported yet
+# > **Rust:** `d2l_ch7::data::transforms::Compose`
 
 # %%
 gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))
@@ -223,7 +224,7 @@ gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))
 #
 # Training images are mirrored at random and become tensors; test images only become tensors.
 #
-# > **Rust:** not ported yet (`d2l_ch7 cifar` is to come)
+# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`, `d2l_ch7::data::transforms::ToTensor`
 
 # %%
 train_augs = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.ToTensor()])

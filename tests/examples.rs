@@ -1,4 +1,5 @@
-//! Every program of `examples/` runs, and prints what the comment at its end says.
+//! Every program of `examples/` runs, and shows what it claims: it prints what the comment at its end says, or
+//! asserts it itself.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -22,21 +23,29 @@ fn promised(source: &str) -> Option<String> {
 }
 
 #[test]
-fn examples_print_what_they_promise() {
+fn examples_show_what_they_claim() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut ran = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert_eq!(path.extension().and_then(|e| e.to_str()), Some("rs"), "{}: a program", path.display());
-        let expected = promised(&fs::read_to_string(&path).unwrap());
-        let expected = expected.unwrap_or_else(|| panic!("{name} does not end in a comment // Output:"));
+        let source = fs::read_to_string(&path).unwrap();
+        let promised = promised(&source);
+        assert!(
+            promised.is_some() || source.contains("assert"),
+            "{name} ends in no // Output: and asserts nothing"
+        );
 
         let program = built(name);
         assert!(program.exists(), "{} is not built: cargo build --release --examples", program.display());
         let output = Command::new(program).output().unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{name}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(!printed.is_empty(), "{name} shows nothing");
+        if let Some(promised) = promised {
+            assert_eq!(printed, promised, "{name}");
+        }
         ran += 1;
     }
     assert!(ran > 0, "there are examples");

@@ -6,6 +6,7 @@ times its size in float32, then a sum in float64.
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -82,19 +83,32 @@ def train(net, optimizer, train_loader, test_loader, epochs: int, device) -> lis
 
 def train_by_d2l(net, train_loader, test_loader, epochs: int, lr: float, device, draw: bool) -> list[Epoch]:
     """d2l.train_ch6 itself, which initializes by Xavier and optimizes by SGD; `draw` keeps its plotting too."""
+    from d2l import torch as d2l
+
+    with observed_d2l(train_loader, draw) as recorder:
+        d2l.train_ch6(net, train_loader, test_loader, epochs, lr, device)
+    return recorder.records
+
+
+@contextmanager
+def observed_d2l(train_loader, draw: bool = False):
+    """A recorder of what a loop of d2l plots while this lasts; `draw` keeps its plotting too."""
     if len(train_loader) < 5:
         raise SystemExit(
-            f"d2l.train_ch6 divides by num_batches // 5 and there are {len(train_loader)} batches\n"
-            "take more training examples, smaller batches or --loop plain"
+            f"d2l's loop divides by num_batches // 5 and there are {len(train_loader)} batches\n"
+            "take more training examples or smaller batches"
         )
     import matplotlib
 
     matplotlib.use("Agg")
     from d2l import torch as d2l
 
-    d2l.Animator, recorder = observed(d2l.Animator if draw else Silent)
-    d2l.train_ch6(net, train_loader, test_loader, epochs, lr, device)
-    return recorder.records
+    animator = d2l.Animator
+    d2l.Animator, recorder = observed(animator if draw else Silent)
+    try:
+        yield recorder
+    finally:
+        d2l.Animator = animator
 
 
 class Silent:
@@ -108,7 +122,7 @@ class Silent:
 
 
 class Recorder:
-    """Turns train_ch6's calls of Animator.add into epochs: it reports (loss, accuracy, None) about five times an
+    """Turns train_ch6's or train_ch13's calls of Animator.add into epochs: (loss, accuracy, None) about five times an
     epoch, the last time after the last batch, then (None, None, test accuracy)."""
 
     def __init__(self):

@@ -107,15 +107,8 @@ def report(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Ep
     }
 
 
-def main() -> None:
-    """Runs the command line."""
-    arguments = parse_arguments()
-    if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
-    try:
-        net, records = run(arguments)
-    except FileNotFoundError as error:
-        raise SystemExit(f"{error}\n--data-dir names the folder with Fashion-MNIST's four files") from error
+def write(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Epoch]) -> None:
+    """Writes the numbers and the weights where the command line says."""
     text = json.dumps(report(arguments, net, records), indent=1) + "\n"
     if arguments.out is None:
         print(text, end="")
@@ -125,6 +118,18 @@ def main() -> None:
         from safetensors.torch import save_file
 
         save_file({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}, arguments.weights)
+
+
+def main() -> None:
+    """Runs the command line."""
+    arguments = parse_arguments()
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    try:
+        outcome = run(arguments)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error}\n--data-dir names the folder with Fashion-MNIST's four files") from error
+    write(arguments, *outcome)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::data::DataLoader;
+use crate::data::Batches;
 use crate::train::Progress;
 
 /// Batches done, loss and accuracy so far, examples per second and time left; gone when dropped.
@@ -13,7 +13,7 @@ pub struct EpochBar {
 
 impl EpochBar {
     /// A bar for one epoch of `variant` over `batches`; `quiet` shows none.
-    pub fn new(variant: &str, epoch: usize, epochs: usize, batches: &DataLoader, quiet: bool) -> Self {
+    pub fn new(variant: &str, epoch: usize, epochs: usize, batches: &dyn Batches, quiet: bool) -> Self {
         // ProgressDrawTarget::stderr draws nothing where standard error is no terminal.
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(batches.batches() as u64), target);

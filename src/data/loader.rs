@@ -2,23 +2,14 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::epoch_order;
 use super::transforms::{Resample, Resize};
+use super::{Batch, Batches, epoch_order};
 
 /// Images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
 pub struct ImageSet {
     pixels: Tensor,
     labels: Tensor,
-}
-
-/// Images (B, 1, rows, cols) as f32 in [0, 1], and labels (B,) as int64, on the device of training.
-#[derive(Debug)]
-pub struct Batch {
-    /// Pixel values over 255.
-    pub x: Tensor,
-    /// Classes.
-    pub y: Tensor,
 }
 
 impl ImageSet {
@@ -44,7 +35,7 @@ impl ImageSet {
     }
 }
 
-/// `DataLoader(images, batch_size, shuffle)`: the last batch may be smaller.
+/// `DataLoader(images, batch_size, shuffle)` over images that only `Resize` and `ToTensor` change.
 #[derive(Debug)]
 pub struct DataLoader<'a> {
     images: &'a ImageSet,
@@ -74,26 +65,6 @@ impl<'a> DataLoader<'a> {
         self
     }
 
-    /// How many images an epoch has.
-    pub fn examples(&self) -> usize {
-        self.images.len()
-    }
-
-    /// How many batches an epoch has.
-    pub fn batches(&self) -> usize {
-        self.images.len().div_ceil(self.batch_size)
-    }
-
-    /// The batches of an epoch. Draws from the default generator what PyTorch's loader draws.
-    pub fn iter(&self) -> impl Iterator<Item = Batch> {
-        let order = Tensor::from_slice(&epoch_order(self.images.len(), self.shuffle));
-        (0..self.batches()).map(move |i| {
-            let start = i * self.batch_size;
-            let size = self.batch_size.min(self.images.len() - start);
-            self.gather(&order.narrow(0, start as i64, size as i64))
-        })
-    }
-
     /// The first image alone, as a batch of one.
     pub fn first_image(&self) -> Tensor {
         self.gather(&Tensor::from_slice(&[0i64])).x
@@ -109,6 +80,25 @@ impl<'a> DataLoader<'a> {
             x: to_tensor(&pixels, self.device),
             y: self.images.labels.index_select(0, indices).to_device(self.device),
         }
+    }
+}
+
+impl Batches for DataLoader<'_> {
+    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
+        let order = Tensor::from_slice(&epoch_order(self.images.len(), self.shuffle));
+        Box::new((0..self.batches()).map(move |i| {
+            let start = i * self.batch_size;
+            let size = self.batch_size.min(self.images.len() - start);
+            self.gather(&order.narrow(0, start as i64, size as i64))
+        }))
+    }
+
+    fn examples(&self) -> usize {
+        self.images.len()
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
     }
 }
 

@@ -1,5 +1,6 @@
 //! Data sets found, fetched and read, images transformed, and PyTorch's way of drawing batches from them.
 
+mod batches;
 mod draws;
 pub mod fashion_mnist;
 mod fetch;
@@ -9,8 +10,9 @@ mod rgb_image;
 mod sampler;
 pub mod transforms;
 
+pub use batches::{Batch, Batches};
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::{FashionMnist, Images};
-pub use loader::{Batch, DataLoader, ImageSet};
+pub use loader::{DataLoader, ImageSet};
 pub use rgb_image::RgbImage;
 pub use sampler::{epoch_order, randperm};

@@ -1,18 +1,18 @@
 //! d2l's `evaluate_accuracy_gpu` (section 6.6.2), and the loss beside it.
 
-use super::{Metric, ch6::cross_entropy};
-use crate::data::DataLoader;
+use super::{Loss, Metric};
+use crate::data::Batches;
 use crate::layers::Module;
 
 /// Loss and accuracy of `net` over every batch of `batches`, in evaluation mode and without gradients.
 ///
 /// d2l measures the accuracy alone; the loss draws no random number and so changes no bit of a run.
-pub fn evaluate(net: &mut dyn Module, batches: &DataLoader) -> Metric {
+pub fn evaluate(net: &mut dyn Module, batches: &dyn Batches) -> Metric {
     tch::no_grad(|| {
         let mut metric = Metric::default();
         for batch in batches.iter() {
             let y_hat = net.forward(&batch.x, false);
-            metric.add(&cross_entropy(&y_hat, &batch.y), &y_hat, &batch.y);
+            metric.add(Loss::Mean, &Loss::Mean.of(&y_hat, &batch.y), &y_hat, &batch.y);
         }
         metric
     })

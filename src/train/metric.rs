@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::Loss;
+
 /// Sums over the examples seen so far: of their losses, of correct predictions, and their count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Metric {
@@ -11,15 +13,13 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// Adds a batch: its mean loss (an f32 scalar), its logits (B, classes) and its labels (B,).
+    /// Adds a batch: the `value` that its loss took, its logits (B, classes) and its labels (B,).
     ///
-    /// d2l multiplies the mean loss by the batch size in f32, and adds in f64: so does this.
-    pub fn add(&mut self, loss: &Tensor, y_hat: &Tensor, y: &Tensor) {
+    /// As in d2l, a batch's sum of losses is an f32, and sums over batches are f64.
+    pub fn add(&mut self, loss: Loss, value: &Tensor, y_hat: &Tensor, y: &Tensor) {
         let examples = y.size()[0];
         let correct = y_hat.argmax(1, false).eq_tensor(y).sum(Kind::Int64);
-        // f32 -> f64 -> f32 is exact.
-        let mean_loss = loss.double_value(&[]) as f32;
-        self.loss_sum += f64::from(mean_loss * examples as f32);
+        self.loss_sum += loss.total(value, examples);
         self.correct += correct.int64_value(&[]) as f64;
         self.examples += examples as f64;
     }
@@ -52,7 +52,7 @@ mod tests {
         let y = Tensor::from_slice(&[0i64, 1, 1]);
         for loss in [0.7234567f32, 1.9876543, 0.3333333] {
             let y_hat = Tensor::from_slice(&[2.0f32, 1.0, 0.0, 1.0, 3.0, -1.0]).reshape([3, 2]);
-            metric.add(&Tensor::from(loss), &y_hat, &y);
+            metric.add(Loss::Mean, &Tensor::from(loss), &y_hat, &y);
             expected += (Tensor::from(loss) * 3).double_value(&[]);
         }
         assert_eq!(metric.loss().to_bits(), (expected / 9.0).to_bits());

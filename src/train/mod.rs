@@ -1,9 +1,11 @@
 //! The loops. They know networks, batches and optimizers as traits and tensors, and no file and no plot.
 
-mod ch6;
+mod epoch;
 mod evaluate;
+mod loss;
 mod metric;
 
-pub use ch6::{Progress, train_epoch};
+pub use epoch::{Progress, train_epoch};
 pub use evaluate::evaluate;
+pub use loss::Loss;
 pub use metric::Metric;

@@ -6,6 +6,7 @@ use d2l_ch7::data::{DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::state;
 use d2l_ch7::norm::Variant;
+use d2l_ch7::train::Loss;
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
@@ -23,9 +24,10 @@ fn check(
     torch::manual_seed(0);
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let trained =
-        train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), &mut |_, _| ControlFlow::Continue(()))
-            .expect("nobody interrupts");
+    let trained = train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), Loss::Mean, &mut |_, _| {
+        ControlFlow::Continue(())
+    })
+    .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);
 
     let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);

@@ -1,6 +1,6 @@
 //! The first training step of every recipe and variant: logits, loss, every gradient, every tensor after it.
 
-use d2l_ch7::data::{DataLoader, ImageSet};
+use d2l_ch7::data::{Batches, DataLoader, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::{Slot, state, visit};
 use d2l_ch7::norm::Variant;

@@ -18,7 +18,7 @@ use crate::norm::Variant;
 use crate::optim::Optimizer;
 use crate::progress::EpochBar;
 use crate::torch::{self, GeneratorState};
-use crate::train::Progress;
+use crate::train::{Loss, Progress};
 use crate::{EpochRecord, Error, Result, interrupt, train};
 use inspect::Inspector;
 
@@ -144,7 +144,8 @@ impl Side {
             }
             if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let trained = train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), &mut observe);
+        let trained =
+            train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), Loss::Mean, &mut observe);
         let Some(trained) = trained else { return Ok(None) };
         let train_seconds = start.elapsed().as_secs_f64();
         let tested = train::evaluate(&mut self.net, test_iter);

@@ -1,11 +1,9 @@
-//! One epoch of d2l's `train_ch6` (section 6.6.2).
+//! One epoch of d2l's `train_ch6` (section 6.6.2) or `train_ch13` (section 13.1), which differ in the loss.
 
 use std::ops::ControlFlow;
 
-use tch::{Reduction, Tensor};
-
-use super::Metric;
-use crate::data::DataLoader;
+use super::{Loss, Metric};
+use crate::data::Batches;
 use crate::layers::Module;
 use crate::optim::Optimizer;
 
@@ -24,28 +22,23 @@ pub struct Progress {
 /// while the weights changed; `None` if `observe`, which is called with the network after every batch, breaks off.
 pub fn train_epoch(
     net: &mut dyn Module,
-    batches: &DataLoader,
+    batches: &dyn Batches,
     optimizer: &mut dyn Optimizer,
+    loss: Loss,
     observe: &mut dyn FnMut(Progress, &mut dyn Module) -> ControlFlow<()>,
 ) -> Option<Metric> {
     let mut metric = Metric::default();
     for (i, batch) in batches.iter().enumerate() {
         optimizer.zero_grad();
         let y_hat = net.forward(&batch.x, true);
-        let loss = cross_entropy(&y_hat, &batch.y);
-        loss.backward();
+        let l = loss.of(&y_hat, &batch.y);
+        l.backward();
         optimizer.step();
-        metric.add(&loss, &y_hat, &batch.y);
+        metric.add(loss, &l, &y_hat, &batch.y);
         let batch_size = batch.y.numel();
         if observe(Progress { batches: i + 1, batch_size, metric }, net).is_break() {
             return None;
         }
     }
     Some(metric)
-}
-
-/// `nn.CrossEntropyLoss()`: the mean over the batch of -log softmax(y_hat)[y], for logits (B, classes) and
-/// labels (B,).
-pub(super) fn cross_entropy(y_hat: &Tensor, y: &Tensor) -> Tensor {
-    y_hat.cross_entropy_loss(y, None::<Tensor>, Reduction::Mean, -100, 0.0)
 }

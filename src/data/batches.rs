@@ -1,0 +1,29 @@
+//! What training and evaluation take their images from.
+
+use tch::Tensor;
+
+/// Images (B, channels, rows, cols) as f32 in [0, 1], and labels (B,) as int64, on the device of training.
+#[derive(Debug)]
+pub struct Batch {
+    /// Pixel values over 255.
+    pub x: Tensor,
+    /// Classes.
+    pub y: Tensor,
+}
+
+/// A PyTorch `DataLoader`: every image once an epoch, batch by batch; the last batch may be smaller.
+pub trait Batches {
+    /// The batches of an epoch. Draws from the default generator what PyTorch's loader draws.
+    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_>;
+
+    /// How many images an epoch has.
+    fn examples(&self) -> usize;
+
+    /// How many images a batch has, the last one excepted.
+    fn batch_size(&self) -> usize;
+
+    /// How many batches an epoch has.
+    fn batches(&self) -> usize {
+        self.examples().div_ceil(self.batch_size())
+    }
+}

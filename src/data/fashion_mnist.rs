@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
+use super::Images;
 use super::fetch::{self, Origins, Package, Wanted};
 use super::idx::{self, Kind};
 use crate::error::{Error, Result};
@@ -29,31 +30,6 @@ pub const LABELS: [&str; 10] = [
 
 /// Height and width of every image.
 const SIDE: usize = 28;
-
-/// Images with their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Images {
-    /// Gray values, 0 to 255: shape (n, rows, cols), row-major.
-    pub pixels: Vec<u8>,
-    /// One for each image, less than ten: shape (n).
-    pub labels: Vec<u8>,
-    /// Height of an image in pixels.
-    pub rows: usize,
-    /// Width of an image in pixels.
-    pub cols: usize,
-}
-
-impl Images {
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no image; [`FashionMnist::load`] gives at least one.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-}
 
 /// The data set in memory, 55 MB of it.
 #[derive(Clone, Debug)]
@@ -316,7 +292,7 @@ impl Place {
         {
             return bad(&labels_path, format!("expected labels from 0 to 9, got {label} for image {i}"));
         }
-        let images = Images { pixels: images.data, labels: labels.data, rows, cols };
+        let images = Images { pixels: images.data, labels: labels.data, rows, cols, channels: 1 };
         Ok((images, images_published && labels_published))
     }
 

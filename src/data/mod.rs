@@ -5,6 +5,7 @@ mod draws;
 pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
+mod images;
 mod loader;
 mod rgb_image;
 mod sampler;
@@ -12,7 +13,8 @@ pub mod transforms;
 
 pub use batches::{Batch, Batches};
 pub use draws::{DefaultGenerator, Draws, Mt19937};
-pub use fashion_mnist::{FashionMnist, Images};
+pub use fashion_mnist::FashionMnist;
+pub use images::Images;
 pub use loader::{DataLoader, ImageSet};
 pub use rgb_image::RgbImage;
 pub use sampler::{epoch_order, randperm};

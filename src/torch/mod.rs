@@ -36,6 +36,18 @@ pub fn random_u32() -> u32 {
     number
 }
 
+/// A new float32 tensor of `size` on the CPU, whose elements `fill` writes row by row.
+///
+/// # Panics
+/// If it would have no element.
+pub fn filled(size: &[i64], fill: impl FnOnce(&mut [f32])) -> Tensor {
+    let tensor = Tensor::empty(size, (tch::Kind::Float, Device::Cpu));
+    assert!(tensor.numel() > 0, "a tensor of size {size:?} has nothing to fill");
+    // SAFETY: a new tensor is contiguous, nobody else holds it yet, and every bit pattern is an f32.
+    fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) });
+    tensor
+}
+
 /// Lets the process keep the memory that a training step frees, for the next step: by default, glibc gives much of
 /// it back to the system, and every step pays for getting it again (on LeNet's hand-written batch norm, a tenth of
 /// the step). Call it once, early. Elsewhere than on glibc it does nothing.

@@ -1,8 +1,8 @@
 //! Shuffling: `torch.randperm`, and what a `DataLoader` draws when.
 
 use d2l_ch7::data::{epoch_order, randperm};
-use d2l_ch7::torch;
-use tch::Tensor;
+use d2l_ch7::torch::{self, GeneratorState};
+use tch::{Device, Tensor};
 
 use crate::support::{Stored, libtorch};
 
@@ -46,4 +46,14 @@ fn epochs_draw_what_a_data_loader_draws() {
             assert_eq!(torch::random_i64(), stored.int(&format!("{seed}.{n}.next_seed")), "{seed} {n}");
         }
     }
+}
+
+#[test]
+fn a_restored_state_draws_the_same_numbers_again() {
+    let _turn = libtorch();
+    let state = GeneratorState::capture(Device::Cpu).unwrap();
+    let first = [torch::random_i64(), torch::random_i64()];
+    state.restore().unwrap();
+    assert_eq!([torch::random_i64(), torch::random_i64()], first);
+    assert_ne!(first[0], first[1]);
 }

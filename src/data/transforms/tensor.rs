@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::Image;
-use crate::{Error, Result};
+use super::{Image, Mode};
+use crate::{Error, Result, torch};
 
 /// `transforms.ToTensor()`: bytes (height, width, channels) to float32 (channels, height, width) in [0, 1].
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +28,39 @@ impl ToTensor {
                 "Resize or crop them to the same size first.",
             ));
         };
-        let bytes: Vec<u8> = images.iter().flat_map(Image::pixels).copied().collect();
-        let size = [images.len(), height, width, mode.channels()].map(|n| n as i64);
-        let bytes = Tensor::from_data_size(&bytes, &size, Kind::Uint8).permute([0, 3, 1, 2]);
-        Ok(bytes.contiguous().to_kind(Kind::Float).g_div_scalar_(255))
+        let size = [images.len(), mode.channels(), height, width].map(|n| n as i64);
+        Ok(torch::filled(&size, |values| {
+            for (image, values) in images.iter().zip(values.chunks_exact_mut(values.len() / images.len())) {
+                write(image, values);
+            }
+        }))
+    }
+}
+
+/// Every byte over 255, divided in float32.
+static SHARES: [f32; 256] = {
+    let mut shares = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        shares[byte] = byte as f32 / 255.0;
+        byte += 1;
+    }
+    shares
+};
+
+/// Writes the image plane by plane: (channels, height, width).
+fn write(image: &Image, values: &mut [f32]) {
+    let share = |byte: u8| SHARES[usize::from(byte)];
+    match image.mode() {
+        Mode::L => values.iter_mut().zip(image.pixels()).for_each(|(value, &byte)| *value = share(byte)),
+        Mode::Rgb => {
+            let (red, rest) = values.split_at_mut(values.len() / 3);
+            let (green, blue) = rest.split_at_mut(rest.len() / 2);
+            let pixels = image.pixels().as_chunks::<3>().0;
+            for (((r, g), b), pixel) in red.iter_mut().zip(green).zip(blue).zip(pixels) {
+                [*r, *g, *b] = pixel.map(share);
+            }
+        }
     }
 }
 

@@ -7,3 +7,4 @@ pub mod networks;
 pub mod recipes;
 mod run_log;
 pub mod shapes;
+mod side;

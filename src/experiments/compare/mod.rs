@@ -4,22 +4,19 @@
 mod inspect;
 mod plan;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use tch::Device;
 
 use super::recipes::Recipe;
 use super::run_log::RunLog;
+use super::side::Setting;
 use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
 use crate::layers::{Module, Sequential, state, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
-use crate::progress::EpochBar;
-use crate::torch::{self, GeneratorState};
 use crate::train::{Loss, Progress};
-use crate::{EpochRecord, Error, Result, interrupt, train};
+use crate::{Error, Result};
 use inspect::Inspector;
 
 /// Everything chosen for a comparison, checked.
@@ -55,13 +52,8 @@ pub struct Compare {
     pub quiet: bool,
 }
 
-/// One side of the comparison: a network, its optimizer, and where its random streams stand.
-struct Side {
-    variant: Variant,
-    net: Sequential,
-    optimizer: Box<dyn Optimizer>,
-    generators: GeneratorState,
-}
+/// A batch norm, and a network with it.
+type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
 ///
@@ -79,12 +71,22 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
         DataLoader::new(images, config.batch_size, shuffle, config.device).resize(config.recipe.resize())
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
-    let mut sides = config.variants.iter().map(|&v| Side::new(config, v)).collect::<Result<Vec<_>>>()?;
+    let setting = Setting {
+        train_iter: &train_iter,
+        test_iter: &test_iter,
+        loss: Loss::Mean,
+        device: config.device,
+        epochs: config.epochs,
+        quiet: config.quiet,
+    };
+    let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
+    let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let mut inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
     for epoch in 1..=config.epochs {
         for side in &mut sides {
-            let Some(record) = side.epoch(epoch, &train_iter, &test_iter, config, inspector.as_mut())? else {
+            let inspected = inspector.as_mut().filter(|_| side.variant == Variant::Scratch);
+            let Some(record) = side.epoch(epoch, &mut observer(inspected))? else {
                 return Err(log.interrupted());
             };
             log.add(record, &state(&mut side.net))?;
@@ -114,52 +116,21 @@ fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
     ))
 }
 
-impl Side {
-    /// The variant as a notebook run by itself begins it: from the seed.
-    fn new(config: &Compare, variant: Variant) -> Result<Self> {
-        torch::manual_seed(config.seed);
-        let mut net = config.recipe.initial_net(variant);
-        to_device(&mut net, config.device);
-        let optimizer = config.recipe.optimizer(&mut net, config.lr);
-        Ok(Self { variant, net, optimizer, generators: GeneratorState::capture(config.device)? })
+/// Shows every batch to the inspector, if there is one.
+fn observer(mut inspector: Option<&mut Inspector>) -> impl FnMut(Progress, &mut dyn Module) {
+    move |progress, net| {
+        if let Some(inspector) = &mut inspector {
+            inspector.after_batch(net, progress.batch_size);
+        }
     }
+}
 
-    /// Trains and evaluates one epoch on this variant's own random streams; `None` if it was interrupted.
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        train_iter: &DataLoader,
-        test_iter: &DataLoader,
-        config: &Compare,
-        mut inspector: Option<&mut Inspector>,
-    ) -> Result<Option<EpochRecord>> {
-        self.generators.restore()?;
-        let start = Instant::now();
-        let bar = EpochBar::new(self.variant.name(), epoch, config.epochs, train_iter, config.quiet);
-        let variant = self.variant;
-        let mut observe = |progress: Progress, net: &mut dyn Module| {
-            bar.show(progress);
-            if let Some(inspector) = inspector.as_mut().filter(|_| variant == Variant::Scratch) {
-                inspector.after_batch(net, progress.batch_size);
-            }
-            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let trained =
-            train::train_epoch(&mut self.net, train_iter, self.optimizer.as_mut(), Loss::Mean, &mut observe);
-        let Some(trained) = trained else { return Ok(None) };
-        let train_seconds = start.elapsed().as_secs_f64();
-        let tested = train::evaluate(&mut self.net, test_iter);
-        self.generators = GeneratorState::capture(config.device)?;
-        Ok(Some(EpochRecord {
-            variant: self.variant.to_string(),
-            epoch,
-            train_loss: trained.loss(),
-            train_acc: trained.accuracy(),
-            test_loss: tested.loss(),
-            test_acc: tested.accuracy(),
-            train_seconds,
-            epoch_seconds: start.elapsed().as_secs_f64(),
-            examples_per_second: trained.examples() as f64 / train_seconds,
-        }))
+impl Compare {
+    /// The network and its optimizer as they are before the first step.
+    fn begin(&self, variant: Variant) -> (Sequential, Box<dyn Optimizer>) {
+        let mut net = self.recipe.initial_net(variant);
+        to_device(&mut net, self.device);
+        let optimizer = self.recipe.optimizer(&mut net, self.lr);
+        (net, optimizer)
     }
 }

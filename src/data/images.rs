@@ -50,6 +50,14 @@ impl Images {
     }
 }
 
+/// Says in one line which of the `labels` is the first that names none of the ten classes, if one is.
+pub(super) fn check_labels(labels: &[u8]) -> Result<(), String> {
+    match labels.iter().enumerate().find(|&(_, &label)| label >= 10) {
+        None => Ok(()),
+        Some((i, label)) => Err(format!("expected labels from 0 to 9, got {label} for image {i}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

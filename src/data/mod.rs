@@ -1,11 +1,13 @@
 //! Data sets found, fetched and read, images transformed, and PyTorch's way of drawing batches from them.
 
+mod checksum;
 mod draws;
 pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
 mod images;
 mod loader;
+mod place;
 mod rgb_image;
 mod sampler;
 pub mod transforms;

@@ -1,9 +1,11 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
 use tempfile::{NamedTempFile, TempDir};
 
+use super::debian::run;
 use super::*;
 
 /// What the local server answers for a path.
@@ -51,7 +53,7 @@ pub(crate) fn nobody() -> String {
 /// Origins on this machine, reached without the environment's proxy.
 pub(crate) fn origins<const N: usize>(mirrors: [String; N]) -> Origins {
     let agent = ureq::Agent::config_builder().proxy(None).build().into();
-    Origins { mirrors: mirrors.into(), debian: None, agent }
+    Origins { tried: mirrors.map(Origin::Mirror).into(), agent }
 }
 
 /// Fetches `a` and `b`, whose published contents are their names in capitals.
@@ -60,7 +62,10 @@ fn fetch(origins: &Origins, into: &Path) -> Result<()> {
         let contents = fs::read_to_string(path).map_err(one_line)?;
         if contents == name.to_uppercase() { Ok(()) } else { Err(format!("got {contents}")) }
     };
-    let wanted = Wanted { dataset: "Letters", files: &["a".to_owned(), "b".to_owned()], check: &check };
+    let missing = |folder: &Path| {
+        ["a", "b"].into_iter().filter(|name| !folder.join(name).exists()).map(str::to_owned).collect()
+    };
+    let wanted = Wanted { dataset: "Letters", missing: &missing, check: &check };
     origins.fetch(&wanted, into, true)
 }
 
@@ -108,22 +113,22 @@ fn goes_on_with_the_next_mirror() {
 /// Nothing half-written stays, under any name; one line says what was tried, one what to do.
 #[test]
 fn says_why_nothing_could_be_fetched() {
-    let mut origins = origins([
+    let mirrors = [
         nobody(),
         serve([]),
         serve([("a", Reply::CutShort(b"A".to_vec()))]),
         serve([("a", body("another file"))]),
-    ]);
-    origins.debian = Some(Package { apt_get: &["no-such-program"], name: "dataset", folder: "" });
+    ];
+    let mut origins = origins(mirrors.clone());
+    let package = Package { apt_get: &["no-such-program"], name: "dataset", folder: "" };
+    origins.tried.push(Origin::Debian(package));
     let dir = TempDir::new().unwrap();
     let error = fetch(&origins, dir.path()).unwrap_err();
 
     assert_eq!(contents(dir.path()), []);
     let what = error.to_string();
     let mut rest = what.strip_prefix("Letters is not on this machine and could not be fetched: ").unwrap();
-    for (mirror, reason) in
-        origins.mirrors.iter().zip(["refused", "404", "broke off after 1 bytes", "another"])
-    {
+    for (mirror, reason) in mirrors.iter().zip(["refused", "404", "broke off after 1 bytes", "another"]) {
         let (this, next) = rest.split_once("; ").unwrap();
         assert!(this.starts_with(&format!("{mirror}a: ")) && this.contains(reason), "{reason}: {what}");
         rest = next;
@@ -167,7 +172,7 @@ fn unpacks_the_debian_package() {
         let cache = dir.path().join("cache");
         let mut origins = origins([serve([("a", body("A"))])]);
         match debian_package(dir.path(), b) {
-            Ok(package) => origins.debian = Some(package),
+            Ok(package) => origins.tried.push(Origin::Debian(package)),
             Err(reason) => {
                 // Past the test harness, which would keep it to itself.
                 let _ = writeln!(io::stderr(), "SKIPPED unpacks_the_debian_package: {reason}");

@@ -1,6 +1,7 @@
 //! Data sets found, fetched and read, images transformed, and PyTorch's way of drawing batches from them.
 
 mod checksum;
+pub mod cifar10;
 mod draws;
 pub mod fashion_mnist;
 mod fetch;
@@ -12,6 +13,7 @@ mod rgb_image;
 mod sampler;
 pub mod transforms;
 
+pub use cifar10::Cifar10;
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::FashionMnist;
 pub use images::Images;

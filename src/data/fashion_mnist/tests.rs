@@ -33,8 +33,7 @@ fn little() -> [Vec<u8>; 4] {
 fn parts(files: &[Vec<u8>; 4]) -> Parts {
     let mut files = files.iter();
     PUBLISHED.map(|part| {
-        let digest = Sha256::digest(files.next().unwrap());
-        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = checksum::hex(Sha256::new_with_prefix(files.next().unwrap()));
         Part { sha256: sha256.leak(), ..part }
     })
 }

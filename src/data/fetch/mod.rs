@@ -1,9 +1,11 @@
-//! Fetches the files of a data set: from its publisher over HTTP, else out of a Debian package.
+//! Fetches the files of a data set: from its publisher over HTTP, one by one or in an archive, else out of a
+//! Debian package.
 //!
 //! A file is written beside its final place, checked, synced and renamed: whatever stands under a
 //! file's name is whole and is what was published. The check is a checksum, so a mirror need not be
 //! trusted.
 
+mod archive;
 mod debian;
 
 use std::fs::{self, File};
@@ -12,8 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
+pub(crate) use archive::Archive;
 pub(crate) use debian::Package;
 
 use crate::error::{Error, Result};
@@ -38,6 +41,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) enum Origin {
     /// A base URL that ends in a slash, with a file behind each name.
     Mirror(String),
+    Archive(Archive),
     Debian(Package),
 }
 
@@ -79,6 +83,10 @@ impl Origins {
         for origin in &self.tried {
             let attempt = match origin {
                 Origin::Mirror(url) => self.ask_mirror(url, wanted, into, progress),
+                Origin::Archive(archive) => self
+                    .download(&archive.url, into, progress)
+                    .and_then(|path| archive.unpack(&path, wanted, into, progress))
+                    .map_err(|reason| format!("{}: {reason}", archive.url)),
                 Origin::Debian(package) => package
                     .unpack(wanted, into, progress)
                     .map_err(|reason| format!("apt-get download {}: {reason}", package.name)),
@@ -114,12 +122,17 @@ impl Origins {
         let mut response = self.agent.get(url).call().map_err(one_line)?;
         let name = url.rsplit('/').next().unwrap_or(url);
         let bar = bar(progress, response.body().content_length(), name);
-        let mut part = tempfile::Builder::new().prefix(".part-").tempfile_in(into).map_err(one_line)?;
+        let mut part = part(into)?;
         let mut body = bar.wrap_read(response.body_mut().with_config().limit(MAX_BYTES).reader());
         io::copy(&mut body, &mut part)
             .map_err(|e| format!("broke off after {} bytes: {e}", bar.position()))?;
         Ok(part.into_temp_path())
     }
+}
+
+/// A file beside the final ones, which vanishes when dropped.
+fn part(into: &Path) -> Attempt<NamedTempFile> {
+    tempfile::Builder::new().prefix(".part-").tempfile_in(into).map_err(one_line)
 }
 
 impl Wanted<'_> {

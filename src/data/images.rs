@@ -1,9 +1,11 @@
 //! Images of one size in memory as bytes, with their labels: what a data set is read into.
 
+use std::fmt;
+
 use super::transforms::{Image, Mode};
 
 /// Images with their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Images {
     /// Values of 0 to 255: shape (n, rows, cols, channels), row-major, as PIL has them.
     pub pixels: Vec<u8>,
@@ -47,6 +49,22 @@ impl Images {
 
     fn image_bytes(&self) -> usize {
         self.rows * self.cols * self.channels
+    }
+}
+
+/// How many and of what size: the bytes themselves would fill millions of lines.
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { rows, cols, channels, .. } = self;
+        write!(f, "Images({} of {rows} x {cols} x {channels})", self.len())
+    }
+}
+
+/// Says in one line which of the `labels` is the first that names none of the ten classes, if one is.
+pub(super) fn check_labels(labels: &[u8]) -> Result<(), String> {
+    match labels.iter().enumerate().find(|&(_, &label)| label >= 10) {
+        None => Ok(()),
+        Some((i, label)) => Err(format!("expected labels from 0 to 9, got {label} for image {i}")),
     }
 }
 

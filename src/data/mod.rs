@@ -1,6 +1,8 @@
 //! Data sets found, fetched and read, images transformed, and PyTorch's way of drawing batches from them.
 
 mod batches;
+mod checksum;
+pub mod cifar10;
 mod draws;
 pub mod fashion_mnist;
 mod fetch;
@@ -8,11 +10,13 @@ pub mod idx;
 mod image_loader;
 mod images;
 mod loader;
+mod place;
 mod rgb_image;
 mod sampler;
 pub mod transforms;
 
 pub use batches::{Batch, Batches};
+pub use cifar10::Cifar10;
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::FashionMnist;
 pub use image_loader::ImageLoader;

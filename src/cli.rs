@@ -1,5 +1,6 @@
 //! The command line: clap's arguments, turned once into configurations that hold.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
 use crate::experiments::basics::Basics;
+use crate::experiments::cifar::{self, Augmentation, Cifar, Data};
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::networks::{NETWORKS, Network};
@@ -29,6 +31,8 @@ pub struct Cli {
 enum Subcommands {
     /// Train a recipe with each batch norm, epoch by epoch in turn (also without the word `compare`)
     Compare(CompareArgs),
+    /// Train ResNet-18 on CIFAR-10 with augmented images and with plain ones, epoch by epoch in turn
+    Cifar(CifarArgs),
     /// Try saved weights on the test images
     Evaluate(EvaluateArgs),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
@@ -72,6 +76,43 @@ struct CompareArgs {
     /// Also print the first batch norm's gamma and beta, and how far the variants' running statistics are apart
     #[arg(long)]
     inspect: bool,
+    /// Show neither progress nor results; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+struct CifarArgs {
+    /// Training images to train with, separated by commas: augmented, plain
+    #[arg(long, default_value = "augmented,plain", value_delimiter = ',', value_parser = data)]
+    variants: Vec<Data>,
+    /// What is done to augmented images: flip, flip+crop, flip+jitter or all
+    #[arg(long, default_value = "flip", value_parser = augmentation)]
+    augment: Augmentation,
+    /// Seed of each variant's random streams
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// Passes over the training images [default: 10]
+    #[arg(long, allow_negative_numbers = true)]
+    epochs: Option<NonZeroUsize>,
+    /// Images a step [default: 256]
+    #[arg(long, allow_negative_numbers = true)]
+    batch_size: Option<NonZeroUsize>,
+    /// Learning rate
+    #[arg(long, default_value_t = cifar::LR, allow_negative_numbers = true, value_parser = learning_rate)]
+    lr: f64,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    train_examples: Option<NonZeroUsize>,
+    /// The loader whose random numbers are reproduced: PyTorch's with this many worker processes. As many threads
+    /// prepare the images, one without workers
+    #[arg(long, default_value_t = cifar::WORKERS, allow_negative_numbers = true)]
+    workers: usize,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
@@ -140,10 +181,13 @@ struct PlaceArgs {
     /// Test on the first N test images only
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     test_examples: Option<NonZeroUsize>,
-    /// Where the four files of Fashion-MNIST are [default: found, else fetched into the cache]
+    /// The folder that holds the data set's files [default: found, else fetched into the cache]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
+
+/// The most worker processes whose streams are reproduced.
+const MOST_WORKERS: usize = 256;
 
 /// A device as it was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +202,8 @@ enum Choice {
 pub enum Command {
     /// Train and compare.
     Compare(Compare),
+    /// Train on augmented and on plain images.
+    Cifar(Cifar),
     /// Try saved weights.
     Evaluate(Evaluate),
     /// Show a network's shapes.
@@ -177,6 +223,7 @@ impl Cli {
         match self.command {
             None => Ok(Command::Compare(self.compare.validated()?)),
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
+            Some(Subcommands::Cifar(args)) => Ok(Command::Cifar(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
             Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
@@ -187,14 +234,7 @@ impl Cli {
 
 impl CompareArgs {
     fn validated(self) -> Result<Compare> {
-        for (i, variant) in self.variants.iter().enumerate() {
-            if self.variants[..i].contains(variant) {
-                return Err(Error::usage(
-                    format!("--variants names {variant} twice"),
-                    "name each variant once, separated by commas",
-                ));
-            }
-        }
+        check_each_once(&self.variants)?;
         Ok(Compare {
             recipe: self.recipe,
             variants: self.variants,
@@ -209,6 +249,28 @@ impl CompareArgs {
             data_dir: self.place.data_dir,
             out: self.out,
             inspect: self.inspect,
+            quiet: self.quiet,
+        })
+    }
+}
+
+impl CifarArgs {
+    fn validated(self) -> Result<Cifar> {
+        check_each_once(&self.variants)?;
+        check_workers(self.workers)?;
+        Ok(Cifar {
+            variants: self.variants,
+            augment: self.augment,
+            seed: self.seed,
+            epochs: self.epochs.map_or(cifar::EPOCHS, NonZeroUsize::get),
+            batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
+            lr: self.lr,
+            device: self.place.settle()?,
+            train_examples: self.train_examples.map(NonZeroUsize::get),
+            test_examples: self.place.test_examples.map(NonZeroUsize::get),
+            workers: self.workers,
+            data_dir: self.place.data_dir,
+            out: self.out,
             quiet: self.quiet,
         })
     }
@@ -269,6 +331,29 @@ impl Choice {
     }
 }
 
+fn check_each_once<V: PartialEq + fmt::Display>(variants: &[V]) -> Result<()> {
+    for (i, variant) in variants.iter().enumerate() {
+        if variants[..i].contains(variant) {
+            return Err(Error::usage(
+                format!("--variants names {variant} twice"),
+                "name each variant once, separated by commas",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Each worker is a thread.
+fn check_workers(workers: usize) -> Result<()> {
+    if workers <= MOST_WORKERS {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("{workers} workers are more than {MOST_WORKERS}"),
+        format!("give --workers 0 to {MOST_WORKERS}; the notebook has {}", cifar::WORKERS),
+    ))
+}
+
 fn cuda(index: usize) -> Result<Device> {
     let count = tch::Cuda::device_count();
     if tch::Cuda::is_available() && (index as i64) < count {
@@ -295,6 +380,19 @@ fn variant(name: &str) -> Result<Variant, String> {
         .into_iter()
         .find(|variant| variant.name() == name)
         .ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
+}
+
+fn data(name: &str) -> Result<Data, String> {
+    Data::ALL
+        .into_iter()
+        .find(|data| data.name() == name)
+        .ok_or_else(|| format!("the variants are {}", Data::ALL.map(Data::name).join(", ")))
+}
+
+fn augmentation(name: &str) -> Result<Augmentation, String> {
+    Augmentation::ALL.into_iter().find(|augmentation| augmentation.name() == name).ok_or_else(|| {
+        format!("the augmentations are {}", Augmentation::ALL.map(Augmentation::name).join(", "))
+    })
 }
 
 fn network(name: &str) -> Result<&'static Network, String> {

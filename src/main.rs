@@ -7,7 +7,7 @@ use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
 use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::experiments::{basics, compare, evaluate, shapes};
+use d2l_ch7::experiments::{basics, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{Error, Result, interrupt, torch};
 
@@ -27,6 +27,7 @@ fn run(cli: Cli) -> Result<()> {
     torch::keep_freed_memory();
     match cli.validated()? {
         Command::Compare(config) => println!("{}", compare::run(&config)?.display()),
+        Command::Cifar(config) => println!("{}", cifar::run(&config)?.display()),
         Command::Evaluate(config) => {
             let metric = evaluate::run(&config)?;
             println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());

@@ -25,7 +25,7 @@ pub struct ImageLoader {
 
 /// What every worker works from.
 struct Source {
-    images: Images,
+    images: Arc<Images>,
     transform: Compose,
     batch_size: usize,
     device: Device,
@@ -39,7 +39,7 @@ impl ImageLoader {
     /// default generator, in one thread ahead of training: a network that draws from it too while it is trained, for
     /// dropout, must have workers.
     pub fn new(
-        images: Images,
+        images: Arc<Images>,
         transform: Compose,
         batch_size: usize,
         shuffle: bool,
@@ -164,7 +164,7 @@ mod tests {
         let pixels = labels.iter().flat_map(|&label| [label, label + 100]).collect();
         let images = Images { pixels, labels, rows: 1, cols: 2, channels: 1 };
         let flip = Compose::new().then(RandomHorizontalFlip::default());
-        ImageLoader::new(images, flip, 3, shuffle, workers, Device::Cpu)
+        ImageLoader::new(Arc::new(images), flip, 3, shuffle, workers, Device::Cpu)
     }
 
     fn floats(tensor: &Tensor) -> Vec<f32> {

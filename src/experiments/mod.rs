@@ -1,6 +1,7 @@
 //! What a user runs, one file a notebook or question: hyperparameters and wiring only.
 
 pub mod basics;
+pub mod cifar;
 pub mod compare;
 pub mod evaluate;
 pub mod networks;

@@ -9,6 +9,7 @@ use tch::Tensor;
 use crate::report::{
     CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, write_metrics, write_statistics,
 };
+use crate::torch::Signature;
 use crate::{EpochRecord, Error, Result, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
@@ -30,6 +31,17 @@ pub struct RunPlan {
     pub out: Option<PathBuf>,
     /// Print nothing.
     pub quiet: bool,
+}
+
+/// What the report tells of a run: what was `chosen`, and what decides the bits beside it.
+pub fn facts<const N: usize>(chosen: [(&str, String); N], signature: &Signature) -> Vec<(String, String)> {
+    let machine = [
+        ("device", signature.device.clone()),
+        ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
+        ("libtorch", signature.torch.clone()),
+        ("threads", signature.threads.to_string()),
+    ];
+    chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Files and lines of a run that goes on.

@@ -23,7 +23,7 @@ pub fn resnet18(norm: Variant) -> Sequential {
         .then(Linear::new(512, 10))
 }
 
-/// `d2l.resnet18(num_classes, in_channels)` (d2l section 13.6) for (N, in_channels, H, W), as CIFAR-10's 32 x 32: a
+/// `d2l.resnet18(num_classes, in_channels)` (d2l section 12.6) for (N, in_channels, H, W), as CIFAR-10's 32 x 32: a
 /// 3x3 stem and no max pooling, so that small images keep their size up to the blocks. Gives (N, num_classes)
 /// logits.
 pub fn resnet18_cifar(norm: Variant, num_classes: i64, in_channels: i64) -> Sequential {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Compare;
-use crate::experiments::run_log::RunPlan;
+use crate::experiments::run_log::{RunPlan, facts};
 use crate::torch::Signature;
 
 /// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
@@ -32,7 +32,7 @@ impl Compare {
         data_is_published: bool,
     ) -> RunPlan {
         let signature = Signature::of(self.device);
-        let facts = [
+        let chosen = [
             ("network", self.recipe.about.to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
@@ -44,11 +44,8 @@ impl Compare {
                 if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
                     .into(),
             ),
-            ("device", signature.device.clone()),
-            ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
-            ("libtorch", signature.torch.clone()),
-            ("threads", signature.threads.to_string()),
         ];
+        let facts = facts(chosen, &signature);
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
         let title = format!(
             "{}: LeNet with batch norm on Fashion-MNIST\nseed {}, batch size {}, {}, learning rate {}, {}",
@@ -73,7 +70,7 @@ impl Compare {
             title,
             variants,
             epochs: self.epochs,
-            facts: facts.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+            facts,
             config: serde_json::to_value(chosen).expect("plain fields always serialize"),
             out: self.out.clone(),
             quiet: self.quiet,

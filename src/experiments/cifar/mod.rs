@@ -1,0 +1,124 @@
+//! d2l's ResNet-18 on CIFAR-10, trained on augmented images and on plain ones (note 002; d2l sections 12.6 and 13.1).
+
+mod augmentation;
+mod plan;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tch::Device;
+
+pub use augmentation::{Augmentation, Data};
+
+use super::run_log::RunLog;
+use super::side::{Setting, Side};
+use crate::data::transforms::Compose;
+use crate::data::{Cifar10, ImageLoader, Images};
+use crate::layers::{Sequential, parameters, state, to_device};
+use crate::nets::resnet18::resnet18_cifar;
+use crate::norm::Variant;
+use crate::optim::{Adam, Optimizer};
+use crate::train::Loss;
+use crate::{Result, init};
+
+/// The note's learning rate.
+pub const LR: f64 = 1e-3;
+/// The note's images a step.
+pub const BATCH_SIZE: usize = 256;
+/// The note's passes over the training images.
+pub const EPOCHS: usize = 10;
+/// The note's worker processes.
+pub const WORKERS: usize = 4;
+
+/// Everything chosen for a run, checked.
+#[derive(Debug)]
+pub struct Cifar {
+    /// What is compared, in the order of the report; each once.
+    pub variants: Vec<Data>,
+    /// What the augmented variant does to its images.
+    pub augment: Augmentation,
+    /// Seed of each variant's random streams.
+    pub seed: u64,
+    /// Passes over the training images, at least 1.
+    pub epochs: usize,
+    /// Images a step, at least 1.
+    pub batch_size: usize,
+    /// Learning rate, finite and positive.
+    pub lr: f64,
+    /// Where the network is trained.
+    pub device: Device,
+    /// How many of the first training images are used; `None`: all.
+    pub train_examples: Option<usize>,
+    /// How many of the first test images are used; `None`: all.
+    pub test_examples: Option<usize>,
+    /// Worker processes of the loader whose random streams are reproduced.
+    pub workers: usize,
+    /// Where the data set is; `None`: found, or fetched into the cache.
+    pub data_dir: Option<PathBuf>,
+    /// The directory to create; `None`: a new one under `reports/`.
+    pub out: Option<PathBuf>,
+    /// Neither progress bars nor lines.
+    pub quiet: bool,
+}
+
+/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
+///
+/// # Errors
+/// Data that cannot be had or read, a run directory that cannot be made or written, a loss that is not finite, an
+/// interruption. Epochs finished before are on disk.
+pub fn run(config: &Cifar) -> Result<PathBuf> {
+    let data = Cifar10::load(config.data_dir.as_deref(), !config.quiet)?;
+    let published = data.is_published();
+    let train_images = Arc::new(data.train.first(config.train_examples));
+    let test_images = Arc::new(data.test.first(config.test_examples));
+
+    let test_iter = config.loader(&test_images, Compose::new(), false);
+    let train_iters: Vec<_> =
+        config.variants.iter().map(|&data| config.train_iter(&train_images, data)).collect();
+    let mut sides = Vec::new();
+    for (&data, train_iter) in config.variants.iter().zip(&train_iters) {
+        let setting = Setting {
+            train_iter,
+            test_iter: &test_iter,
+            loss: Loss::Sum,
+            device: config.device,
+            epochs: config.epochs,
+            quiet: config.quiet,
+        };
+        sides.push(Side::new(data, config.seed, setting, || config.begin())?);
+    }
+    let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
+    for epoch in 1..=config.epochs {
+        for side in &mut sides {
+            let Some(record) = side.epoch(epoch, &mut |_, _| ())? else {
+                return Err(log.interrupted());
+            };
+            log.add(record, &state(&mut side.net))?;
+        }
+    }
+    Ok(log.finish())
+}
+
+impl Cifar {
+    /// The note's `load_cifar10`.
+    fn loader(&self, images: &Arc<Images>, augs: Compose, is_train: bool) -> ImageLoader {
+        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.device)
+    }
+
+    fn train_iter(&self, images: &Arc<Images>, data: Data) -> ImageLoader {
+        let train_augs = match data {
+            Data::Augmented => self.augment.transforms(),
+            Data::Plain => Compose::new(),
+        };
+        self.loader(images, train_augs, true)
+    }
+
+    /// The network and its optimizer as they are before the first step.
+    fn begin(&self) -> (Sequential, Box<dyn Optimizer>) {
+        let mut net = resnet18_cifar(Variant::Native, 10, 3);
+        init::xavier_weights(&mut net);
+        to_device(&mut net, self.device);
+        let trainer = Adam::new(parameters(&mut net), self.lr);
+        (net, Box::new(trainer))
+    }
+}

@@ -1,0 +1,87 @@
+//! What a run says of itself before it begins: `config.json`, the report's facts, the title.
+
+use serde::Serialize;
+
+use super::{Cifar, Data};
+use crate::experiments::run_log::{RunPlan, facts};
+use crate::torch::Signature;
+
+/// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
+#[derive(Serialize)]
+struct Chosen {
+    recipe: &'static str,
+    variants: Vec<String>,
+    augment: Option<&'static str>,
+    seed: u64,
+    epochs: usize,
+    batch_size: usize,
+    lr: f64,
+    train_examples: usize,
+    test_examples: usize,
+    workers: usize,
+    data_is_published: bool,
+    d2l_ch7: &'static str,
+    signature: Signature,
+}
+
+impl Cifar {
+    /// The plan of this run, once its data is known.
+    pub(super) fn plan(
+        &self,
+        train_examples: usize,
+        test_examples: usize,
+        data_is_published: bool,
+    ) -> RunPlan {
+        let signature = Signature::of(self.device);
+        let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
+        let chosen = [
+            ("network", "d2l's ResNet-18 for small images, batch norm native".to_owned()),
+            ("augmentation", augment.unwrap_or("none").to_owned()),
+            ("seed", self.seed.to_string()),
+            ("optimizer", format!("Adam, learning rate {}, losses of a batch summed", self.lr)),
+            ("batch size", self.batch_size.to_string()),
+            ("training images", train_examples.to_string()),
+            ("test images", test_examples.to_string()),
+            ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
+            (
+                "data",
+                if data_is_published { "CIFAR-10 as published" } else { "not the published files" }.into(),
+            ),
+        ];
+        let facts = facts(chosen, &signature);
+        let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
+        let title = format!(
+            "cifar: ResNet-18 on CIFAR-10, augmentation {}\nseed {}, batch size {}, Adam, learning rate {}, {}",
+            augment.unwrap_or("none"),
+            self.seed,
+            self.batch_size,
+            self.lr,
+            signature.device
+        );
+        let chosen = Chosen {
+            recipe: "cifar",
+            variants: variants.clone(),
+            augment,
+            seed: self.seed,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            train_examples,
+            test_examples,
+            workers: self.workers,
+            data_is_published,
+            d2l_ch7: env!("CARGO_PKG_VERSION"),
+            signature,
+        };
+        RunPlan {
+            name: "cifar",
+            title,
+            variants,
+            epochs: self.epochs,
+            facts,
+            config: serde_json::to_value(chosen).expect("plain fields always serialize"),
+            out: self.out.clone(),
+            quiet: self.quiet,
+        }
+    }
+}

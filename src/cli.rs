@@ -114,7 +114,7 @@ struct BasicsArgs {
     /// Seed of the inputs and of the drawn images
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
-    /// A PNG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    /// A PNG or JPEG file whose pixels are scaled [default: colour gradients drawn from the seed]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// The directory to create for the results [default: a new one under reports/]

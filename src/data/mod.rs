@@ -4,13 +4,12 @@ mod draws;
 pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
+mod image_file;
 mod loader;
-mod rgb_image;
 mod sampler;
 pub mod transforms;
 
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::{FashionMnist, Images};
 pub use loader::{Batch, DataLoader, ImageSet};
-pub use rgb_image::RgbImage;
 pub use sampler::{epoch_order, randperm};

@@ -1,4 +1,4 @@
-"""Draws cat.jpg, the picture of `d2l_ch7 augment` where none is named: nothing in it is symmetric.
+"""Draws cat.jpg, the picture of `d2l_ch7 augment` where none is named: left and right, up and down, and colours differ.
 
     python cat.py            writes cat.jpg beside this file; needs Pillow and NumPy
 
@@ -102,8 +102,8 @@ def thick(points: list[Point], widths: list[float]) -> list[Point]:
 
 def landscape(sheet: Sheet) -> None:
     """Sky with sun and clouds, hills, a tree on the right, a meadow with flowers."""
-    for radius, cover in ((62, 50), (48, 80)):
-        sheet.fill(ellipse(78, 74, radius, radius), (255, 244, 196, cover), blur=6)
+    for radius, cover in ((66, 36), (56, 44), (46, 60)):
+        sheet.fill(ellipse(78, 74, radius, radius), (255, 244, 196, cover), blur=9)
     sheet.fill(ellipse(78, 74, 33, 33), (255, 216, 84))
     for x, y, size in ((205, 62, 1.0), (318, 104, 0.7)):
         for dx, dy, r in ((-34, 6, 15), (-12, -4, 21), (14, -2, 18), (34, 7, 13)):
@@ -152,7 +152,8 @@ def body(sheet: Sheet) -> None:
     within = sheet.mask(tail)
     for x, y, turn in ((330, 364, 8), (366, 352, -40), (380, 322, -84), (374, 292, 80)):
         sheet.fill(ellipse(x, y, 5, 20, turn), DARK_FUR, within)
-    sheet.fill(ellipse(387, 258, 17, 16), LIGHT_FUR, within)
+    sheet.fill(ellipse(387, 256, 8.5, 9, 20), LIGHT_FUR)
+    sheet.fill(ellipse(386, 262, 17, 14), LIGHT_FUR, within)
 
     trunk = smooth([(190, 210), (164, 262), (150, 322), (160, 372), (236, 382), (306, 372), (318, 326), (294, 262), (262, 210)])
     sheet.fill(trunk, FUR)
@@ -175,20 +176,21 @@ def body(sheet: Sheet) -> None:
 
 def head(sheet: Sheet) -> None:
     """The cat's head, a little on one side; one ear is dark."""
-    collar = thick([(176, 226), (218, 248), (262, 228)], [15, 16, 15])
+    collar = thick([(178, 222), (196, 237), (218, 243), (242, 238), (264, 222)], [12, 15, 16, 15, 12])
     sheet.fill(collar, (38, 92, 186))
     for points, inner, colour in (
-        ([(150, 146), (140, 66), (206, 110)], [(158, 132), (151, 88), (190, 114)], FUR),
-        ([(236, 106), (296, 58), (290, 142)], [(250, 114), (285, 82), (281, 132)], DARK_FUR),
+        ([(151, 146), (147, 74), (202, 110)], [(158, 130), (154, 94), (184, 110)], FUR),
+        ([(240, 106), (290, 66), (288, 142)], [(254, 110), (281, 90), (279, 130)], DARK_FUR),
     ):
-        sheet.fill(smooth(points, steps=24) if False else points, colour)
-        sheet.line([*points, points[0]], 6, colour)
+        sheet.fill(points, colour)
+        sheet.line([*points, points[0]], 9, colour)
+        sheet.fill(ellipse(*points[1], 4.5, 4.5), colour)
         sheet.fill(inner, (244, 168, 160))
-    face = smooth([(218, 98), (266, 108), (296, 150), (292, 194), (258, 226), (218, 234), (178, 226), (144, 196), (140, 152), (170, 110)])
+    face = smooth([(218, 93), (262, 104), (294, 148), (292, 194), (258, 226), (218, 234), (178, 226), (144, 196), (142, 150), (174, 105)])
     sheet.fill(face, FUR)
     within = sheet.mask(face)
     sheet.fill(smooth([(262, 94), (310, 120), (306, 186), (268, 176), (246, 140)]), DARK_FUR, within, blur=2)
-    for points in ([(200, 96), (204, 118), (203, 134)], [(218, 92), (219, 116), (218, 140)], [(236, 96), (233, 118), (232, 132)]):
+    for points in ([(200, 91), (204, 116), (203, 132)], [(218, 88), (219, 114), (218, 138)], [(236, 91), (233, 116), (232, 130)]):
         sheet.fill(thick(points, [11, 8, 2]), DARK_FUR, within)
     for points in ([(136, 166), (154, 170), (166, 174)], [(138, 186), (156, 187), (168, 188)]):
         sheet.fill(thick(points, [10, 7, 2]), DARK_FUR, within)

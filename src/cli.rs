@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
+use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
@@ -33,6 +34,8 @@ enum Subcommands {
     Evaluate(EvaluateArgs),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
     Basics(BasicsArgs),
+    /// Draw what random transforms make of an image: the galleries of the note on image augmentation
+    Augment(AugmentArgs),
     /// Show what every layer of a network makes of an image's shape, and how many parameters it has
     Shapes(ShapesArgs),
     /// List recipes, variants and networks
@@ -128,6 +131,24 @@ struct BasicsArgs {
     threads: Option<NonZeroUsize>,
 }
 
+#[derive(Debug, Args)]
+struct AugmentArgs {
+    /// A PNG or JPEG file [default: a drawn cat]
+    image: Option<PathBuf>,
+    /// Seed of each gallery's random stream
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
+    #[arg(long)]
+    pixels: bool,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not say what was drawn; the directory that is printed last holds it
+    #[arg(long)]
+    quiet: bool,
+}
+
 /// Where a network runs, and on what.
 #[derive(Debug, Args)]
 struct PlaceArgs {
@@ -164,6 +185,8 @@ pub enum Command {
     Shapes(Shapes),
     /// Batch norm and feature scaling without training.
     Basics(Basics),
+    /// Galleries of random transforms.
+    Augment(Augment),
     /// List what there is.
     List,
 }
@@ -180,6 +203,7 @@ impl Cli {
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
             Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
+            Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -246,6 +270,13 @@ impl BasicsArgs {
             torch::set_threads(threads.get())?;
         }
         Ok(Basics { seed, image, out, quiet })
+    }
+}
+
+impl AugmentArgs {
+    fn validated(self) -> Augment {
+        let Self { image, seed, pixels, out, quiet } = self;
+        Augment { image, seed, pixels, out, quiet }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a user runs, one file a notebook or question: hyperparameters and wiring only.
 
+pub mod augment;
 pub mod basics;
 pub mod compare;
 pub mod evaluate;
@@ -7,3 +8,4 @@ pub mod networks;
 pub mod recipes;
 mod run_log;
 pub mod shapes;
+mod thumbnail;

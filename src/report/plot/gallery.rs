@@ -42,16 +42,16 @@ pub struct Thumbnail {
 }
 
 impl Gallery {
-    /// Pixels of the sides of the longest side that an image in `columns` can have, if the picture is to be [`WIDTH`]
-    /// pixels wide.
+    /// Pixels of the longest side that an image in `columns` can have, if the picture is to be [`WIDTH`] pixels wide.
     pub fn longest_side(columns: usize) -> usize {
         ((f64::from(WIDTH) - 2.0 * MARGIN - GAP * (columns - 1) as f64) / columns as f64) as usize
     }
 
-    /// How large a pixel of the images is drawn: as large as all have room for, so that small ones are seen.
+    /// How large a pixel of the images is drawn: as large as all have room for, so that small ones are seen. An image
+    /// alone has half the width.
     fn enlargement(&self) -> usize {
         let longest = self.images.iter().map(|image| image.width.max(image.height)).max();
-        (Self::longest_side(self.columns) / longest.unwrap_or(1)).max(1)
+        (Self::longest_side(self.columns.max(2)) / longest.unwrap_or(1)).max(1)
     }
 }
 

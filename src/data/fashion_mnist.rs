@@ -1,17 +1,16 @@
 //! Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 gray pixels, ten classes
 //! (Xiao, Rasul, Vollgraf, 2017, <https://arxiv.org/abs/1708.07747>; d2l section 4.2).
 //!
-//! The four IDX files are taken from the first place that has them: the folder that the user names,
-//! and no other if one is named; the user's cache; the system's data sets; else they are fetched into
-//! the cache (`fetch.rs`).
+//! The four IDX files are taken from the first place that has them (`place.rs`).
 
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
-
-use super::fetch::{self, Origins, Package, Wanted};
+use super::checksum;
+use super::fetch::{self, Origin, Origins, Package, Wanted};
 use super::idx::{self, Kind};
-use crate::error::{Error, Result};
+use super::images::{Images, check_labels};
+use super::place::{self, Installed, Place, Sources};
+use crate::error::Result;
 
 /// The class names, as the publisher writes them; a label is an index into them.
 pub const LABELS: [&str; 10] = [
@@ -29,31 +28,6 @@ pub const LABELS: [&str; 10] = [
 
 /// Height and width of every image.
 const SIDE: usize = 28;
-
-/// Images with their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Images {
-    /// Gray values, 0 to 255: shape (n, rows, cols), row-major.
-    pub pixels: Vec<u8>,
-    /// One for each image, less than ten: shape (n).
-    pub labels: Vec<u8>,
-    /// Height of an image in pixels.
-    pub rows: usize,
-    /// Width of an image in pixels.
-    pub cols: usize,
-}
-
-impl Images {
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no image; [`FashionMnist::load`] gives at least one.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-}
 
 /// The data set in memory, 55 MB of it.
 #[derive(Clone, Debug)]
@@ -79,8 +53,8 @@ impl FashionMnist {
     /// many labels below ten as images of 28x28.
     pub fn load(data_dir: Option<&Path>, progress: bool) -> Result<Self> {
         match data_dir {
-            Some(dir) => Place::named(dir)?.read(&PUBLISHED),
-            None => Sources::default().load(&PUBLISHED, progress),
+            Some(dir) => read(&named(dir)?, &PUBLISHED),
+            None => load(&sources(), &PUBLISHED, progress),
         }
     }
 
@@ -151,186 +125,92 @@ fn missing(folder: &Path, parts: &Parts) -> Vec<String> {
 }
 
 /// Where to look when the user names no folder.
-struct Sources {
-    cache: Option<PathBuf>,
-    system: PathBuf,
-    origins: Origins,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self {
-            cache: ProjectDirs::from("", "", "d2l_ch7").map(|dirs| dirs.cache_dir().join("fashion-mnist")),
-            system: "/usr/share/datasets/fashion-mnist".into(),
-            origins: Origins {
-                mirrors: vec![
+fn sources() -> Sources {
+    let system = "usr/share/datasets/fashion-mnist";
+    let package = "dataset-fashion-mnist";
+    Sources {
+        cache: place::cache("fashion-mnist"),
+        system: Some(Installed { folder: Path::new("/").join(system), package }),
+        origins: Origins {
+            tried: vec![
+                Origin::Mirror(
                     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
                         .into(),
-                    // The publisher's bucket has no certificate for its name.
-                    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/".into(),
-                ],
-                debian: Some(Package {
-                    apt_get: &["apt-get"],
-                    name: "dataset-fashion-mnist",
-                    folder: "usr/share/datasets/fashion-mnist",
-                }),
-                agent: fetch::agent(),
-            },
-        }
+                ),
+                // The publisher's bucket has no certificate for its name.
+                Origin::Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/".into()),
+                Origin::Debian(Package { apt_get: &["apt-get"], name: package, folder: system }),
+            ],
+            agent: fetch::agent(),
+        },
     }
 }
 
-impl Sources {
-    /// Finds or fetches the files, reads them, and accepts none but `parts`.
-    fn load(&self, parts: &Parts, progress: bool) -> Result<FashionMnist> {
-        self.place(parts, progress)?.read(parts)
-    }
-
-    fn place(&self, parts: &Parts, progress: bool) -> Result<Place> {
-        if let Some(cache) = self.cache.as_ref().filter(|cache| missing(cache, parts).is_empty()) {
-            return Ok(Place { folder: cache.clone(), origin: Origin::Cache });
-        }
-        if missing(&self.system, parts).is_empty() {
-            return Ok(Place { folder: self.system.clone(), origin: Origin::System });
-        }
-        let cache = self.cache.clone().ok_or_else(|| {
-            Error::failed(
-                "Fashion-MNIST is not on this machine, and no home directory is known to fetch it into",
-                "set HOME, or name a folder that holds the data with --data-dir",
-            )
-        })?;
-        let wanted = Wanted {
-            dataset: "Fashion-MNIST",
-            files: &missing(&cache, parts),
-            check: &|name, path| {
-                let part = parts.iter().find(|part| part.zipped_name() == name).ok_or("not wanted")?;
-                let idx = idx::read(path, part.kind).map_err(|e| e.fault())?;
-                part.check(&idx)
-            },
-        };
-        self.origins.fetch(&wanted, &cache, progress)?;
-        Ok(Place { folder: cache, origin: Origin::Cache })
-    }
+/// The folder that the user named, or torchvision's layout in it.
+fn named(dir: &Path) -> Result<Place> {
+    let folders = [dir.to_owned(), dir.join("FashionMNIST").join("raw")];
+    let put = "put these files there, gzipped or not";
+    Place::named("Fashion-MNIST", folders, |folder| missing(folder, &PUBLISHED), put)
 }
 
-impl Part {
-    fn check(&self, idx: &idx::Idx) -> std::result::Result<(), String> {
-        let got = idx.sha256();
-        if got == self.sha256 {
-            return Ok(());
-        }
-        Err(format!(
-            "not the published file: expected the SHA-256 {} of its contents, got {got}",
-            self.sha256
-        ))
-    }
+/// Finds or fetches the files, reads them, and accepts none but `parts`.
+fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<FashionMnist> {
+    let wanted = Wanted {
+        dataset: "Fashion-MNIST",
+        missing: &|folder| missing(folder, parts),
+        check: &|name, path| {
+            let part = parts.iter().find(|part| part.zipped_name() == name).ok_or("not wanted")?;
+            let idx = idx::read(path, part.kind).map_err(|e| e.fault())?;
+            checksum::check(part.sha256, &idx.sha256())
+        },
+    };
+    read(&sources.place(&wanted, progress)?, parts)
 }
 
-/// A folder that has all four files.
-struct Place {
-    folder: PathBuf,
-    origin: Origin,
+/// Reads the training and test files side by side.
+fn read(place: &Place, parts: &Parts) -> Result<FashionMnist> {
+    let [train_images, train_labels, test_images, test_labels] = parts;
+    let (train, test) = std::thread::scope(|scope| {
+        let test = scope.spawn(|| read_pair(place, test_images, test_labels));
+        let train = read_pair(place, train_images, train_labels);
+        (train, test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let ((train, train_published), (test, test_published)) = (train?, test?);
+    let published = train_published && test_published;
+    Ok(FashionMnist { train, test, folder: place.folder.clone(), published })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// The user's choice: data of any origin.
-    Named,
-    Cache,
-    System,
+/// Images with their labels, and whether both files are the published ones.
+fn read_pair(place: &Place, images: &Part, labels: &Part) -> Result<(Images, bool)> {
+    let (images_path, images, images_published) = read_part(place, images)?;
+    let (labels_path, labels, labels_published) = read_part(place, labels)?;
+
+    // `idx::read` gives images three dimensions, and labels one.
+    let (n, rows, cols) = (images.shape[0], images.shape[1], images.shape[2]);
+    if (rows, cols) != (SIDE, SIDE) {
+        let fault = format!("expected images of {SIDE} x {SIDE} pixels, got {rows} x {cols}");
+        return Err(place.bad(&images_path, fault));
+    }
+    if n == 0 {
+        return Err(place.bad(&images_path, "holds no image"));
+    }
+    if labels.data.len() != n {
+        let images_name = images_path.file_name().unwrap_or_default().to_string_lossy();
+        let got = labels.data.len();
+        let fault = format!("expected {n} labels, one for each image of {images_name}, got {got}");
+        return Err(place.bad(&labels_path, fault));
+    }
+    check_labels(&labels.data).map_err(|fault| place.bad(&labels_path, fault))?;
+    let images = Images { pixels: images.data, labels: labels.data, rows, cols, channels: 1 };
+    Ok((images, images_published && labels_published))
 }
 
-impl Place {
-    /// The folder that the user named, or torchvision's layout in it.
-    fn named(dir: &Path) -> Result<Self> {
-        // Of the two, speak of the one that has more of the files.
-        let (missing, folder) = [dir.to_owned(), dir.join("FashionMNIST").join("raw")]
-            .map(|folder| (missing(&folder, &PUBLISHED), folder))
-            .into_iter()
-            .min_by_key(|(missing, _)| missing.len())
-            .expect("an array of two has a least element");
-        if missing.is_empty() {
-            return Ok(Self { folder, origin: Origin::Named });
-        }
-        Err(Error::failed(
-            format!("no Fashion-MNIST in {}: missing {}", folder.display(), missing.join(", ")),
-            "put these files there, gzipped or not; or leave out --data-dir to have the data found or fetched",
-        ))
-    }
-
-    /// What to do about a bad file that came from here.
-    fn remedy(&self) -> &'static str {
-        match self.origin {
-            Origin::Named => {
-                "replace it by a sound copy, or leave out --data-dir to have the data found or fetched"
-            }
-            Origin::Cache => "delete it and run again: it will be fetched anew",
-            Origin::System => {
-                "reinstall the package dataset-fashion-mnist, or name a sound copy's folder with --data-dir"
-            }
-        }
-    }
-
-    /// Reads the training and test files side by side.
-    fn read(&self, parts: &Parts) -> Result<FashionMnist> {
-        let [train_images, train_labels, test_images, test_labels] = parts;
-        let (train, test) = std::thread::scope(|scope| {
-            let test = scope.spawn(|| self.read_pair(test_images, test_labels));
-            let train = self.read_pair(train_images, train_labels);
-            (train, test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let ((train, train_published), (test, test_published)) = (train?, test?);
-        let published = train_published && test_published;
-        Ok(FashionMnist { train, test, folder: self.folder.clone(), published })
-    }
-
-    /// Images with their labels, and whether both files are the published ones.
-    fn read_pair(&self, images: &Part, labels: &Part) -> Result<(Images, bool)> {
-        let (images_path, images, images_published) = self.read_part(images)?;
-        let (labels_path, labels, labels_published) = self.read_part(labels)?;
-        let bad = |path: &Path, what: String| {
-            Err(Error::failed(format!("{}: {what}", path.display()), self.remedy()))
-        };
-
-        // `idx::read` gives images three dimensions, and labels one.
-        let (n, rows, cols) = (images.shape[0], images.shape[1], images.shape[2]);
-        if (rows, cols) != (SIDE, SIDE) {
-            return bad(
-                &images_path,
-                format!("expected images of {SIDE} x {SIDE} pixels, got {rows} x {cols}"),
-            );
-        }
-        if n == 0 {
-            return bad(&images_path, "holds no image".into());
-        }
-        if labels.data.len() != n {
-            let images_name = images_path.file_name().unwrap_or_default().to_string_lossy();
-            let got = labels.data.len();
-            return bad(
-                &labels_path,
-                format!("expected {n} labels, one for each image of {images_name}, got {got}"),
-            );
-        }
-        if let Some((i, label)) =
-            labels.data.iter().enumerate().find(|&(_, &l)| usize::from(l) >= LABELS.len())
-        {
-            return bad(&labels_path, format!("expected labels from 0 to 9, got {label} for image {i}"));
-        }
-        let images = Images { pixels: images.data, labels: labels.data, rows, cols };
-        Ok((images, images_published && labels_published))
-    }
-
-    /// One file: its path, its contents, and whether it is the published one, which it must be unless the
-    /// user brought it.
-    fn read_part(&self, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
-        let path = part.find(&self.folder).unwrap_or_else(|| self.folder.join(part.zipped_name()));
-        let idx = idx::read(&path, part.kind).map_err(|e| Error::failed(e.to_string(), self.remedy()))?;
-        match part.check(&idx) {
-            Ok(()) => Ok((path, idx, true)),
-            Err(_) if self.origin == Origin::Named => Ok((path, idx, false)),
-            Err(reason) => Err(Error::failed(format!("{}: {reason}", path.display()), self.remedy())),
-        }
-    }
+/// One file: its path, its contents, and whether it is the published one.
+fn read_part(place: &Place, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
+    let path = part.find(&place.folder).unwrap_or_else(|| place.folder.join(part.zipped_name()));
+    let idx = idx::read(&path, part.kind).map_err(|e| place.bad(&path, e.fault()))?;
+    let published = place.is_published(&path, checksum::check(part.sha256, &idx.sha256()))?;
+    Ok((path, idx, published))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::checksum;
+
 /// The largest payload that is read, in bytes: twice the largest relative of MNIST.
 pub const MAX_BYTES: usize = 1 << 30;
 
@@ -65,7 +67,7 @@ impl Idx {
             hash.update((size as u32).to_be_bytes());
         }
         hash.update(&self.data);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        checksum::hex(hash)
     }
 }
 

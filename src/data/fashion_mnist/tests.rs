@@ -33,8 +33,7 @@ fn little() -> [Vec<u8>; 4] {
 fn parts(files: &[Vec<u8>; 4]) -> Parts {
     let mut files = files.iter();
     PUBLISHED.map(|part| {
-        let digest = Sha256::digest(files.next().unwrap());
-        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = checksum::hex(Sha256::new_with_prefix(files.next().unwrap()));
         Part { sha256: sha256.leak(), ..part }
     })
 }
@@ -46,8 +45,10 @@ fn write_gzipped(folder: &Path, files: &[Vec<u8>; 4]) {
     }
 }
 
-fn sources(dir: &Path, mirror: String) -> Sources {
-    Sources { cache: Some(dir.join("cache")), system: dir.join("system"), origins: origins([mirror]) }
+/// Places in `dir`; what is in none of them is at the mirror.
+fn places(dir: &Path, mirror: String) -> Sources {
+    let system = Installed { folder: dir.join("system"), package: "dataset-fashion-mnist" };
+    Sources { cache: Some(dir.join("cache")), system: Some(system), origins: origins([mirror]) }
 }
 
 fn server(files: &[Vec<u8>; 4]) -> String {
@@ -123,10 +124,10 @@ fn inconsistent_files_are_refused() {
 fn fetched_once_then_cached() {
     let dir = TempDir::new().unwrap();
     let files = little();
-    let fetched = sources(dir.path(), server(&files)).load(&parts(&files), false).unwrap();
+    let fetched = load(&places(dir.path(), server(&files)), &parts(&files), false).unwrap();
     assert!(fetched.is_published());
 
-    let cached = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap();
+    let cached = load(&places(dir.path(), nobody()), &parts(&files), false).unwrap();
     assert_eq!(cached.folder(), dir.path().join("cache"));
     assert_eq!((cached.train, cached.test), (fetched.train, fetched.test));
 }
@@ -139,7 +140,7 @@ fn only_published_files_come_unnamed() {
     other[3] = labels(&[2, 8]);
 
     let dir = TempDir::new().unwrap();
-    let error = sources(dir.path(), server(&other)).load(&parts(&files), false).unwrap_err();
+    let error = load(&places(dir.path(), server(&other)), &parts(&files), false).unwrap_err();
     assert!(
         error.to_string().contains("t10k-labels-idx1-ubyte.gz: not the published file: expected the SHA-256"),
         "{error}"
@@ -148,7 +149,7 @@ fn only_published_files_come_unnamed() {
 
     // With the rest of the files in the cache, the system's four are the first complete set.
     write_gzipped(&dir.path().join("system"), &other);
-    let error = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap_err();
+    let error = load(&places(dir.path(), nobody()), &parts(&files), false).unwrap_err();
     assert!(
         error.to_string().starts_with(dir.path().join("system/t10k-labels").to_str().unwrap()),
         "{error}"
@@ -156,14 +157,14 @@ fn only_published_files_come_unnamed() {
     assert!(error.remedy().contains("reinstall"), "{}", error.remedy());
 
     write_gzipped(&dir.path().join("cache"), &other);
-    let error = sources(dir.path(), nobody()).load(&parts(&files), false).unwrap_err();
+    let error = load(&places(dir.path(), nobody()), &parts(&files), false).unwrap_err();
     assert!(error.to_string().starts_with(dir.path().join("cache/t10k-labels").to_str().unwrap()), "{error}");
     assert!(error.remedy().starts_with("delete it"), "{}", error.remedy());
 }
 
 #[test]
 fn the_published_files() {
-    let system = Sources::default().system;
+    let system = sources().system.unwrap().folder;
     if !missing(&system, &PUBLISHED).is_empty() {
         // Past the test harness, which would keep it to itself.
         let _ = writeln!(std::io::stderr(), "SKIPPED the_published_files: not in {}", system.display());
@@ -184,15 +185,15 @@ fn the_published_files() {
 #[test]
 #[ignore = "downloads 31 MB from each origin"]
 fn the_origins() {
-    let Origins { mirrors, debian, .. } = Sources::default().origins;
-    let alone = mirrors.into_iter().map(|mirror| (vec![mirror], None)).chain([(vec![], debian)]);
-    let failures: Vec<_> = alone
-        .filter_map(|(mirrors, debian)| {
+    let failures: Vec<_> = sources()
+        .origins
+        .tried
+        .into_iter()
+        .filter_map(|origin| {
             let dir = TempDir::new().unwrap();
-            let origins = Origins { mirrors, debian, agent: fetch::agent() };
-            let cache = Some(dir.path().join("cache"));
-            let sources = Sources { cache, system: dir.path().join("system"), origins };
-            sources.load(&PUBLISHED, true).err().map(|e| e.to_string())
+            let origins = Origins { tried: vec![origin], agent: fetch::agent() };
+            let alone = Sources { cache: Some(dir.path().join("cache")), system: None, origins };
+            load(&alone, &PUBLISHED, true).err().map(|e| e.to_string())
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -1,9 +1,14 @@
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
+use super::super::checksum;
+use super::debian::run;
 use super::*;
 
 /// What the local server answers for a path.
@@ -51,7 +56,7 @@ pub(crate) fn nobody() -> String {
 /// Origins on this machine, reached without the environment's proxy.
 pub(crate) fn origins<const N: usize>(mirrors: [String; N]) -> Origins {
     let agent = ureq::Agent::config_builder().proxy(None).build().into();
-    Origins { mirrors: mirrors.into(), debian: None, agent }
+    Origins { tried: mirrors.map(Origin::Mirror).into(), agent }
 }
 
 /// Fetches `a` and `b`, whose published contents are their names in capitals.
@@ -60,7 +65,10 @@ fn fetch(origins: &Origins, into: &Path) -> Result<()> {
         let contents = fs::read_to_string(path).map_err(one_line)?;
         if contents == name.to_uppercase() { Ok(()) } else { Err(format!("got {contents}")) }
     };
-    let wanted = Wanted { dataset: "Letters", files: &["a".to_owned(), "b".to_owned()], check: &check };
+    let missing = |folder: &Path| {
+        ["a", "b"].into_iter().filter(|name| !folder.join(name).exists()).map(str::to_owned).collect()
+    };
+    let wanted = Wanted { dataset: "Letters", missing: &missing, check: &check };
     origins.fetch(&wanted, into, true)
 }
 
@@ -108,22 +116,22 @@ fn goes_on_with_the_next_mirror() {
 /// Nothing half-written stays, under any name; one line says what was tried, one what to do.
 #[test]
 fn says_why_nothing_could_be_fetched() {
-    let mut origins = origins([
+    let mirrors = [
         nobody(),
         serve([]),
         serve([("a", Reply::CutShort(b"A".to_vec()))]),
         serve([("a", body("another file"))]),
-    ]);
-    origins.debian = Some(Package { apt_get: &["no-such-program"], name: "dataset", folder: "" });
+    ];
+    let mut origins = origins(mirrors.clone());
+    let package = Package { apt_get: &["no-such-program"], name: "dataset", folder: "" };
+    origins.tried.push(Origin::Debian(package));
     let dir = TempDir::new().unwrap();
     let error = fetch(&origins, dir.path()).unwrap_err();
 
     assert_eq!(contents(dir.path()), []);
     let what = error.to_string();
     let mut rest = what.strip_prefix("Letters is not on this machine and could not be fetched: ").unwrap();
-    for (mirror, reason) in
-        origins.mirrors.iter().zip(["refused", "404", "broke off after 1 bytes", "another"])
-    {
+    for (mirror, reason) in mirrors.iter().zip(["refused", "404", "broke off after 1 bytes", "another"]) {
         let (this, next) = rest.split_once("; ").unwrap();
         assert!(this.starts_with(&format!("{mirror}a: ")) && this.contains(reason), "{reason}: {what}");
         rest = next;
@@ -167,7 +175,7 @@ fn unpacks_the_debian_package() {
         let cache = dir.path().join("cache");
         let mut origins = origins([serve([("a", body("A"))])]);
         match debian_package(dir.path(), b) {
-            Ok(package) => origins.debian = Some(package),
+            Ok(package) => origins.tried.push(Origin::Debian(package)),
             Err(reason) => {
                 // Past the test harness, which would keep it to itself.
                 let _ = writeln!(io::stderr(), "SKIPPED unpacks_the_debian_package: {reason}");
@@ -177,5 +185,111 @@ fn unpacks_the_debian_package() {
         let fetched = fetch(&origins, &cache);
         assert_eq!(fetched.is_ok(), kept.len() == 2, "{fetched:?}");
         assert_eq!(contents(&cache), files(kept));
+    }
+}
+
+/// A `.tar.gz` of these paths, whatever they are, and contents.
+pub(crate) fn tar_gz<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, contents) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(contents.len() as u64);
+        // `set_path` takes no path that leads out of the folder.
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        archive.append(&header, contents).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+/// Fetches `a` and `b` from a server with this `reply`, where the published archive is `published`.
+fn fetch_archive(published: &[u8], reply: Reply, into: &Path) -> Result<()> {
+    let url = format!("{}letters.tar.gz", serve([("letters.tar.gz", reply)]));
+    let sha256 = checksum::hex(Sha256::new_with_prefix(published));
+    let mut origins = origins([]);
+    origins.tried.push(Origin::Archive(Archive { url, sha256, folder: "letters" }));
+    fetch(&origins, into)
+}
+
+/// Files are known by their whole path; no other member leaves a trace, inside the folder or outside.
+#[test]
+fn an_archive_gives_the_wanted_files_and_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let cache = dir.path().join("in/cache");
+    let absolute = dir.path().join("absolute");
+    let archive = tar_gz([
+        ("../outside", b"x".as_slice()),
+        ("letters/../../outside", b"x"),
+        (absolute.to_str().unwrap(), b"x"),
+        ("a", b"x"),
+        ("letters/more/a", b"x"),
+        ("letters/../a", b"x"),
+        ("letters/c", b"x"),
+        ("letters/b", b"B"),
+        ("letters/a", b"A"),
+    ]);
+    fetch_archive(&archive, Reply::Body(archive.clone()), &cache).unwrap();
+    assert_eq!(contents(&cache), files(&["a", "b"]));
+    for folder in [dir.path(), &dir.path().join("in")] {
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "{}", folder.display());
+    }
+}
+
+/// A member that is not needed any more may be anything.
+#[test]
+fn an_archive_brings_what_the_mirror_did_not() {
+    let dir = TempDir::new().unwrap();
+    let archive = tar_gz([("letters/a", b"another file".as_slice()), ("letters/b", b"B")]);
+    let sha256 = checksum::hex(Sha256::new_with_prefix(&archive));
+    let server = serve([("a", body("A")), ("all.tar.gz", Reply::Body(archive))]);
+    let mut origins = origins([server.clone()]);
+    let url = format!("{server}all.tar.gz");
+    origins.tried.push(Origin::Archive(Archive { url, sha256, folder: "letters" }));
+    fetch(&origins, dir.path()).unwrap();
+    assert_eq!(contents(dir.path()), files(&["a", "b"]));
+}
+
+/// Checked files stay, nothing else does; one line says why.
+#[test]
+fn a_bad_archive_is_refused() {
+    let sound = tar_gz([("letters/a", b"A".as_slice()), ("letters/b", b"B")]);
+    let mut damaged = sound.clone();
+    damaged[sound.len() / 2] ^= 1;
+    let without_b = tar_gz([("letters/a", b"A".as_slice())]);
+    let other_b = tar_gz([("letters/a", b"A".as_slice()), ("letters/b", b"another file")]);
+    // Ends within the header of `b`.
+    let cut_tar = {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut tar = Vec::new();
+        flate2::read::GzDecoder::new(&*sound).read_to_end(&mut tar).unwrap();
+        gz.write_all(&tar[..1300]).unwrap();
+        gz.finish().unwrap()
+    };
+    let link_b = {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        archive.append_link(&mut header, "letters/b", "/etc/passwd").unwrap();
+        archive.into_inner().unwrap().finish().unwrap()
+    };
+    let length = sound.len();
+    let as_published = |archive: &Vec<u8>| (archive.clone(), Reply::Body(archive.clone()));
+    let cases = [
+        ((sound.clone(), Reply::CutShort(sound.clone())), format!("broke off after {length} bytes"), &[][..]),
+        ((sound.clone(), Reply::Body(sound[..length - 1].to_vec())), "not the published file".into(), &[]),
+        ((sound, Reply::Body(damaged)), "not the published file".into(), &[]),
+        (as_published(&b"no archive".to_vec()), "cannot be unpacked: ".into(), &[]),
+        (as_published(&cut_tar), "cannot be unpacked: ".into(), &["a"]),
+        (as_published(&without_b), "has no b in letters".into(), &["a"]),
+        (as_published(&link_b), "has no a, b in letters".into(), &[]),
+        (as_published(&other_b), "b: got another file".into(), &["a"]),
+    ];
+    for ((published, reply), expected, kept) in cases {
+        let dir = TempDir::new().unwrap();
+        let error = fetch_archive(&published, reply, dir.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("letters.tar.gz: {expected}")), "{expected}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+        assert_eq!(contents(dir.path()), files(kept), "{expected}");
     }
 }

@@ -1,17 +1,23 @@
-//! Fetches the files of a data set: from its publisher over HTTP, else out of a Debian package.
+//! Fetches the files of a data set: from its publisher over HTTP, one by one or in an archive, else out of a
+//! Debian package.
 //!
 //! A file is written beside its final place, checked, synced and renamed: whatever stands under a
 //! file's name is whole and is what was published. The check is a checksum, so a mirror need not be
 //! trusted.
 
+mod archive;
+mod debian;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
+
+pub(crate) use archive::Archive;
+pub(crate) use debian::Package;
 
 use crate::error::{Error, Result};
 
@@ -19,35 +25,32 @@ use crate::error::{Error, Result};
 const MAX_BYTES: u64 = 1 << 30;
 
 /// How one way of fetching went; the error is one line that says why it failed.
-type Attempt = std::result::Result<(), String>;
+type Attempt<T = ()> = std::result::Result<T, String>;
 
 /// What to fetch, and how to know it.
 pub(crate) struct Wanted<'a> {
     /// The data set's name, for messages.
     pub dataset: &'a str,
-    /// Names of the missing files, as every mirror and the Debian package have them.
-    pub files: &'a [String],
+    /// Names of the files that the folder lacks, as every origin has them.
+    pub missing: &'a dyn Fn(&Path) -> Vec<String>,
     /// Says in one line why the file at the path is not the named one as it was published.
     pub check: &'a dyn Fn(&str, &Path) -> Attempt,
 }
 
-/// Where to fetch from.
-pub(crate) struct Origins {
-    /// Base URLs, each ending in a slash, in the order in which they are tried.
-    pub mirrors: Vec<String>,
-    /// Tried when no mirror has everything.
-    pub debian: Option<Package>,
-    /// Brings the time-outs and the proxy.
-    pub agent: ureq::Agent,
+/// Somewhere to fetch from.
+pub(crate) enum Origin {
+    /// A base URL that ends in a slash, with a file behind each name.
+    Mirror(String),
+    Archive(Archive),
+    Debian(Package),
 }
 
-/// A Debian package that holds a data set.
-pub(crate) struct Package {
-    /// The program that downloads it, and its first arguments.
-    pub apt_get: &'static [&'static str],
-    pub name: &'static str,
-    /// The folder of the files, relative to the root.
-    pub folder: &'static str,
+/// Where to fetch from.
+pub(crate) struct Origins {
+    /// In the order in which they are tried, each for what those before it have not brought.
+    pub tried: Vec<Origin>,
+    /// Brings the time-outs and the proxy.
+    pub agent: ureq::Agent,
 }
 
 /// An agent that gives up on a silent network within seconds, yet lets a slow one take its time.
@@ -77,16 +80,20 @@ impl Origins {
             )
         })?;
         let mut reasons = Vec::new();
-        for mirror in &self.mirrors {
-            match self.ask_mirror(mirror, wanted, into, progress) {
+        for origin in &self.tried {
+            let attempt = match origin {
+                Origin::Mirror(url) => self.ask_mirror(url, wanted, into, progress),
+                Origin::Archive(archive) => self
+                    .download(&archive.url, into, progress)
+                    .and_then(|path| archive.unpack(&path, wanted, into, progress))
+                    .map_err(|reason| format!("{}: {reason}", archive.url)),
+                Origin::Debian(package) => package
+                    .unpack(wanted, into, progress)
+                    .map_err(|reason| format!("apt-get download {}: {reason}", package.name)),
+            };
+            match attempt {
                 Ok(()) => return Ok(()),
                 Err(reason) => reasons.push(reason),
-            }
-        }
-        if let Some(package) = &self.debian {
-            match package.unpack(wanted, into, progress) {
-                Ok(()) => return Ok(()),
-                Err(reason) => reasons.push(format!("apt-get download {}: {reason}", package.name)),
             }
         }
         Err(Error::failed(
@@ -100,24 +107,32 @@ impl Origins {
         ))
     }
 
-    /// Fetches what no earlier origin has brought.
     fn ask_mirror(&self, mirror: &str, wanted: &Wanted, into: &Path, progress: bool) -> Attempt {
-        for name in wanted.files.iter().filter(|name| !into.join(name).exists()) {
+        for name in (wanted.missing)(into) {
             let url = format!("{mirror}{name}");
-            self.download(&url, name, wanted, into, progress).map_err(|reason| format!("{url}: {reason}"))?;
+            self.download(&url, into, progress)
+                .and_then(|part| wanted.keep(&name, part, into))
+                .map_err(|reason| format!("{url}: {reason}"))?;
         }
         Ok(())
     }
 
-    fn download(&self, url: &str, name: &str, wanted: &Wanted, into: &Path, progress: bool) -> Attempt {
+    /// A temporary file in `into`, which vanishes unless it is kept.
+    fn download(&self, url: &str, into: &Path, progress: bool) -> Attempt<TempPath> {
         let mut response = self.agent.get(url).call().map_err(one_line)?;
+        let name = url.rsplit('/').next().unwrap_or(url);
         let bar = bar(progress, response.body().content_length(), name);
-        let mut part = tempfile::Builder::new().prefix(".part-").tempfile_in(into).map_err(one_line)?;
+        let mut part = part(into)?;
         let mut body = bar.wrap_read(response.body_mut().with_config().limit(MAX_BYTES).reader());
         io::copy(&mut body, &mut part)
             .map_err(|e| format!("broke off after {} bytes: {e}", bar.position()))?;
-        wanted.keep(name, part.into_temp_path(), into)
+        Ok(part.into_temp_path())
     }
+}
+
+/// A file beside the final ones, which vanishes when dropped.
+fn part(into: &Path) -> Attempt<NamedTempFile> {
+    tempfile::Builder::new().prefix(".part-").tempfile_in(into).map_err(one_line)
 }
 
 impl Wanted<'_> {
@@ -127,46 +142,6 @@ impl Wanted<'_> {
         File::options().write(true).open(&part).and_then(|file| file.sync_all()).map_err(one_line)?;
         part.persist(into.join(name)).map_err(one_line)
     }
-}
-
-impl Package {
-    /// Downloads the package, which needs no root, and takes the wanted files out of it.
-    fn unpack(&self, wanted: &Wanted, into: &Path, progress: bool) -> Attempt {
-        let bar = bar(progress, None, &format!("apt-get download {}", self.name));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        // In `into`, so that renaming stays within one file system.
-        let scratch = tempfile::Builder::new().prefix(".part-").tempdir_in(into).map_err(one_line)?;
-        run(Command::new(self.apt_get[0])
-            .args(&self.apt_get[1..])
-            .args(["-q", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10"])
-            .args(["-o", "Acquire::https::Timeout=10", "download", self.name])
-            .current_dir(scratch.path()))?;
-        let deb = fs::read_dir(scratch.path())
-            .map_err(one_line)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .ok_or("left no package behind")?;
-        let unpacked = scratch.path().join("unpacked");
-        run(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(&unpacked))?;
-
-        for name in wanted.files.iter().filter(|name| !into.join(name).exists()) {
-            let part = TempPath::try_from_path(unpacked.join(self.folder).join(name)).map_err(one_line)?;
-            wanted.keep(name, part, into)?;
-        }
-        Ok(())
-    }
-}
-
-/// Runs a program to its end; the error is the last line it wrote to standard error.
-fn run(command: &mut Command) -> Attempt {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|e| format!("{program}: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("failed without a word").to_owned())
 }
 
 /// A bar on standard error: of `length` bytes, or a spinner where that is unknown. It vanishes when

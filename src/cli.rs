@@ -141,6 +141,12 @@ struct AugmentArgs {
     /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
     #[arg(long)]
     pixels: bool,
+    /// Draw the first images of CIFAR-10 too, and fetch it if it is not found (162 MB) [default: if it is in the cache]
+    #[arg(long)]
+    cifar: bool,
+    /// Where the six files of CIFAR-10's binary version are; their first images are drawn
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -275,8 +281,8 @@ impl BasicsArgs {
 
 impl AugmentArgs {
     fn validated(self) -> Augment {
-        let Self { image, seed, pixels, out, quiet } = self;
-        Augment { image, seed, pixels, out, quiet }
+        let Self { image, seed, pixels, cifar, data_dir, out, quiet } = self;
+        Augment { image, seed, pixels, cifar, data_dir, out, quiet }
     }
 }
 

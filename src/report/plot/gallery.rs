@@ -71,8 +71,9 @@ pub fn draw_gallery(gallery: &Gallery) -> Result<Vec<u8>> {
     let top = MARGIN + LINE * gallery.title.lines().count() as f64 + GAP / 2.0;
 
     let grid = cell_width * gallery.columns as f64 + GAP * (gallery.columns - 1) as f64;
-    // A narrow grid leaves the text room.
-    let room = grid.max(0.6 * f64::from(WIDTH));
+    // A narrow grid leaves the text room, of which a letter takes no more than this.
+    let longest_line = gallery.title.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let room = grid.max((9.0 * longest_line as f64).min(0.6 * f64::from(WIDTH)));
     let height = top + row * rows as f64 - GAP + MARGIN;
     canvas::png((room + 2.0 * MARGIN) as u32, height as u32, |canvas| {
         for (line, i) in gallery.title.lines().zip(0..) {
@@ -146,5 +147,6 @@ mod tests {
         assert_eq!(bare.width(), WIDTH as usize);
         assert_eq!(count(&bare, [1, 2, 3]), 5 * side * 9);
         assert_eq!(named.height() - bare.height(), 2 * NAME as usize, "two rows");
+        assert!(named != gallery(4, &images, &["frog", "cat"]), "each below its own");
     }
 }

@@ -576,6 +576,13 @@ fn augment_shows_the_first_images_of_cifar10() {
         assert_eq!(count, 128 * 128, "image {i}");
     }
 
+    // One image of another class has another name below it.
+    let mut first = fs::OpenOptions::new().write(true).open(data.join("data_batch_1.bin")).unwrap();
+    first.write_all(&[9]).unwrap();
+    let renamed = tempfile::tempdir().unwrap();
+    assert!(augment(&renamed, &["--data-dir", data.to_str().unwrap()]).status.success());
+    assert!(picture(&renamed.path().join("out/cifar10.png")) != shown);
+
     fs::remove_file(data.join("test_batch.bin")).unwrap();
     let other = tempfile::tempdir().unwrap();
     assert_two_lines(&augment(&other, &["--data-dir", data.to_str().unwrap()]), 1, "test_batch.bin");

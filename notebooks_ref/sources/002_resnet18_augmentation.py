@@ -2,9 +2,8 @@
 # # ResNet-18, and image augmentation
 #
 # Note 002 goes through batch norm, builds ResNet-18 out of residual blocks, and then trains a network on CIFAR-10
-# with augmented images. Each cell that is ported names its Rust twin: the first half and the transforms are. **The
-# galleries and the training are not ported yet**: their cells run here without network, photo or data set, on a drawn
-# picture and random images.
+# with augmented images. Each cell that is ported names its Rust twin: all but the training is. **The training is not
+# ported yet**: its cells run here without network or data set, on random images.
 #
 # `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
 # table, with their tests. The bits hold for the signature printed here.
@@ -143,9 +142,9 @@ for name, module in resnet18().named_children():
 # ## A picture to augment
 #
 # The note takes a photo from the web. Here a house is drawn: left and right, up and down, and colours can be told
-# apart.
+# apart. (`d2l_ch7 augment` takes a PNG or JPEG file, else a drawn cat.)
 #
-# > **Rust:** not ported yet (`d2l_ch7 augment` is to come)
+# > **Rust:** `d2l_ch7 augment`, `src/data/image_file.rs`
 
 # %%
 picture = Image.new("RGB", (300, 240), (150, 200, 240))
@@ -163,7 +162,7 @@ axis.set_axis_off()
 # %% [markdown]
 # Eight draws of a transform, each gallery from seed 0:
 #
-# > **Rust:** not ported yet (`d2l_ch7 augment` is to come)
+# > **Rust:** `d2l_ch7::experiments::augment::apply`, `d2l_ch7 augment`
 
 # %%
 def gallery(transform):
@@ -176,7 +175,7 @@ def gallery(transform):
 # %% [markdown]
 # ## Mirroring left and right
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`
+# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomHorizontalFlip())
@@ -184,7 +183,7 @@ gallery(transforms.RandomHorizontalFlip())
 # %% [markdown]
 # ## Mirroring up and down
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`
+# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomVerticalFlip())
@@ -194,7 +193,7 @@ gallery(transforms.RandomVerticalFlip())
 #
 # A window of 30 to 80 % of the area, its sides in a ratio of 1/2 to 2, stretched to 200 x 200.
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`
+# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`, `d2l_ch7 augment`
 
 # %%
 crop = transforms.RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))
@@ -205,7 +204,7 @@ gallery(crop)
 #
 # Brightness, contrast, saturation and hue, each by a random factor and in random order.
 #
-# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`
+# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`, `d2l_ch7 augment`
 
 # %%
 jitter = transforms.ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
@@ -214,7 +213,7 @@ gallery(jitter)
 # %% [markdown]
 # ## All together
 #
-# > **Rust:** `d2l_ch7::data::transforms::Compose`
+# > **Rust:** `d2l_ch7::data::transforms::Compose`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))

@@ -73,9 +73,8 @@ struct CompareArgs {
     /// augmented, so that all counts give the same bits
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     workers: usize,
-    /// The directory to create for the results [default: a new one under reports/]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// Also print the first batch norm's gamma and beta, and how far the variants' running statistics are apart
     #[arg(long)]
     inspect: bool,
@@ -113,9 +112,8 @@ struct CifarArgs {
     /// prepare the images, one without workers
     #[arg(long, default_value_t = cifar::WORKERS, allow_negative_numbers = true)]
     workers: usize,
-    /// The directory to create for the results [default: a new one under reports/]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
@@ -194,6 +192,20 @@ struct AugmentArgs {
     /// Do not say what was drawn; the directory that is printed last holds it
     #[arg(long)]
     quiet: bool,
+}
+
+/// Where a run is kept, and how it goes on after it broke off.
+#[derive(Debug, Args)]
+struct KeepArgs {
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this directory, to the bits that it would have given; other options as it was started with
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    resume: Option<PathBuf>,
+    /// Also save a checkpoint after every N batches [default: after each epoch, and on Ctrl-C]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    checkpoint_every: Option<NonZeroUsize>,
 }
 
 /// Where a network runs, and on what.
@@ -277,7 +289,9 @@ impl CompareArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,
             data_dir: self.place.data_dir,
-            out: self.out,
+            out: self.keep.out,
+            resume: self.keep.resume,
+            checkpoint_every: self.keep.checkpoint_every.map(NonZeroUsize::get),
             inspect: self.inspect,
             quiet: self.quiet,
         })
@@ -300,7 +314,9 @@ impl CifarArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,
             data_dir: self.place.data_dir,
-            out: self.out,
+            out: self.keep.out,
+            resume: self.keep.resume,
+            checkpoint_every: self.keep.checkpoint_every.map(NonZeroUsize::get),
             quiet: self.quiet,
         })
     }

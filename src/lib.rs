@@ -6,11 +6,12 @@
 //! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
 //! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
-//! - [`report`], [`weights`], [`progress`]: what a run leaves and shows;
+//! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod error;

@@ -14,7 +14,18 @@ pub struct Batch {
 /// A PyTorch `DataLoader`: every image once an epoch, batch by batch; the last batch may be smaller.
 pub trait Batches {
     /// The batches of an epoch. Draws from the default generator what PyTorch's loader draws.
-    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_>;
+    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
+        self.iter_from(0)
+    }
+
+    /// The batches of an epoch without the first `done`, drawing for all of them: what is left of an epoch that broke
+    /// off.
+    fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_>;
+
+    /// Whether batches to come may have drawn from the default generator already.
+    fn draws_ahead(&self) -> bool {
+        false
+    }
 
     /// How many images an epoch has.
     fn examples(&self) -> usize;

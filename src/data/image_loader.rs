@@ -49,24 +49,29 @@ impl ImageLoader {
         Self { source: Arc::new(Source { images, transform, batch_size, device }), shuffle, workers }
     }
 
-    /// Starts the workers on an epoch.
-    fn ahead(&self, EpochDraws { base_seed, order }: EpochDraws) -> Ahead {
+    /// Starts the workers on an epoch of which some batches are done: they are transformed again, for what that draws.
+    fn ahead(&self, EpochDraws { base_seed, order }: EpochDraws, done: usize) -> Ahead {
         let order: Arc<[i64]> = order.into();
         let worker = |first: usize, draws: Box<dyn Draws + Send>| {
-            Worker::start(&self.source, &order, first, self.workers.max(1), draws)
+            let turns = Turns { first, step: self.workers.max(1), done };
+            Worker::start(&self.source, &order, turns, draws)
         };
         let stream = |w: usize| Box::new(Mt19937::new(base_seed.wrapping_add(w as u64)));
         let workers = match self.workers {
             0 => vec![worker(0, Box::new(DefaultGenerator))],
             n => (0..n).map(|w| worker(w, stream(w))).collect(),
         };
-        Ahead { workers, next: 0, batches: self.batches() }
+        Ahead { workers, next: done, batches: self.batches() }
     }
 }
 
 impl Batches for ImageLoader {
-    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
-        Box::new(self.ahead(EpochDraws::new(self.examples(), self.shuffle)))
+    fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
+        Box::new(self.ahead(EpochDraws::new(self.examples(), self.shuffle), done))
+    }
+
+    fn draws_ahead(&self) -> bool {
+        self.workers == 0
     }
 
     fn examples(&self) -> usize {
@@ -96,21 +101,30 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
+/// Which batches a worker prepares: `first`, `first + step`, ...; those before `done` are not wanted.
+#[derive(Clone, Copy)]
+struct Turns {
+    first: usize,
+    step: usize,
+    done: usize,
+}
+
 impl Worker {
-    /// Starts preparing the batches `first`, `first + step`, ... of the images in `order`.
+    /// Starts preparing batches of the images in `order`.
     fn start(
         source: &Arc<Source>,
         order: &Arc<[i64]>,
-        first: usize,
-        step: usize,
+        turns: Turns,
         mut draws: Box<dyn Draws + Send>,
     ) -> Self {
         let (sender, batches): (SyncSender<Batch>, _) = sync_channel(PREFETCH_FACTOR);
         let (source, order) = (Arc::clone(source), Arc::clone(order));
         let thread = thread::spawn(move || {
-            for indices in order.chunks(source.batch_size).skip(first).step_by(step) {
+            let batches = order.chunks(source.batch_size).enumerate();
+            for (i, indices) in batches.skip(turns.first).step_by(turns.step) {
+                let batch = source.batch(indices, draws.as_mut());
                 // Nobody receives any more when training was interrupted.
-                if sender.send(source.batch(indices, draws.as_mut())).is_err() {
+                if i >= turns.done && sender.send(batch).is_err() {
                     return;
                 }
             }
@@ -199,11 +213,28 @@ mod tests {
     fn a_workers_stream_goes_through_its_batches() {
         let images = loader(2, false);
         let order: Vec<i64> = (0..10).rev().collect();
-        let batches: Vec<Batch> = images.ahead(EpochDraws { base_seed: 3, order: order.clone() }).collect();
+        let batches: Vec<Batch> =
+            images.ahead(EpochDraws { base_seed: 3, order: order.clone() }, 0).collect();
         for worker in 0..2 {
             let mut draws = Mt19937::new(3 + worker);
             for (indices, batch) in order.chunks(3).zip(&batches).skip(worker as usize).step_by(2) {
                 assert_eq!(floats(&images.source.batch(indices, &mut draws).x), floats(&batch.x));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_an_epoch_is_as_in_the_whole() {
+        for workers in [1, 2, 3] {
+            let images = loader(workers, false);
+            let draws = || EpochDraws { base_seed: 8, order: (0..10).collect() };
+            let whole: Vec<Batch> = images.ahead(draws(), 0).collect();
+            for done in 0..=whole.len() {
+                let rest: Vec<Batch> = images.ahead(draws(), done).collect();
+                assert_eq!(rest.len(), whole.len() - done);
+                for (rest, whole) in rest.iter().zip(&whole[done..]) {
+                    assert_eq!(floats(&rest.x), floats(&whole.x), "{workers} workers, {done} done");
+                }
             }
         }
     }

@@ -84,9 +84,9 @@ impl<'a> DataLoader<'a> {
 }
 
 impl Batches for DataLoader<'_> {
-    fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
+    fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
         let order = Tensor::from_slice(&epoch_order(self.images.len(), self.shuffle));
-        Box::new((0..self.batches()).map(move |i| {
+        Box::new((done..self.batches()).map(move |i| {
             let start = i * self.batch_size;
             let size = self.batch_size.min(self.images.len() - start);
             self.gather(&order.narrow(0, start as i64, size as i64))

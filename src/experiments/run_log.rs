@@ -3,11 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tch::Tensor;
 
+use super::resumed_config;
+use crate::checkpoint::Checkpoint;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, write_metrics, write_statistics,
+    CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, read_statistics, write_metrics,
+    write_statistics,
 };
 use crate::torch::Signature;
 use crate::{EpochRecord, Error, Result, weights};
@@ -29,6 +33,8 @@ pub struct RunPlan {
     pub config: Value,
     /// The directory to create; `None`: a new one under `reports/`.
     pub out: Option<PathBuf>,
+    /// The directory of the run to go on with, instead of creating one.
+    pub resume: Option<PathBuf>,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -44,6 +50,14 @@ pub fn facts<const N: usize>(chosen: [(&str, String); N], signature: &Signature)
     chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// The file that says what was chosen.
+pub(super) const CONFIG: &str = "config.json";
+
+/// Where a variant's checkpoint is, in the run directory.
+fn checkpoint_name(variant: &str) -> String {
+    format!("checkpoints/{variant}.safetensors")
+}
+
 /// Files and lines of a run that goes on.
 #[derive(Debug)]
 pub struct RunLog {
@@ -55,12 +69,53 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Creates the run directory, with `config.json` in it.
-    pub fn create(plan: RunPlan) -> Result<Self> {
-        let dir = RunDir::create(plan.out.as_deref(), plan.name)?;
-        dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
+    /// Creates the run directory, with `config.json` in it; or opens the one that the plan resumes.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or written, or if it is not one of a run of the same configuration.
+    pub fn begin(plan: RunPlan) -> Result<Self> {
+        let dir = match &plan.resume {
+            Some(path) => RunDir::open(path)?,
+            None => RunDir::create(plan.out.as_deref(), plan.name)?,
+        };
+        if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
+            dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
+        }
         let console = Console::new(&plan.variants, plan.epochs);
         Ok(Self { plan, dir, console, records: Vec::new(), inspection: None })
+    }
+
+    /// A variant's last checkpoint, if the run is resumed and has one.
+    ///
+    /// # Errors
+    /// If it is damaged, or not one of this program.
+    pub fn checkpoint<S: DeserializeOwned>(&self, variant: &str) -> Result<Option<(Checkpoint, S)>> {
+        let path = self.dir.path().join(checkpoint_name(variant));
+        if path.exists() { Checkpoint::load(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Replaces a variant's checkpoint: the old one stays until the new one is on the disk.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_checkpoint(&self, variant: &str, checkpoint: &Checkpoint) -> Result<()> {
+        self.dir.save_as(&checkpoint_name(variant), |path| checkpoint.save(path))
+    }
+
+    /// Takes over the epochs that a resumed run has finished.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn resumed(&mut self, records: Vec<EpochRecord>) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.records = records;
+        let statistics = read_statistics(&self.dir)?;
+        if !statistics.is_empty() {
+            self.inspection = Some(Inspection { statistics, ..Inspection::default() });
+        }
+        self.write_files()
     }
 
     /// Adds a finished epoch and the weights after it: brings every file up to date and prints the epoch's line.
@@ -99,6 +154,8 @@ impl RunLog {
             found.lines().for_each(|line| println!("{line}"));
         }
         let inspection = self.inspection.get_or_insert_default();
+        // A resumed run looks again after the epoch that it goes on from.
+        inspection.statistics.retain(|row| row.epoch < found.epoch);
         inspection.extend(found);
         write_statistics(&self.dir, &inspection.statistics)?;
         self.write_report()
@@ -133,10 +190,10 @@ impl RunLog {
 
     /// The error that says where an interrupted run's files are.
     pub fn interrupted(&self) -> Error {
-        let epochs = self.records.len();
+        let (epochs, dir) = (self.records.len(), self.dir.path().display());
         Error::interrupted(
             format!("interrupted after {epochs} finished epochs, counted over all variants"),
-            format!("what they gave is in {}", self.dir.path().display()),
+            format!("what they gave is in {dir}; the same command with --resume {dir} goes on"),
         )
     }
 

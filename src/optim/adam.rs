@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use tch::Tensor;
 
-use super::Optimizer;
-use crate::torch;
+use super::{Optimizer, misfit};
+use crate::{Result, torch};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -66,6 +66,35 @@ impl Optimizer for Adam {
                 }
             }
         });
+    }
+
+    fn state(&self) -> Vec<(String, Tensor)> {
+        let of_param = |(i, param): (usize, &Param)| {
+            [
+                (format!("{i}.exp_avg"), param.exp_avg.shallow_clone()),
+                (format!("{i}.exp_avg_sq"), param.exp_avg_sq.shallow_clone()),
+                (format!("{i}.step"), Tensor::from(i64::from(param.step))),
+            ]
+        };
+        self.params.iter().enumerate().flat_map(of_param).collect()
+    }
+
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
+        if state.len() != 3 * self.params.len() {
+            return Err(misfit(&format!("{} tensors for {} parameters", state.len(), self.params.len())));
+        }
+        for (i, param) in self.params.iter_mut().enumerate() {
+            let find = |name: &str, size: Vec<i64>| {
+                let name = format!("{i}.{name}");
+                let found = state.iter().find(|(n, tensor)| *n == name && tensor.size() == size);
+                found.map(|(_, tensor)| tensor).ok_or_else(|| misfit(&name))
+            };
+            param.exp_avg.copy_(find("exp_avg", param.value.size())?);
+            param.exp_avg_sq.copy_(find("exp_avg_sq", param.value.size())?);
+            let step = find("step", Vec::new())?.int64_value(&[]);
+            param.step = u32::try_from(step).map_err(|_| misfit(&format!("step {step}")))?;
+        }
+        Ok(())
     }
 }
 

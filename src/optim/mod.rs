@@ -4,8 +4,12 @@
 mod adam;
 mod sgd;
 
+use tch::Tensor;
+
 pub use adam::Adam;
 pub use sgd::Sgd;
+
+use crate::{Error, Result};
 
 /// What a training loop needs of an optimizer.
 pub trait Optimizer {
@@ -14,4 +18,21 @@ pub trait Optimizer {
 
     /// Updates every parameter that has a gradient, in place.
     fn step(&mut self);
+
+    /// What it remembers from step to step, as `optimizer.state_dict()["state"]` names it: `0.exp_avg`.
+    fn state(&self) -> Vec<(String, Tensor)>;
+
+    /// Takes over what [`state`](Self::state) gave of an optimizer of the same parameters.
+    ///
+    /// # Errors
+    /// If there is another number of tensors, or one has another name or shape.
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()>;
+}
+
+/// The state of another optimizer than it was given to.
+fn misfit(found: &str) -> Error {
+    Error::failed(
+        format!("the optimizer's state does not fit its parameters: {found}"),
+        "resume with the options that the run was started with",
+    )
 }

@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use super::Optimizer;
-use crate::torch;
+use super::{Optimizer, misfit};
+use crate::{Result, torch};
 
 /// PyTorch's `torch.optim.SGD(params, lr)`: p ← p - lr · gradient.
 #[derive(Debug)]
@@ -33,5 +33,13 @@ impl Optimizer for Sgd {
                 }
             }
         });
+    }
+
+    fn state(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
+
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
+        if state.is_empty() { Ok(()) } else { Err(misfit("plain SGD remembers nothing")) }
     }
 }

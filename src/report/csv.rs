@@ -10,6 +10,7 @@ use crate::{EpochRecord, Error, Result, StatisticsRecord};
 
 /// The file's name in a run directory.
 pub const METRICS: &str = "metrics.csv";
+const STATISTICS: &str = "statistics.csv";
 
 /// The columns, which are the fields of [`EpochRecord`] in their order.
 const COLUMNS: [&str; 9] = [
@@ -35,6 +36,21 @@ pub fn write_metrics(run: &RunDir, records: &[EpochRecord]) -> Result<()> {
     run.write_atomically(METRICS, |file| write(file, records))
 }
 
+/// What [`write_metrics`] writes, as text.
+pub fn metrics_to_csv(records: &[EpochRecord]) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes, records).expect("memory takes everything");
+    String::from_utf8(bytes).expect("variants are UTF-8, and numbers ASCII")
+}
+
+/// The records of [`metrics_to_csv`].
+///
+/// # Errors
+/// As [`read_metrics`].
+pub fn metrics_from_csv(text: &str) -> Result<Vec<EpochRecord>> {
+    parse(text.as_bytes(), "the saved metrics")
+}
+
 fn write(sink: impl io::Write, records: &[EpochRecord]) -> io::Result<()> {
     // The header is written by hand so that a file without rows has one too.
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(sink);
@@ -47,7 +63,7 @@ fn write(sink: impl io::Write, records: &[EpochRecord]) -> io::Result<()> {
 
 /// Replaces `statistics.csv` of a run by `records`, whose fields are its columns.
 pub fn write_statistics(run: &RunDir, records: &[StatisticsRecord]) -> Result<()> {
-    run.write_atomically("statistics.csv", |file| {
+    run.write_atomically(STATISTICS, |file| {
         let mut writer = csv::Writer::from_writer(file);
         for record in records {
             writer.serialize(record)?;
@@ -61,21 +77,40 @@ pub fn write_statistics(run: &RunDir, records: &[StatisticsRecord]) -> Result<()
 /// # Errors
 /// If the file cannot be read, its columns are others, or a value does not parse; the message names the line.
 pub fn read_metrics(path: &Path) -> Result<Vec<EpochRecord>> {
-    let unreadable = |what: String| Error::failed(what, "name the metrics.csv of a run of this program");
     let file = File::open(path).map_err(|e| unreadable(format!("cannot open {}: {e}", path.display())))?;
-    let mut reader = csv::Reader::from_reader(file);
-    let header = reader.headers().map_err(|e| unreadable(format!("cannot read {}: {e}", path.display())))?;
+    parse(file, &path.display().to_string())
+}
+
+fn parse(source: impl io::Read, name: &str) -> Result<Vec<EpochRecord>> {
+    let mut reader = csv::Reader::from_reader(source);
+    let header = reader.headers().map_err(|e| unreadable(format!("cannot read {name}: {e}")))?;
     if header != COLUMNS[..] {
         return Err(unreadable(format!(
-            "{} has the columns {:?}, expected {COLUMNS:?}",
-            path.display(),
+            "{name} has the columns {:?}, expected {COLUMNS:?}",
             header.iter().collect::<Vec<_>>(),
         )));
     }
     reader
         .deserialize()
         .collect::<std::result::Result<_, csv::Error>>()
-        .map_err(|e| unreadable(format!("cannot read {}: {e}", path.display())))
+        .map_err(|e| unreadable(format!("cannot read {name}: {e}")))
+}
+
+/// Reads the rows of a run's `statistics.csv`; none if there is no such file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read_statistics(run: &RunDir) -> Result<Vec<StatisticsRecord>> {
+    let path = run.path().join(STATISTICS);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let rows = csv::Reader::from_path(&path).and_then(|mut reader| reader.deserialize().collect());
+    rows.map_err(|e| unreadable(format!("cannot read {}: {e}", path.display())))
+}
+
+fn unreadable(what: String) -> Error {
+    Error::failed(what, "name the metrics.csv of a run of this program")
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ pub mod pytorch_text;
 pub mod run_dir;
 
 pub use console::Console;
-pub use csv::{read_metrics, write_metrics, write_statistics};
+pub use csv::{
+    metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics, write_statistics,
+};
 pub use markdown::{Inspection, REPORT, Report, Scale, Side, Table};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};

@@ -4,7 +4,7 @@
 use tch::{Device, Tensor};
 
 use super::ffi;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A moment in the random streams that a run on one device draws from: the CPU's (initialization,
 /// shuffling) and, on CUDA, the device's (dropout).
@@ -34,6 +34,28 @@ impl GeneratorState {
     pub fn restore(&self) -> Result<()> {
         set_state_of(CPU, &self.cpu)?;
         self.cuda.as_ref().map_or(Ok(()), |(index, state)| set_state_of(*index as i64, state))
+    }
+
+    /// The states as byte tensors, under the names `cpu` and, if there is one, `cuda`.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        let cuda = self.cuda.as_ref().map(|(_, state)| ("cuda".to_owned(), state.shallow_clone()));
+        [("cpu".to_owned(), self.cpu.shallow_clone())].into_iter().chain(cuda).collect()
+    }
+
+    /// The states that [`tensors`](Self::tensors) gave, for a run on `device`.
+    ///
+    /// # Errors
+    /// If there are those of another kind of device.
+    pub fn from_tensors(device: Device, tensors: &[(String, Tensor)]) -> Result<Self> {
+        let find = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.shallow_clone());
+        match (device, find("cpu"), find("cuda")) {
+            (Device::Cuda(index), Some(cpu), Some(cuda)) => Ok(Self { cpu, cuda: Some((index, cuda)) }),
+            (Device::Cpu, Some(cpu), None) => Ok(Self { cpu, cuda: None }),
+            _ => Err(Error::failed(
+                format!("the random generators that were saved are not those of a run on {device:?}"),
+                "resume on the device that the run was started on",
+            )),
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use super::{Loss, Metric};
-use crate::data::Batches;
+use crate::data::Batch;
 use crate::layers::Module;
 use crate::optim::Optimizer;
 
 /// Where an epoch stands after a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Batches done.
     pub batches: usize,
@@ -19,26 +19,29 @@ pub struct Progress {
 }
 
 /// Trains `net` on every batch of `batches` once, and gives the sums of loss and accuracy that were measured
-/// while the weights changed; `None` if `observe`, which is called with the network after every batch, breaks off.
+/// while the weights changed; `None` if `observe`, which is called with network and optimizer after every batch, breaks
+/// off. Begins after `done`, an epoch's first batches that were trained on before.
 pub fn train_epoch(
     net: &mut dyn Module,
-    batches: &dyn Batches,
+    batches: impl Iterator<Item = Batch>,
     optimizer: &mut dyn Optimizer,
     loss: Loss,
-    observe: &mut dyn FnMut(Progress, &mut dyn Module) -> ControlFlow<()>,
+    done: Progress,
+    observe: &mut dyn FnMut(Progress, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
 ) -> Option<Metric> {
-    let mut metric = Metric::default();
-    for (i, batch) in batches.iter().enumerate() {
+    let mut progress = done;
+    for batch in batches {
         optimizer.zero_grad();
         let y_hat = net.forward(&batch.x, true);
         let l = loss.of(&y_hat, &batch.y);
         l.backward();
         optimizer.step();
-        metric.add(loss, &l, &y_hat, &batch.y);
-        let batch_size = batch.y.numel();
-        if observe(Progress { batches: i + 1, batch_size, metric }, net).is_break() {
+        progress.metric.add(loss, &l, &y_hat, &batch.y);
+        progress.batches += 1;
+        progress.batch_size = batch.y.numel();
+        if observe(progress, net, optimizer).is_break() {
             return None;
         }
     }
-    Some(metric)
+    Some(progress.metric)
 }

@@ -34,6 +34,17 @@ impl Metric {
         self.correct / self.examples
     }
 
+    /// The sums as the bits of three float64, for [`from_bits`](Self::from_bits).
+    pub fn to_bits(self) -> [u64; 3] {
+        [self.loss_sum, self.correct, self.examples].map(f64::to_bits)
+    }
+
+    /// The sums whose [`to_bits`](Self::to_bits) these are.
+    pub fn from_bits(bits: [u64; 3]) -> Self {
+        let [loss_sum, correct, examples] = bits.map(f64::from_bits);
+        Self { loss_sum, correct, examples }
+    }
+
     /// Examples added.
     pub fn examples(&self) -> usize {
         self.examples as usize

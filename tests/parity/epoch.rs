@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use d2l_ch7::data::{DataLoader, FashionMnist, ImageSet};
+use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::state;
 use d2l_ch7::norm::Variant;
-use d2l_ch7::train::Loss;
+use d2l_ch7::train::{Loss, Progress};
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
@@ -24,9 +24,14 @@ fn check(
     torch::manual_seed(0);
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let trained = train::train_epoch(&mut net, &train_iter, optimizer.as_mut(), Loss::Mean, &mut |_, _| {
-        ControlFlow::Continue(())
-    })
+    let trained = train::train_epoch(
+        &mut net,
+        train_iter.iter(),
+        optimizer.as_mut(),
+        Loss::Mean,
+        Progress::default(),
+        &mut |_, _, _| ControlFlow::Continue(()),
+    )
     .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);
 

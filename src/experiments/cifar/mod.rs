@@ -12,9 +12,10 @@ pub use augmentation::{Augmentation, Data};
 
 use super::run_log::RunLog;
 use super::side::{Setting, Side};
+use super::turns::take_turns;
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
-use crate::layers::{Sequential, parameters, state, to_device};
+use crate::layers::{Sequential, parameters, to_device};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
@@ -57,6 +58,10 @@ pub struct Cifar {
     pub data_dir: Option<PathBuf>,
     /// The directory to create; `None`: a new one under `reports/`.
     pub out: Option<PathBuf>,
+    /// The directory of a run to go on with.
+    pub resume: Option<PathBuf>,
+    /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
+    pub checkpoint_every: Option<usize>,
     /// Neither progress bars nor lines.
     pub quiet: bool,
 }
@@ -83,20 +88,13 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             loss: Loss::Sum,
             device: config.device,
             epochs: config.epochs,
+            checkpoint_every: config.checkpoint_every,
             quiet: config.quiet,
         };
         sides.push(Side::new(data, config.seed, setting, || config.begin())?);
     }
-    let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
-    for epoch in 1..=config.epochs {
-        for side in &mut sides {
-            let Some(record) = side.epoch(epoch, &mut |_, _| ())? else {
-                return Err(log.interrupted());
-            };
-            log.add(record, &state(&mut side.net))?;
-        }
-    }
-    Ok(log.finish())
+    let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
+    take_turns(sides, log, config.epochs, &mut ())
 }
 
 impl Cifar {

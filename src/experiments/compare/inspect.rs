@@ -8,9 +8,11 @@ use tch::{Kind, Tensor};
 
 use super::Side;
 use crate::StatisticsRecord;
+use crate::experiments::side::Observer;
 use crate::layers::{Module, Sequential, state};
 use crate::norm::{Variant, scratch::MOMENTUM};
 use crate::report::{Inspection, Scale};
+use crate::train::Progress;
 
 /// Follows the hand-written batch norms through training.
 #[derive(Debug)]
@@ -38,15 +40,11 @@ impl Inspector {
         Self { layers: layers.map(|side| layers_of(&mut side.net, image)).unwrap_or_default() }
     }
 
-    /// Takes in what a batch of `batch_size` images did to the moving variances of `net`.
-    pub fn after_batch(&mut self, net: &mut dyn Module, batch_size: usize) {
-        let state = state(net);
+    /// Takes over what [`Observer::tensors`] gave.
+    pub fn resume(&mut self, tensors: &[(String, Tensor)]) {
         for layer in &mut self.layers {
-            let n = batch_size as f64 * layer.values;
-            let moving_var = of(&state, &layer.name, "moving_var");
-            let share = &moving_var - MOMENTUM * &layer.moving_var;
-            layer.unbiased = MOMENTUM * &layer.unbiased + share * (n / (n - 1.0));
-            layer.moving_var = moving_var;
+            layer.moving_var = of(tensors, &layer.name, "moving_var");
+            layer.unbiased = of(tensors, &layer.name, "unbiased");
         }
     }
 
@@ -64,6 +62,28 @@ impl Inspector {
             _ => Vec::new(),
         };
         Inspection { epoch, scales, statistics }
+    }
+}
+
+impl Observer for &mut Inspector {
+    /// Takes in what a batch did to the moving variances of `net`.
+    fn after_batch(&mut self, progress: Progress, net: &mut dyn Module) {
+        let state = state(net);
+        for layer in &mut self.layers {
+            let n = progress.batch_size as f64 * layer.values;
+            let moving_var = of(&state, &layer.name, "moving_var");
+            let share = &moving_var - MOMENTUM * &layer.moving_var;
+            layer.unbiased = MOMENTUM * &layer.unbiased + share * (n / (n - 1.0));
+            layer.moving_var = moving_var;
+        }
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        let of_layer = |layer: &Layer| {
+            [("moving_var", &layer.moving_var), ("unbiased", &layer.unbiased)]
+                .map(|(name, tensor)| (format!("{}.{name}", layer.name), tensor.shallow_clone()))
+        };
+        self.layers.iter().flat_map(of_layer).collect()
     }
 }
 

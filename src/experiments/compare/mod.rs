@@ -10,12 +10,14 @@ use tch::Device;
 
 use super::recipes::Recipe;
 use super::run_log::RunLog;
-use super::side::Setting;
+use super::side::{Observer, Setting};
+use super::turns::{Beside, take_turns};
+use crate::checkpoint::Checkpoint;
 use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
-use crate::layers::{Module, Sequential, state, to_device};
+use crate::layers::{Sequential, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
-use crate::train::{Loss, Progress};
+use crate::train::Loss;
 use crate::{Error, Result};
 use inspect::Inspector;
 
@@ -46,6 +48,10 @@ pub struct Compare {
     pub data_dir: Option<PathBuf>,
     /// The directory to create; `None`: a new one under `reports/`.
     pub out: Option<PathBuf>,
+    /// The directory of a run to go on with.
+    pub resume: Option<PathBuf>,
+    /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
+    pub checkpoint_every: Option<usize>,
     /// Also look into the networks: gamma and beta, running statistics side by side.
     pub inspect: bool,
     /// Neither progress bars nor lines.
@@ -77,25 +83,14 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
         loss: Loss::Mean,
         device: config.device,
         epochs: config.epochs,
+        checkpoint_every: config.checkpoint_every,
         quiet: config.quiet,
     };
     let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
-    let mut inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
-    let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
-    for epoch in 1..=config.epochs {
-        for side in &mut sides {
-            let inspected = inspector.as_mut().filter(|_| side.variant == Variant::Scratch);
-            let Some(record) = side.epoch(epoch, &mut observer(inspected))? else {
-                return Err(log.interrupted());
-            };
-            log.add(record, &state(&mut side.net))?;
-        }
-        if let Some(inspector) = &mut inspector {
-            log.inspected(inspector.compare(epoch, &mut sides))?;
-        }
-    }
-    Ok(log.finish())
+    let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
+    let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
+    take_turns(sides, log, config.epochs, &mut Inspection(inspector))
 }
 
 fn image_set(images: Images, limit: Option<usize>) -> ImageSet {
@@ -116,11 +111,27 @@ fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
     ))
 }
 
-/// Shows every batch to the inspector, if there is one.
-fn observer(mut inspector: Option<&mut Inspector>) -> impl FnMut(Progress, &mut dyn Module) {
-    move |progress, net| {
-        if let Some(inspector) = &mut inspector {
-            inspector.after_batch(net, progress.batch_size);
+/// A look into the networks, if it was asked for.
+struct Inspection(Option<Inspector>);
+
+impl Beside<Variant, Sequential> for Inspection {
+    fn observer(&mut self, variant: Variant) -> Box<dyn Observer + '_> {
+        match &mut self.0 {
+            Some(inspector) if variant == Variant::Scratch => Box::new(inspector),
+            _ => Box::new(()),
+        }
+    }
+
+    fn resume(&mut self, variant: Variant, checkpoint: &Checkpoint) {
+        if let Some(inspector) = self.0.as_mut().filter(|_| variant == Variant::Scratch) {
+            inspector.resume(&checkpoint.group("observer"));
+        }
+    }
+
+    fn after_round(&mut self, epoch: usize, sides: &mut [Side], log: &mut RunLog) -> Result<()> {
+        match &self.0 {
+            Some(inspector) => log.inspected(inspector.compare(epoch, sides)),
+            None => Ok(()),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Compare {
             facts,
             config: serde_json::to_value(chosen).expect("plain fields always serialize"),
             out: self.out.clone(),
+            resume: self.resume.clone(),
             quiet: self.quiet,
         }
     }

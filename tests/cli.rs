@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -11,77 +11,9 @@ use d2l_ch7::data::transforms::Image;
 use d2l_ch7::report::read_metrics;
 use tempfile::TempDir;
 
-/// A folder with a small data set in Fashion-MNIST's layout, and room for runs.
-struct Place {
-    folder: TempDir,
-}
+mod place;
 
-const TRAIN: usize = 96;
-const TEST: usize = 32;
-
-impl Place {
-    fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(place.data()).unwrap();
-        for (split, n) in [("train", TRAIN), ("t10k", TEST)] {
-            // Every image is lit in the columns that its label says.
-            let labels: Vec<u8> = (0..n).map(|i| (i * 7 % 10) as u8).collect();
-            let lit = |label: u8, column: usize| if column / 3 == usize::from(label) { 200 } else { 10 };
-            let pixels =
-                labels.iter().flat_map(|&label| (0..28 * 28).map(move |p| lit(label, p % 28))).collect();
-            place.write(&format!("{split}-images-idx3-ubyte"), 0x803, &[n as u32, 28, 28], pixels);
-            place.write(&format!("{split}-labels-idx1-ubyte"), 0x801, &[n as u32], labels);
-        }
-        place
-    }
-
-    fn write(&self, name: &str, magic: u32, size: &[u32], content: Vec<u8>) {
-        let mut file = magic.to_be_bytes().to_vec();
-        file.extend(size.iter().flat_map(|n| n.to_be_bytes()));
-        file.extend(content);
-        fs::write(self.data().join(name), file).unwrap();
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn out(&self) -> PathBuf {
-        self.folder.path().join("out")
-    }
-
-    /// A short comparison on this data, with `arguments` besides.
-    fn compare(&self, arguments: &[&str]) -> Command {
-        let mut command = program();
-        command.args(["compare", "--device", "cpu", "--threads", "1", "--data-dir"]).arg(self.data());
-        command.args(["--batch-size", "32", "--epochs", "2"]).args(arguments);
-        if !arguments.contains(&"--out") {
-            command.arg("--out").arg(self.out());
-        }
-        command
-    }
-
-    /// Fails as an error for users fails: exit code, two lines that hold `words`, and no run directory.
-    fn refuses(&self, arguments: &[&str], code: i32, words: &str) {
-        assert_two_lines(&self.compare(arguments).output().unwrap(), code, words);
-        assert!(!self.out().exists(), "{arguments:?} left a run directory");
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
-    // Not even then may a user meet a backtrace.
-    command.env("RUST_BACKTRACE", "1");
-    command
-}
-
-fn assert_two_lines(output: &Output, code: i32, words: &str) {
-    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert_eq!(stderr.lines().filter(|line| !line.trim().is_empty()).count(), 2, "two lines: {stderr}");
-    assert!(stderr.starts_with("error: ") && stderr.contains("\nhelp: "), "{stderr}");
-    assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
-}
+use place::{Place, TRAIN, assert_two_lines, program};
 
 #[test]
 fn a_run_leaves_everything_it_promises() {

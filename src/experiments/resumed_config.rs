@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::run_log::CONFIG;
-use crate::report::RunDir;
+use crate::report::{RunDir, is_unfinished};
 use crate::{Error, Result};
 
 /// What a directory to resume in holds.
@@ -59,7 +59,7 @@ pub fn check(dir: &RunDir, chosen: &Value) -> Result<Found> {
 /// Whether there is nothing in the directory but what an interrupted writer left.
 fn is_empty(dir: &Path) -> Result<bool> {
     let entries = fs::read_dir(dir).map_err(|_| no_run(dir))?;
-    Ok(entries.flatten().all(|entry| entry.file_name().to_string_lossy().starts_with(".tmp-")))
+    Ok(entries.flatten().all(|entry| is_unfinished(&entry.file_name())))
 }
 
 fn no_run(dir: &Path) -> Error {

@@ -81,6 +81,7 @@ impl RunLog {
         if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
             dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
         }
+        dir.sweep()?;
         let console = Console::new(&plan.variants, plan.epochs);
         Ok(Self { plan, dir, console, records: Vec::new(), inspection: None })
     }

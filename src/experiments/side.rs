@@ -139,11 +139,11 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let start = Instant::now();
         let bar = EpochBar::new(&variant, epoch, epochs, train_iter, quiet);
         let mut outcome = Ok(());
-        let mut observe = |progress: Progress, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
+        let observe = |progress: Progress, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
             bar.show(progress);
             observer.after_batch(progress, net);
             let interrupted = interrupt::requested();
-            if interrupted || checkpoint_every.is_some_and(|every| progress.batches % every == 0) {
+            if interrupted || checkpoint_every.is_some_and(|every| progress.batches.is_multiple_of(every)) {
                 outcome = GeneratorState::capture(device).and_then(|generators| {
                     let now = BrokenOff { done: progress, took: took + start.elapsed(), generators };
                     save(self.rest.checkpoint(net, optimizer, observer, Some(&now)))
@@ -152,7 +152,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, &mut observe);
+        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, observe);
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
         let train_seconds = (took + start.elapsed()).as_secs_f64();

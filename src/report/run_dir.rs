@@ -1,5 +1,6 @@
 //! The directory of one run, and files that appear in it whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use crate::{Error, Result};
 
 /// Where runs go that were not told where to go, from the current directory.
 const REPORTS: &str = "reports";
+
+/// How the name of a file begins until it is finished.
+const UNFINISHED: &str = ".tmp-";
 
 /// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`.
 #[derive(Clone, Debug)]
@@ -40,6 +44,14 @@ impl RunDir {
             return Err(Error::usage(what, format!("name a directory that a run left, under {REPORTS}/")));
         }
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// Removes what writers that were killed left unfinished, here and in the folders below.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn sweep(&self) -> Result<()> {
+        sweep(&self.path).map_err(|e| cannot_write(&self.path, &e))
     }
 
     fn create_at(out: &Path) -> Result<Self> {
@@ -123,6 +135,23 @@ impl RunDir {
     }
 }
 
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sweep(&entry.path())?;
+        } else if is_unfinished(&entry.file_name()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of that name is one that nobody finished.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(UNFINISHED)
+}
+
 /// `20260102-153045`: sorts as time does, and is a file name everywhere.
 fn timestamp(now: OffsetDateTime) -> String {
     let (date, time) = (now.date(), now.time());
@@ -161,7 +190,7 @@ fn temp_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut suffix = std::ffi::OsString::from("-");
     suffix.push(name);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".tmp-").suffix(&suffix);
+    builder.prefix(UNFINISHED).suffix(&suffix);
     // Temporary files are private by default; this one becomes a file like any other, subject to the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

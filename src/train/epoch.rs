@@ -27,7 +27,7 @@ pub fn train_epoch(
     optimizer: &mut dyn Optimizer,
     loss: Loss,
     done: Progress,
-    observe: &mut dyn FnMut(Progress, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
+    mut observe: impl FnMut(Progress, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
 ) -> Option<Metric> {
     let mut progress = done;
     for batch in batches {

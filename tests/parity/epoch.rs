@@ -30,7 +30,7 @@ fn check(
         optimizer.as_mut(),
         Loss::Mean,
         Progress::default(),
-        &mut |_, _, _| ControlFlow::Continue(()),
+        |_, _, _| ControlFlow::Continue(()),
     )
     .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);

@@ -1,0 +1,239 @@
+//! Runs that are killed at any moment, and go on: to the bits of a run that nobody killed.
+//!
+//! `D2L_KILLED_RUNS=100` kills more of them than the few that a test run does.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use d2l_ch7::data::transforms::Image;
+use d2l_ch7::data::{Draws, Mt19937};
+use d2l_ch7::report::read_metrics;
+
+mod place;
+
+use place::{Place, assert_two_lines, program};
+
+/// Runs that are killed, unless the environment says how many.
+const KILLED_RUNS: usize = 8;
+
+/// A short run in each of the ways in which random streams, optimizers and loaders differ.
+fn runs(place: &Place) -> Vec<Vec<String>> {
+    let fashion_mnist = place.data().display().to_string();
+    let compare = |recipe: &str| {
+        format!("compare --recipe {recipe} --batch-size 20 --inspect --data-dir {fashion_mnist}")
+    };
+    let cifar10 = cifar10(place).display().to_string();
+    let cifar = |workers: usize| {
+        format!(
+            "cifar --workers {workers} --augment all --batch-size 3 --train-examples 14 --test-examples 4 \
+             --data-dir {cifar10}"
+        )
+    };
+    let all = [compare("book"), compare("adamw"), compare("dropout"), cifar(0), cifar(2)];
+    let shared = ["--epochs", "2", "--seed", "3", "--device", "cpu", "--threads", "1", "--quiet"];
+    all.iter()
+        .map(|run| run.split(' ').filter(|word| !word.is_empty()).chain(shared).map(str::to_owned).collect())
+        .collect()
+}
+
+/// Sixteen images of noise in CIFAR-10's layout; the others are black.
+fn cifar10(place: &Place) -> PathBuf {
+    let folder = place.folder.path().join("cifar");
+    fs::create_dir_all(&folder).unwrap();
+    let mut noise = Mt19937::new(0);
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
+    {
+        let mut file = File::create(folder.join(format!("{name}.bin"))).unwrap();
+        for i in 0..16 {
+            let pixels: Vec<u8> = (0..3 * 32 * 32).map(|_| noise.next_u32() as u8).collect();
+            file.write_all(&[&[i % 10], &pixels[..]].concat()).unwrap();
+        }
+        file.set_len(10_000 * 3073).unwrap();
+    }
+    folder
+}
+
+/// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights. Also that a
+/// killed writer's leavings are gone.
+fn outcome(out: &Path) -> (Vec<String>, Option<Vec<u8>>, Vec<Vec<u8>>) {
+    let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
+        let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);
+        format!("{} {} {figures:?}", row.variant, row.epoch)
+    });
+    let mut weights: Vec<PathBuf> =
+        fs::read_dir(out.join("weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    weights.sort();
+    let weights = weights.iter().map(|path| fs::read(path).unwrap()).collect();
+    (rows.collect(), fs::read(out.join("statistics.csv")).ok(), weights)
+}
+
+/// Every file that a killed run left under its own name can be read.
+fn assert_whole(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if name.starts_with(".tmp-") => {}
+            None => assert_whole(&path),
+            Some("csv") if name == "metrics.csv" => assert!(!read_metrics(&path).unwrap().is_empty()),
+            Some("csv") => assert!(fs::read_to_string(&path).unwrap().ends_with('\n')),
+            Some("json") => {
+                drop(serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).unwrap())
+            }
+            Some("png") => drop(Image::open(&path).unwrap()),
+            Some("safetensors") => drop(tch::Tensor::read_safetensors(&path).unwrap()),
+            Some("md") => assert!(fs::read_to_string(&path).unwrap().ends_with('\n')),
+            Some(other) => panic!("nobody expects {name} with {other}"),
+        }
+    }
+}
+
+/// Begins or goes on in `out`, whichever it takes.
+fn go_on(run: &[String], out: &Path) -> Command {
+    let mut command = program();
+    command.args(run).args(["--checkpoint-every", "1"]).arg(if out.exists() { "--resume" } else { "--out" });
+    command.arg(out).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
+    let killed_runs =
+        std::env::var("D2L_KILLED_RUNS").map_or(KILLED_RUNS, |number| number.parse().expect("a number"));
+    let place = Place::new();
+    let runs = runs(&place);
+    let whole: Vec<_> = runs
+        .iter()
+        .enumerate()
+        .map(|(i, run)| {
+            let out = place.folder.path().join(format!("whole-{i}"));
+            let started = std::time::Instant::now();
+            let output = go_on(run, &out).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            (started.elapsed(), outcome(&out))
+        })
+        .collect();
+    let mut chance = Mt19937::new(1);
+    let mut kills = 0;
+    for i in 0..killed_runs {
+        let (run, (took, whole)) = (&runs[i % runs.len()], &whole[i % runs.len()]);
+        let out = place.folder.path().join(format!("killed-{i}"));
+        // Killed once to three times, each time some way into what a whole run takes.
+        for _ in 0..=chance.randint(3) {
+            let mut child = go_on(run, &out).spawn().unwrap();
+            std::thread::sleep(took.mul_f32(chance.rand()).max(Duration::from_millis(1)));
+            child.kill().unwrap();
+            kills += usize::from(child.wait().unwrap().code().is_none());
+            assert_whole(&out);
+        }
+        let output = go_on(run, &out).output().unwrap();
+        assert!(output.status.success(), "{run:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(outcome(&out) == *whole, "{run:?}: other bits after {} kills", kills);
+    }
+    assert!(kills > 0, "every run was done before it was killed");
+    println!("{kills} kills of {killed_runs} runs");
+}
+
+/// Whether a checkpoint of the run was saved between two batches.
+fn breaks_into_an_epoch(out: &Path) -> bool {
+    let state = |variant: &str| {
+        let tensors = tch::Tensor::read_safetensors(out.join(format!("checkpoints/{variant}.safetensors")));
+        let (_, state) = tensors.ok()?.into_iter().find(|(name, _)| name == "state")?;
+        serde_json::from_slice::<serde_json::Value>(&Vec::<u8>::try_from(state).ok()?).ok()
+    };
+    ["scratch", "native"].into_iter().filter_map(state).any(|state| state["state"]["within"].is_object())
+}
+
+/// SIGTERM (as Ctrl-C) saves a checkpoint in the middle of an epoch, though none was asked for.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
+    let place = Place::new();
+    let mut run = runs(&place).swap_remove(2);
+    let batch_size = run.iter().position(|word| word == "--batch-size").unwrap();
+    run[batch_size + 1] = "2".to_owned();
+    let epochs = run.iter().position(|word| word == "--epochs").unwrap();
+    run[epochs + 1] = "10".to_owned();
+    let command = |option: &str, out: &Path| {
+        let mut command = program();
+        command.args(&run).arg(option).arg(out).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    let whole = place.folder.path().join("whole");
+    assert!(command("--out", &whole).output().unwrap().status.success());
+
+    let mut child = command("--out", &place.out()).spawn().unwrap();
+    while !place.out().join("metrics.csv").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it had an epoch");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_two_lines(&output, 130, "interrupted");
+    assert_whole(&place.out());
+    assert!(breaks_into_an_epoch(&place.out()), "a checkpoint after the last batch");
+    assert!(command("--resume", &place.out()).output().unwrap().status.success());
+    assert!(outcome(&place.out()) == outcome(&whole));
+}
+
+/// A run of `place` in its `out`, which is done.
+fn finished(place: &Place) -> Vec<String> {
+    let run = runs(place).swap_remove(1);
+    let output = go_on(&run, &place.out()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run
+}
+
+#[test]
+fn what_does_not_fit_is_not_resumed() {
+    let place = Place::new();
+    let run = finished(&place);
+    let before = outcome(&place.out());
+    let with = |option: &str, value: &str| {
+        let mut run = run.clone();
+        let i = run.iter().position(|word| word == option).unwrap();
+        run[i + 1] = value.to_owned();
+        run
+    };
+    for (option, value, words) in [
+        ("--seed", "4", "its seed is 3, and 4 is asked for"),
+        ("--epochs", "3", "its epochs is 2, and 3 is asked for"),
+        ("--recipe", "book", "cannot resume"),
+    ] {
+        assert_two_lines(&go_on(&with(option, value), &place.out()).output().unwrap(), 2, words);
+    }
+    let elsewhere = place.folder.path().to_owned();
+    assert_two_lines(&go_on(&run, &elsewhere).output().unwrap(), 2, "does not hold a run");
+
+    let path = place.out().join("checkpoints/native.safetensors");
+    let mut damaged = fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    assert_two_lines(&go_on(&run, &place.out()).output().unwrap(), 1, "it is damaged");
+    assert!(outcome(&place.out()) == before, "a refusal changes nothing");
+}
+
+/// Another libtorch is refused; another processor is only warned of.
+#[test]
+fn another_signature_is_told() {
+    let place = Place::new();
+    let run = finished(&place);
+    let path = place.out().join("config.json");
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let resume_with = |key: &str, value: &str| {
+        let mut config = config.clone();
+        config["signature"][key] = value.into();
+        fs::write(&path, config.to_string()).unwrap();
+        go_on(&run, &place.out()).output().unwrap()
+    };
+    assert_two_lines(&resume_with("torch", "2.10.0"), 1, "libtorch \"2.10.0\"");
+    let output = resume_with("cpu", "Abacus");
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("warning: ") && stderr.contains("cpu was \"Abacus\""), "{stderr}");
+}

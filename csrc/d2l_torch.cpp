@@ -2,8 +2,10 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Generator.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 
@@ -61,6 +63,10 @@ void d2l_keep_freed_memory(void) {
   mallopt(M_TRIM_THRESHOLD, kOneGiB);
 #endif
 }
+
+bool d2l_grad_enabled(void) { return at::GradMode::is_enabled(); }
+
+void d2l_init_threads(void) { at::init_num_threads(); }
 
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state) {
   return guarded([&] {

@@ -1,6 +1,7 @@
 // The C ABI over what `tch` does not bind. Every function returns nullptr, or an error message that the
 // caller frees with d2l_free_message; no C++ exception leaves it. Tensors are `at::Tensor*` as in torch-sys.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -19,6 +20,13 @@ const char* d2l_cpu_capability(void);
 
 // Lets the C library keep freed memory instead of giving it back to the system, where it can be told to (glibc).
 void d2l_keep_freed_memory(void);
+
+// Whether the calling thread records gradients. libtorch has this for each thread by itself, true in a new one.
+bool d2l_grad_enabled(void);
+
+// Gives the calling thread the process's number of kernel threads, as libtorch does in the threads that it starts
+// itself: OpenMP has the number for each thread by itself, and oneDNN takes it as it finds it.
+void d2l_init_threads(void);
 
 // State of the default random generator of the CPU (cuda_index -1) or of a CUDA device, as the byte tensor
 // that torch.get_rng_state and torch.cuda.get_rng_state give.

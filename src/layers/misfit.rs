@@ -21,7 +21,7 @@ pub struct Misfit {
 
 impl Misfit {
     /// What `forward` gives for `x`; its panic becomes the refusal of a layer of that class.
-    pub(super) fn caught(
+    pub(crate) fn caught(
         class: &'static str,
         x: &Tensor,
         forward: impl FnOnce() -> Tensor,

@@ -14,6 +14,9 @@ unsafe extern "C" {
 
     pub safe fn d2l_keep_freed_memory();
 
+    pub safe fn d2l_grad_enabled() -> bool;
+    pub safe fn d2l_init_threads();
+
     pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
     pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
 

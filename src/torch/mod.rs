@@ -4,10 +4,12 @@ mod ffi;
 mod generator;
 mod ops;
 mod signature;
+mod thread_context;
 
 pub use generator::GeneratorState;
 pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, clear_grad};
 pub use signature::{Signature, device_name, fuses_multiply_add};
+pub use thread_context::ThreadContext;
 
 use tch::{Device, Tensor};
 

@@ -4,8 +4,10 @@ mod epoch;
 mod evaluate;
 mod loss;
 mod metric;
+mod parallel;
 
 pub use epoch::{Progress, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;
+pub use parallel::DataParallel;

@@ -14,11 +14,11 @@ use super::run_log::RunLog;
 use super::side::{Setting, Side};
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
-use crate::layers::{Sequential, parameters, state, to_device};
+use crate::layers::{Sequential, parameters, state};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
-use crate::train::Loss;
+use crate::train::{DataParallel, Loss};
 use crate::{Result, init};
 
 /// The note's learning rate.
@@ -45,8 +45,9 @@ pub struct Cifar {
     pub batch_size: usize,
     /// Learning rate, finite and positive.
     pub lr: f64,
-    /// Where the network is trained.
-    pub device: Device,
+    /// Where the network is trained, one device or more: each batch is divided among them. The first has the images,
+    /// the loss and the optimizer.
+    pub devices: Vec<Device>,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -81,7 +82,8 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
-            device: config.device,
+            // The network itself draws nothing at random.
+            device: config.devices[0],
             epochs: config.epochs,
             quiet: config.quiet,
         };
@@ -102,7 +104,7 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
 impl Cifar {
     /// The note's `load_cifar10`.
     fn loader(&self, images: &Arc<Images>, augs: Compose, is_train: bool) -> ImageLoader {
-        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.device)
+        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.devices[0])
     }
 
     fn train_iter(&self, images: &Arc<Images>, data: Data) -> ImageLoader {
@@ -114,10 +116,11 @@ impl Cifar {
     }
 
     /// The network and its optimizer as they are before the first step.
-    fn begin(&self) -> (Sequential, Box<dyn Optimizer>) {
-        let mut net = resnet18_cifar(Variant::Native, 10, 3);
+    fn begin(&self) -> (DataParallel<Sequential>, Box<dyn Optimizer>) {
+        let build = || resnet18_cifar(Variant::Native, 10, 3);
+        let mut net = build();
         init::xavier_weights(&mut net);
-        to_device(&mut net, self.device);
+        let mut net = DataParallel::new(net, &self.devices, build);
         let trainer = Adam::new(parameters(&mut net), self.lr);
         (net, Box::new(trainer))
     }

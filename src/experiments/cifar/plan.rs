@@ -32,7 +32,7 @@ impl Cifar {
         test_examples: usize,
         data_is_published: bool,
     ) -> RunPlan {
-        let signature = Signature::of(self.device);
+        let signature = Signature::of_devices(&self.devices);
         let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
         let chosen = [
             ("network", "d2l's ResNet-18 for small images, batch norm native".to_owned()),

@@ -138,7 +138,7 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn assert_same_weights(rust: &Path, python: &Path) {
+pub fn assert_same_weights(rust: &Path, python: &Path) {
     let read = |path: &Path| {
         let mut tensors = Tensor::read_safetensors(path).unwrap();
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -29,6 +29,11 @@ AUGMENTATIONS = {
 }
 
 
+def transform(augment: str | None) -> transforms.Compose:
+    """The transforms of the name, then ToTensor; ToTensor alone without one."""
+    return transforms.Compose([*(AUGMENTATIONS[augment] if augment else []), transforms.ToTensor()])
+
+
 class Cifar10(Dataset):
     """The first `examples` images of some files, as torchvision.datasets.CIFAR10 gives its."""
 
@@ -54,10 +59,8 @@ def loaders(
     workers: int,
 ) -> tuple[DataLoader, DataLoader]:
     """The note's `load_cifar10` for training, augmented or not, and for testing; the note has 4 workers."""
-    train_augs = transforms.Compose([*(AUGMENTATIONS[augment] if augment else []), transforms.ToTensor()])
-    test_augs = transforms.Compose([transforms.ToTensor()])
-    train = Cifar10(data_dir, TRAIN_FILES, train_augs, train_examples)
-    test = Cifar10(data_dir, TEST_FILES, test_augs, test_examples)
+    train = Cifar10(data_dir, TRAIN_FILES, transform(augment), train_examples)
+    test = Cifar10(data_dir, TEST_FILES, transform(None), test_examples)
     return (
         DataLoader(train, batch_size, shuffle=True, num_workers=workers),
         DataLoader(test, batch_size, shuffle=False, num_workers=workers),

@@ -71,10 +71,22 @@ impl Live {
         }
     }
 
-    /// A script of the references, told where the data is.
-    pub fn python(&self, script: &str) -> Command {
+    /// The folder of Fashion-MNIST.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A script of the references.
+    pub fn script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
-        command.arg(notebooks_ref().join(script)).arg("--data-dir").arg(&self.data);
+        command.arg(notebooks_ref().join(script));
+        command
+    }
+
+    /// A script of the references, told where Fashion-MNIST is.
+    pub fn python(&self, script: &str) -> Command {
+        let mut command = self.script(script);
+        command.arg("--data-dir").arg(&self.data);
         command
     }
 
@@ -95,7 +107,7 @@ impl Live {
     }
 
     /// Trains in Python; gives its numbers and its weights.
-    fn reference(&self, run: &Run) -> (Value, PathBuf) {
+    fn reference(&self, run: &Run) -> (PathBuf, PathBuf) {
         let (json, weights) =
             (self.folder.path().join("out.json"), self.folder.path().join("python.safetensors"));
         succeed(
@@ -107,7 +119,7 @@ impl Live {
                 .arg("--weights")
                 .arg(&weights),
         );
-        (serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap(), weights)
+        (json, weights)
     }
 }
 
@@ -138,6 +150,7 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Compares the weights that both sides saved, name by name and byte by byte.
 pub fn assert_same_weights(rust: &Path, python: &Path) {
     let read = |path: &Path| {
         let mut tensors = Tensor::read_safetensors(path).unwrap();
@@ -154,13 +167,13 @@ pub fn assert_same_weights(rust: &Path, python: &Path) {
     }
 }
 
-fn check(live: &Live, run: &Run) {
-    let out = live.rust(run);
-    let (python, python_weights) = live.reference(run);
+/// Compares the figures of a run directory of one variant with those of Python's run, as bits.
+pub fn assert_same_figures(out: &Path, json: &Path, epochs: usize) {
+    let python: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     let rust = read_metrics(&out.join("metrics.csv")).unwrap();
     let records = python["epoch_records"].as_array().unwrap();
-    assert_eq!(rust.len(), 2);
-    assert_eq!(records.len(), 2);
+    assert_eq!(rust.len(), epochs);
+    assert_eq!(records.len(), epochs);
     for (rust, python) in rust.iter().zip(records) {
         let figures = [
             ("train_loss", rust.train_loss),
@@ -169,14 +182,20 @@ fn check(live: &Live, run: &Run) {
             ("test_acc", rust.test_acc),
         ];
         for (name, value) in figures {
-            // d2l's own loop measures no test loss.
+            // d2l's own loops measure no test loss.
             if let Some(bits) = python["bits"].get(name) {
-                let place = format!("{} {} epoch {} {name}", run.recipe, run.variant, rust.epoch);
+                let place = format!("{} epoch {} {name}", out.display(), rust.epoch);
                 assert_eq!(format!("{:016x}", value.to_bits()), bits.as_str().unwrap(), "{place}");
             }
         }
         assert!(python["bits"].as_object().unwrap().len() >= 3, "loss and both accuracies were compared");
     }
+}
+
+fn check(live: &Live, run: &Run) {
+    let out = live.rust(run);
+    let (python, python_weights) = live.reference(run);
+    assert_same_figures(&out, &python, 2);
     assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), &python_weights);
 }
 

@@ -6,6 +6,7 @@
 
 mod basics;
 mod batch_norm;
+mod cifar;
 mod dropout;
 mod epoch;
 mod first_step;

@@ -1,0 +1,136 @@
+//! ResNet-18 on CIFAR-10 against Python, live: the batches of every augmentation and number of workers, and whole runs
+//! against d2l's own `train_ch13`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use d2l_ch7::data::transforms::Compose;
+use d2l_ch7::data::{Batch, Batches, Cifar10, FashionMnist, ImageLoader};
+use d2l_ch7::experiments::cifar::Augmentation;
+use d2l_ch7::torch;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tch::Device;
+
+use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
+use crate::support::{bytes, libtorch};
+
+/// Images of CIFAR-10's size in one file of its layout.
+const RECORDS: usize = 10_000;
+const SIDE: usize = 32;
+
+/// Six files in CIFAR-10's layout: the first `examples` images of the first training and of the test file are of
+/// Fashion-MNIST, three neighbours as red, green and blue; the rest is black.
+pub fn cifar_folder(live: &Live, examples: usize) -> PathBuf {
+    let data = FashionMnist::load(Some(live.data()), false).unwrap();
+    let folder = live.folder.path().join("cifar-10-batches-bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let files = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_owned()]);
+    for (name, images) in files.zip([&data.train; 5].into_iter().chain([&data.test])) {
+        let mut file = File::create(folder.join(&name)).unwrap();
+        file.set_len((RECORDS * (1 + 3 * SIDE * SIDE)) as u64).unwrap();
+        if name.ends_with("_1.bin") || name.starts_with("test") {
+            for i in 0..examples {
+                file.write_all(&record(images, i)).unwrap();
+            }
+        }
+    }
+    folder
+}
+
+fn record(images: &d2l_ch7::data::Images, i: usize) -> Vec<u8> {
+    let mut record = vec![images.labels[i]];
+    for plane in i..i + 3 {
+        let mut pixels = [[0; SIDE]; SIDE];
+        for (row, line) in images.image(plane).pixels().chunks(images.cols).enumerate() {
+            pixels[row + 2][2..2 + images.cols].copy_from_slice(line);
+        }
+        record.extend(pixels.as_flattened());
+    }
+    record
+}
+
+#[test]
+fn batches_are_the_data_loaders() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("augmented batches against a DataLoader's") else { return };
+    let folder = cifar_folder(&live, 300);
+    let arguments = ["--examples", "300", "--batch-size", "64", "--seed", "5"];
+    let python = succeed(live.script("cifar_batches.py").args(arguments).arg("--data-dir").arg(&folder));
+    let python: Value = serde_json::from_str(&python).unwrap();
+
+    let images = Arc::new(Cifar10::load(Some(&folder), false).unwrap().train.first(Some(300)));
+    let names = ["plain"].into_iter().chain(Augmentation::ALL.map(Augmentation::name));
+    for name in names {
+        for workers in [0, 1, 2, 4] {
+            let augs = || match Augmentation::ALL.into_iter().find(|augment| augment.name() == name) {
+                Some(augment) => augment.transforms(),
+                None => Compose::new(),
+            };
+            let loader = ImageLoader::new(Arc::clone(&images), augs(), 64, true, workers, Device::Cpu);
+            torch::manual_seed(5);
+            let hashes: Vec<String> = (0..2).flat_map(|_| loader.iter()).map(|batch| hash(&batch)).collect();
+            let expected = &python[format!("{name}.{workers}")];
+            assert_eq!(expected["batches"], Value::from(hashes), "{name} with {workers} workers");
+            assert_eq!(expected["next_seed"], torch::random_i64(), "{name} with {workers} workers");
+        }
+    }
+}
+
+fn hash(batch: &Batch) -> String {
+    let digest = Sha256::new().chain_update(bytes(&batch.x)).chain_update(bytes(&batch.y)).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Five batches and a smaller last one, so that the workers' turns do not come out even.
+const EXAMPLES: [&str; 4] = ["--train-examples", "210", "--test-examples", "40"];
+
+/// One epoch on both sides; gives the run directory.
+fn check(live: &Live, folder: &Path, arguments: &[&str]) {
+    let variant = arguments[1];
+    let out = live.folder.path().join(arguments.concat());
+    let arguments =
+        [arguments, &EXAMPLES, &["--batch-size", "40", "--epochs", "1", "--threads", "2"]].concat();
+    succeed(
+        Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
+            .args(["cifar", "--device", "cpu", "--quiet", "--variants", variant])
+            .args(&arguments[2..])
+            .arg("--data-dir")
+            .arg(folder)
+            .arg("--out")
+            .arg(&out),
+    );
+    let (json, weights) = (live.folder.path().join("out.json"), live.folder.path().join("out.safetensors"));
+    succeed(
+        live.script("train_cifar.py")
+            .args(&arguments)
+            .arg("--data-dir")
+            .arg(folder)
+            .arg("--out")
+            .arg(&json)
+            .arg("--weights")
+            .arg(&weights),
+    );
+    assert_same_figures(&out, &json, 1);
+    assert_same_weights(&out.join(format!("weights/{variant}.safetensors")), &weights);
+}
+
+#[test]
+fn runs_are_train_ch13s_to_the_last_bit() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("ResNet-18 on CIFAR-10 against d2l's loop") else { return };
+    let folder = cifar_folder(&live, 210);
+    for (workers, seed, variant, augment) in [
+        ("0", "0", "augmented", "flip"),
+        ("1", "3", "augmented", "flip+jitter"),
+        ("2", "7", "augmented", "all"),
+        ("4", "123456789", "augmented", "flip+crop"),
+        ("4", "1", "plain", "flip"),
+    ] {
+        let arguments = ["--variant", variant, "--seed", seed, "--workers", workers, "--augment", augment];
+        check(&live, &folder, &arguments);
+    }
+}

@@ -44,6 +44,20 @@ d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor ten
 // Sets .grad to None, as optimizer.zero_grad() does since PyTorch 2.0; tch's zero_grad fills with zeros.
 d2l_error d2l_clear_grad(d2l_tensor self);
 
+// Tensor.to(memory_format=torch.channels_last).
+d2l_error d2l_channels_last(d2l_tensor self, d2l_tensor* result);
+
+// What torch.autocast sets for a kind of device and one thread.
+typedef struct {
+  bool enabled;
+  int8_t dtype;
+} d2l_autocast;
+
+// __enter__ and __exit__ of torch.autocast("cuda" or "cpu", dtype=torch.bfloat16), of the calling thread. The first
+// says what was set before, the second sets it again.
+d2l_error d2l_enter_autocast(bool cuda, d2l_autocast* before);
+d2l_error d2l_leave_autocast(bool cuda, const d2l_autocast* before);
+
 #ifdef __cplusplus
 }
 #endif

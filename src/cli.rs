@@ -15,6 +15,7 @@ use crate::experiments::networks::{NETWORKS, Network};
 use crate::experiments::recipes::{RECIPES, Recipe};
 use crate::experiments::shapes::{Format, MOST_VALUES, Shapes};
 use crate::norm::Variant;
+use crate::train::Numerics;
 use crate::{Error, Result, torch};
 
 /// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
@@ -123,6 +124,12 @@ struct CifarArgs {
     /// such as cuda:0,cuda:1: each batch is divided among them, as nn.DataParallel does. cpu,cpu divides it on the CPU
     #[arg(long, default_value = "auto", value_parser = parse_devices)]
     device: Devices,
+    /// Mixed precision: bfloat16 where torch.autocast takes it. Other bits, and less exact ones
+    #[arg(long)]
+    amp: bool,
+    /// Images and weights in memory as torch.channels_last has them. Other bits
+    #[arg(long)]
+    channels_last: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -283,6 +290,7 @@ impl CifarArgs {
             batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
             lr: self.lr,
             devices: self.device.settle()?,
+            numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tch::Tensor;
 
 use crate::report::{
-    CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, write_metrics, write_statistics,
+    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, draw_curves, write_metrics,
+    write_statistics,
 };
 use crate::torch::Signature;
 use crate::{EpochRecord, Error, Result, weights};
@@ -52,6 +53,7 @@ pub struct RunLog {
     console: Console,
     records: Vec<EpochRecord>,
     inspection: Option<Inspection>,
+    numerics: Option<NumericsEffect>,
 }
 
 impl RunLog {
@@ -60,7 +62,7 @@ impl RunLog {
         let dir = RunDir::create(plan.out.as_deref(), plan.name)?;
         dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
         let console = Console::new(&plan.variants, plan.epochs);
-        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None })
+        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None, numerics: None })
     }
 
     /// Adds a finished epoch and the weights after it: brings every file up to date and prints the epoch's line.
@@ -89,7 +91,8 @@ impl RunLog {
         let report =
             Report { recipe: name, facts, variants, records: &self.records, epochs: *epochs }.render();
         let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
-        let report = report + &inspection;
+        let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
+        let report = report + &inspection + &numerics;
         self.dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()))
     }
 
@@ -101,6 +104,12 @@ impl RunLog {
         let inspection = self.inspection.get_or_insert_default();
         inspection.extend(found);
         write_statistics(&self.dir, &inspection.statistics)?;
+        self.write_report()
+    }
+
+    /// Says in the report what the numerics chosen change, as far as it is known.
+    pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
+        self.numerics = Some(effect);
         self.write_report()
     }
 

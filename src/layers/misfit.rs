@@ -21,7 +21,7 @@ pub struct Misfit {
 
 impl Misfit {
     /// What `forward` gives for `x`; its panic becomes the refusal of a layer of that class.
-    pub(crate) fn caught(
+    pub(super) fn caught(
         class: &'static str,
         x: &Tensor,
         forward: impl FnOnce() -> Tensor,

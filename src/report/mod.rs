@@ -14,7 +14,7 @@ pub mod run_dir;
 
 pub use console::Console;
 pub use csv::{read_metrics, write_metrics, write_statistics};
-pub use markdown::{Inspection, REPORT, Report, Scale, Side, Table};
+pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use run_dir::RunDir;

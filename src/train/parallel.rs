@@ -5,7 +5,7 @@ use std::thread;
 
 use tch::{Device, Tensor};
 
-use crate::layers::{Misfit, Module, Slot, to_device, visit};
+use crate::layers::{Module, Slot, to_device, visit};
 use crate::torch::{GeneratorState, ThreadContext};
 
 /// PyTorch's `nn.DataParallel(module, device_ids=devices)`: cuts a batch along its first dimension, as `torch.chunk`
@@ -111,13 +111,6 @@ impl<M: Module> Module for DataParallel<M> {
         Tensor::cat(&outputs, 0)
     }
 
-    fn try_forward(&mut self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
-        if self.devices.len() == 1 {
-            return self.module.try_forward(x, train);
-        }
-        Misfit::caught(self.name(), x, || self.forward(x, train))
-    }
-
     fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
         self.module.tensors()
     }
@@ -208,6 +201,28 @@ mod tests {
         );
     }
 
+    /// Gives 1 where gradients are recorded, else 0.
+    struct GradMode(Tensor);
+
+    impl Module for GradMode {
+        fn name(&self) -> &'static str {
+            "GradMode"
+        }
+
+        fn forward(&mut self, x: &Tensor, _train: bool) -> Tensor {
+            x.full_like(f64::from(u8::from((x * &self.0).requires_grad())))
+        }
+    }
+
+    #[test]
+    fn replicas_record_gradients_where_the_caller_does() {
+        let build = || GradMode(Tensor::from(1.0f32).set_requires_grad(true));
+        let mut net = DataParallel::new(build(), &[CPU; 3], build);
+        let x = random(&[3]);
+        assert_eq!(floats(&net.forward(&x, true)), [1.0; 3]);
+        assert_eq!(floats(&tch::no_grad(|| net.forward(&x, true))), [0.0; 3]);
+    }
+
     /// With three terms and more, the order of addition decides bits.
     #[test]
     fn gradients_add_up_from_the_first_device_to_the_last() {
@@ -248,7 +263,6 @@ mod tests {
             for train in [true, false, true] {
                 let run = |net: &mut dyn Module, x: &Tensor| tch::no_grad(|| net.forward(x, train));
                 let y = run(&mut net, &x);
-                assert!(!y.requires_grad(), "no thread records gradients");
                 // The second part's statistics are lost.
                 let kept =
                     state(&mut alone).into_iter().map(|(name, t)| (name, t.copy())).collect::<Vec<_>>();

@@ -13,34 +13,20 @@ use crate::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::libtorch;
 
-/// What both sides train: five batches, which d2l's loop needs. The last is of 7 images, for two devices 4 and 3, for
-/// three 3, 3 and 1; the last of the test is of one image, which the first device has alone.
-const COMMON: [&str; 14] = [
-    "--seed",
-    "3",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "12",
-    "--workers",
-    "1",
-    "--threads",
-    "1",
-    "--train-examples",
-    "55",
-    "--test-examples",
-    "25",
-];
+/// What both sides train: five batches, which d2l's loop needs. Two devices have 4 and 3 of their images, three have 3, 3
+/// and 1; of the last batch's 4 images, two devices of the three have 2 each. The test's last image is the first's alone.
+const COMMON: &str =
+    "--seed 3 --epochs 1 --batch-size 7 --train-examples 32 --test-examples 15 --workers 1 --threads 1";
 
 /// Trains on both sides, compares every figure and every weight, and gives the run's `config.json`.
 fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> Value {
     let out = live.folder.path().join(rust.concat());
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
-    command.args(["cifar", "--variants", "augmented", "--quiet"]).args(rust).args(COMMON);
+    command.args(["cifar", "--variants", "augmented", "--quiet"]).args(rust).args(COMMON.split(' '));
     succeed(command.arg("--data-dir").arg(data).arg("--out").arg(&out));
     let (json, weights) = (out.join("python.json"), out.join("python.safetensors"));
     let mut command = live.script("train_cifar.py");
-    command.args(python).args(COMMON).arg("--data-dir").arg(data);
+    command.args(python).args(COMMON.split(' ')).arg("--data-dir").arg(data);
     succeed(command.arg("--out").arg(&json).arg("--weights").arg(&weights));
     assert_same_figures(&out, &json, 1);
     assert_same_weights(&out.join("weights/augmented.safetensors"), &weights);
@@ -51,11 +37,30 @@ fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> Value {
 fn several_devices_are_data_parallel() {
     let _turn = libtorch();
     let Some(live) = Live::find("cifar on several devices against Python") else { return };
-    let data = cifar_folder(&live, 55);
+    let data = cifar_folder(&live, 32);
     for (devices, replicas) in [("cpu,cpu", "2"), ("cpu,cpu,cpu", "3")] {
         let config = check(&live, &data, &["--device", devices], &["--replicas", replicas]);
         assert_eq!(config["signature"]["device"], devices);
     }
+}
+
+#[test]
+fn mixed_precision_and_memory_format_are_pytorchs() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("cifar --amp --channels-last against Python") else { return };
+    let data = cifar_folder(&live, 32);
+    for options in [&["--amp"][..], &["--channels-last"]] {
+        let config = check(&live, &data, &[options, &["--device", "cpu"]].concat(), options);
+        assert_eq!(config["amp"], options.contains(&"--amp"));
+        assert_eq!(config["channels_last"], options.contains(&"--channels-last"));
+    }
+    let both = ["--amp", "--channels-last"];
+    check(
+        &live,
+        &data,
+        &[&both[..], &["--device", "cpu,cpu"]].concat(),
+        &[&both[..], &["--replicas", "2"]].concat(),
+    );
 }
 
 #[test]

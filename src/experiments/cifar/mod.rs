@@ -1,6 +1,7 @@
 //! d2l's ResNet-18 on CIFAR-10, trained on augmented images and on plain ones (note 002; d2l sections 12.6 and 13.1).
 
 mod augmentation;
+mod numerics;
 mod plan;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::layers::{Sequential, parameters, state};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
-use crate::train::{DataParallel, Loss};
+use crate::train::{DataParallel, Loss, Numerics, WithNumerics};
 use crate::{Result, init};
 
 /// The note's learning rate.
@@ -48,6 +49,8 @@ pub struct Cifar {
     /// Where the network is trained, one device or more: each batch is divided among them. The first has the images,
     /// the loss and the optimizer.
     pub devices: Vec<Device>,
+    /// Precision and memory format.
+    pub numerics: Numerics,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -61,6 +64,9 @@ pub struct Cifar {
     /// Neither progress bars nor lines.
     pub quiet: bool,
 }
+
+/// d2l's ResNet-18 as it is trained here.
+type Net = DataParallel<WithNumerics<Sequential>>;
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
 ///
@@ -87,15 +93,27 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             epochs: config.epochs,
             quiet: config.quiet,
         };
-        sides.push(Side::new(data, config.seed, setting, || config.begin())?);
+        sides.push(Side::new(data, config.seed, setting, || config.begin(config.numerics))?);
     }
     let mut log = RunLog::create(config.plan(train_images.len(), test_images.len(), published))?;
+    let mut effect = config.numerics_effect(&train_iters[0]);
+    if let Some(effect) = &effect {
+        log.numerics_changed(effect.clone())?;
+    }
     for epoch in 1..=config.epochs {
         for side in &mut sides {
             let Some(record) = side.epoch(epoch, &mut |_, _| ())? else {
                 return Err(log.interrupted());
             };
+            let test_acc = record.test_acc;
             log.add(record, &state(&mut side.net))?;
+            if epoch == config.epochs
+                && let Some(effect) = &mut effect
+            {
+                let beside = config.test_beside(test_acc, &mut side.net, &test_iter)?;
+                effect.test_acc.push((side.variant.to_string(), beside));
+                log.numerics_changed(effect.clone())?;
+            }
         }
     }
     Ok(log.finish())
@@ -116,11 +134,12 @@ impl Cifar {
     }
 
     /// The network and its optimizer as they are before the first step.
-    fn begin(&self) -> (DataParallel<Sequential>, Box<dyn Optimizer>) {
+    fn begin(&self, numerics: Numerics) -> (Net, Box<dyn Optimizer>) {
         let build = || resnet18_cifar(Variant::Native, 10, 3);
         let mut net = build();
         init::xavier_weights(&mut net);
-        let mut net = DataParallel::new(net, &self.devices, build);
+        let with_numerics = |net| WithNumerics::new(net, numerics);
+        let mut net = DataParallel::new(with_numerics(net), &self.devices, || with_numerics(build()));
         let trainer = Adam::new(parameters(&mut net), self.lr);
         (net, Box::new(trainer))
     }

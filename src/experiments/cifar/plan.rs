@@ -19,6 +19,8 @@ struct Chosen {
     train_examples: usize,
     test_examples: usize,
     workers: usize,
+    amp: bool,
+    channels_last: bool,
     data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -42,6 +44,14 @@ impl Cifar {
             ("batch size", self.batch_size.to_string()),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
+            (
+                "numerics",
+                if self.numerics.are_default() {
+                    "PyTorch's own".to_owned()
+                } else {
+                    format!("{}, which changes bits", self.numerics.words())
+                },
+            ),
             ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
             (
                 "data",
@@ -69,6 +79,8 @@ impl Cifar {
             train_examples,
             test_examples,
             workers: self.workers,
+            amp: self.numerics.amp,
+            channels_last: self.numerics.channels_last,
             data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

@@ -226,9 +226,9 @@ mod tests {
     /// With three terms and more, the order of addition decides bits.
     #[test]
     fn gradients_add_up_from_the_first_device_to_the_last() {
-        let build = || Linear::new(7, 5);
+        let build = || Linear::new(40, 50);
         let mut net = DataParallel::new(build(), &[CPU; 4], build);
-        let (x, factor) = (random(&[10, 7]), random(&[10, 5]));
+        let (x, factor) = (random(&[10, 40]), random(&[10, 50]));
         (net.forward(&x, true) * &factor).sum(Kind::Float).backward();
 
         let mut alone = build();

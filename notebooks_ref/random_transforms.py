@@ -4,7 +4,8 @@
 
 writes, of 1,000 images cut from Fashion-MNIST in many shapes, gray and RGB, SET.images, (n, height, width, channels),
 and for each of TRANSFORMS TRANSFORM.SET.sha256, (n, 32), of each image's draws, and TRANSFORM.SET.next_seed, what the
-default generator would draw next. Prints Pillow's version.
+default generator would draw next; and every_colour.sha256, of all 2^24 colours with their hue turned by a fifth.
+Prints Pillow's version.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from torchvision.transforms import (
     RandomVerticalFlip,
     Resize,
 )
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.transforms.functional import adjust_hue, pil_to_tensor, to_pil_image
 
 import fashion_mnist
 
@@ -94,6 +95,12 @@ def image_sets(data_dir: Path) -> dict[str, Tensor]:
     return sets
 
 
+def every_colour() -> Image:
+    """All 2^24 colours, blue fastest: 4096 x 4096."""
+    colours = torch.cartesian_prod(*[torch.arange(256, dtype=torch.uint8)] * 3)
+    return to_pil_image(colours.reshape(4096, 4096, 3).permute(2, 0, 1))
+
+
 def main() -> None:
     """Runs the command line."""
     from safetensors.torch import save_file
@@ -112,6 +119,8 @@ def main() -> None:
             digests = [list(hashlib.sha256(of_image).digest()) for of_image in pixels]
             tensors[f"{name}.{set_name}.sha256"] = torch.tensor(digests, dtype=torch.uint8)
             tensors[f"{name}.{set_name}.next_seed"] = next_seed
+    turned = hashlib.sha256(adjust_hue(every_colour(), 0.2).tobytes()).digest()
+    tensors["every_colour.sha256"] = torch.tensor(list(turned), dtype=torch.uint8)
     save_file(tensors, arguments.out)
     print(PIL.__version__)
 

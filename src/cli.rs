@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tch::Device;
 
+use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
 use crate::experiments::cifar::{self, Augmentation, Cifar, Data};
 use crate::experiments::compare::Compare;
@@ -38,6 +39,8 @@ enum Subcommands {
     Evaluate(EvaluateArgs),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
     Basics(BasicsArgs),
+    /// Draw what random transforms make of an image: the galleries of the note on image augmentation
+    Augment(AugmentArgs),
     /// Show what every layer of a network makes of an image's shape, and how many parameters it has
     Shapes(ShapesArgs),
     /// List recipes, variants and networks
@@ -172,7 +175,7 @@ struct BasicsArgs {
     /// Seed of the inputs and of the drawn images
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
-    /// A PNG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    /// A PNG or JPEG file whose pixels are scaled [default: colour gradients drawn from the seed]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// The directory to create for the results [default: a new one under reports/]
@@ -184,6 +187,30 @@ struct BasicsArgs {
     /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
     #[arg(long, allow_negative_numbers = true)]
     threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+struct AugmentArgs {
+    /// A PNG or JPEG file [default: a drawn cat]
+    image: Option<PathBuf>,
+    /// Seed of each gallery's random stream
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
+    #[arg(long)]
+    pixels: bool,
+    /// Draw the first images of CIFAR-10 too, and fetch it if it is not found (162 MB) [default: if it is in the cache]
+    #[arg(long)]
+    cifar: bool,
+    /// Where the six files of CIFAR-10's binary version are; their first images are drawn
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not say what was drawn; the directory that is printed last holds it
+    #[arg(long)]
+    quiet: bool,
 }
 
 /// With how many threads a network runs, and on what.
@@ -232,6 +259,8 @@ pub enum Command {
     Shapes(Shapes),
     /// Batch norm and feature scaling without training.
     Basics(Basics),
+    /// Galleries of random transforms.
+    Augment(Augment),
     /// List what there is.
     List,
 }
@@ -249,6 +278,7 @@ impl Cli {
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
             Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
+            Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),
         }
     }
@@ -334,6 +364,13 @@ impl BasicsArgs {
             torch::set_threads(threads.get())?;
         }
         Ok(Basics { seed, image, out, quiet })
+    }
+}
+
+impl AugmentArgs {
+    fn validated(self) -> Augment {
+        let Self { image, seed, pixels, cifar, data_dir, out, quiet } = self;
+        Augment { image, seed, pixels, cifar, data_dir, out, quiet }
     }
 }
 

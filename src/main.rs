@@ -7,7 +7,7 @@ use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
 use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::experiments::{basics, cifar, compare, evaluate, shapes};
+use d2l_ch7::experiments::{augment, basics, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{Error, Result, interrupt, torch};
 
@@ -33,6 +33,7 @@ fn run(cli: Cli) -> Result<()> {
             println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());
         }
         Command::Shapes(config) => shapes::run(&config, &mut std::io::stdout().lock())?,
+        Command::Augment(config) => println!("{}", augment::run(&config)?.display()),
         Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
         Command::List => list(),
     }

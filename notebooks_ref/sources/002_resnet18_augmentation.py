@@ -2,9 +2,8 @@
 # # ResNet-18, and image augmentation
 #
 # Note 002 goes through batch norm, builds ResNet-18 out of residual blocks, and then trains a network on CIFAR-10
-# with augmented images. Each cell that is ported names its Rust twin: the first half and the transforms are. **The
-# galleries and the training are not ported yet**: their cells run here without network, photo or data set, on a drawn
-# picture and random images.
+# with augmented images. Each cell names its Rust twin. Neither network nor data set is needed: where the note trains
+# on CIFAR-10, random images stand for it.
 #
 # `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
 # table, with their tests. The bits hold for the signature printed here.
@@ -15,7 +14,7 @@
 import matplotlib.pyplot as plt
 import torch
 from d2l import torch as d2l
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 from torchvision import transforms
@@ -142,20 +141,13 @@ for name, module in resnet18().named_children():
 # %% [markdown]
 # ## A picture to augment
 #
-# The note takes a photo from the web. Here a house is drawn: left and right, up and down, and colours can be told
-# apart.
+# The note takes a photo from the web. Here it is the drawn cat that `d2l_ch7 augment` takes if no file is named: the
+# galleries below are the ones it leaves.
 #
-# > **Rust:** not ported yet (`d2l_ch7 augment` is to come)
+# > **Rust:** `d2l_ch7 augment`, `src/data/image_file.rs`
 
 # %%
-picture = Image.new("RGB", (300, 240), (150, 200, 240))
-draw = ImageDraw.Draw(picture)
-draw.rectangle((0, 175, 300, 240), fill=(110, 160, 70))
-draw.ellipse((215, 20, 265, 70), fill=(250, 210, 60))
-draw.rectangle((60, 105, 190, 200), fill=(220, 200, 170))
-draw.polygon(((45, 105), (125, 45), (205, 105)), fill=(170, 60, 50))
-draw.rectangle((145, 140, 175, 200), fill=(90, 60, 40))
-draw.rectangle((78, 125, 113, 160), fill=(70, 110, 150))
+picture = Image.open("../assets/cat.jpg")
 figure, axis = plt.subplots(figsize=(3, 2.4), layout="constrained")
 axis.imshow(picture)
 axis.set_axis_off()
@@ -163,7 +155,7 @@ axis.set_axis_off()
 # %% [markdown]
 # Eight draws of a transform, each gallery from seed 0:
 #
-# > **Rust:** not ported yet (`d2l_ch7 augment` is to come)
+# > **Rust:** `d2l_ch7::experiments::augment::apply`, `d2l_ch7 augment`
 
 # %%
 def gallery(transform):
@@ -176,7 +168,7 @@ def gallery(transform):
 # %% [markdown]
 # ## Mirroring left and right
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`
+# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomHorizontalFlip())
@@ -184,7 +176,7 @@ gallery(transforms.RandomHorizontalFlip())
 # %% [markdown]
 # ## Mirroring up and down
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`
+# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomVerticalFlip())
@@ -194,7 +186,7 @@ gallery(transforms.RandomVerticalFlip())
 #
 # A window of 30 to 80 % of the area, its sides in a ratio of 1/2 to 2, stretched to 200 x 200.
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`
+# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`, `d2l_ch7 augment`
 
 # %%
 crop = transforms.RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))
@@ -205,7 +197,7 @@ gallery(crop)
 #
 # Brightness, contrast, saturation and hue, each by a random factor and in random order.
 #
-# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`
+# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`, `d2l_ch7 augment`
 
 # %%
 jitter = transforms.ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
@@ -214,7 +206,7 @@ gallery(jitter)
 # %% [markdown]
 # ## All together
 #
-# > **Rust:** `d2l_ch7::data::transforms::Compose`
+# > **Rust:** `d2l_ch7::data::transforms::Compose`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))
@@ -235,6 +227,45 @@ mirrored = [not train_augs(small).equal(test_augs(small)) for _ in range(12)]
 print(tuple(test_augs(small).shape), "mirrored:", mirrored)
 
 # %% [markdown]
+# ## Random numbers in worker processes
+#
+# The note's loader has four worker processes. Worker `w` seeds its own generator with `base_seed + w`, `base_seed` being
+# drawn anew for every epoch, and prepares the batches `w`, `w + 4`, ... So which images are mirrored depends on the
+# number of workers, and can be worked out without any. Twelve copies of the cat in batches of two, for one worker and for two:
+#
+# > **Rust:** `d2l_ch7::data::ImageLoader`, `d2l_ch7::data::Mt19937`, `d2l_ch7 cifar --workers`
+
+# %%
+class Copies(torch.utils.data.Dataset):
+    """The same image again and again, transformed each time."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return train_augs(small)
+
+
+def mirrored_by_loader(workers):
+    torch.manual_seed(0)
+    loader = torch.utils.data.DataLoader(Copies(), batch_size=2, num_workers=workers)
+    return [not x.equal(test_augs(small)) for X in loader for x in X]
+
+
+def mirrored_by_hand(workers):
+    torch.manual_seed(0)
+    base_seed = int(torch.empty((), dtype=torch.int64).random_())
+    streams = [torch.Generator().manual_seed(base_seed + w) for w in range(workers)]
+    batches = [streams[batch % workers] for batch in range(6)]
+    return [bool(torch.rand(1, generator=stream) < 0.5) for stream in batches for _ in range(2)]
+
+
+for workers in (1, 2):
+    by_loader = mirrored_by_loader(workers)
+    assert by_loader == mirrored_by_hand(workers)
+    print(workers, "workers: mirrored", [i for i, yes in enumerate(by_loader) if yes])
+
+# %% [markdown]
 # ## The network for CIFAR-10
 #
 # d2l's `resnet18(10, 3)` has a 3 x 3 stem and no max pooling: 32 x 32 images would vanish otherwise.
@@ -250,12 +281,12 @@ for name, module in d2l.resnet18(10, 3).named_children():
 # %% [markdown]
 # ## A step of training
 #
-# Xavier weights, Adam at 0.001, and the *sum* of the losses over the batch, as d2l's `train_batch_ch13` has it.
-# CIFAR-10 is not at hand without network, and ten epochs take hours on a CPU: **three steps on one batch of 16 random
-# images** stand for them (which the net knows by heart after the first).
+# Xavier weights, Adam at 0.001, and the *sum* of the losses over the batch, as d2l's `train_batch_ch13` has it. Ten
+# epochs of CIFAR-10 take hours on a CPU: **three steps on one batch of 16 random images** stand for them (which the net
+# knows by heart after the first).
 #
-# > **Rust:** `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Adam`; the training command is not ported yet
-# > (`d2l_ch7 cifar` is to come, with the loader's worker processes and several devices)
+# > **Rust:** `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Adam`, `d2l_ch7::train::Loss`, `d2l_ch7::train::train_epoch`,
+# > `d2l_ch7 cifar`
 
 # %%
 torch.manual_seed(0)

@@ -64,6 +64,11 @@ impl Cifar10 {
         }
     }
 
+    /// Whether the user's cache has the files: whether [`load`](Self::load) without a folder fetches nothing.
+    pub fn is_cached() -> bool {
+        sources().cache.is_some_and(|folder| PUBLISHED.missing(&folder).is_empty())
+    }
+
     /// Whether all six files are the published ones, by their SHA-256.
     pub fn is_published(&self) -> bool {
         self.published

@@ -7,11 +7,11 @@ mod draws;
 pub mod fashion_mnist;
 mod fetch;
 pub mod idx;
+mod image_file;
 mod image_loader;
 mod images;
 mod loader;
 mod place;
-mod rgb_image;
 mod sampler;
 pub mod transforms;
 
@@ -22,5 +22,4 @@ pub use fashion_mnist::FashionMnist;
 pub use image_loader::ImageLoader;
 pub use images::Images;
 pub use loader::{DataLoader, ImageSet};
-pub use rgb_image::RgbImage;
 pub use sampler::{EpochDraws, epoch_order, randperm};

@@ -1,5 +1,6 @@
 //! What a user runs, one file a notebook or question: hyperparameters and wiring only.
 
+pub mod augment;
 pub mod basics;
 pub mod cifar;
 pub mod compare;
@@ -9,3 +10,4 @@ pub mod recipes;
 mod run_log;
 pub mod shapes;
 mod side;
+mod thumbnail;

@@ -15,8 +15,9 @@ pub mod run_dir;
 pub use console::Console;
 pub use csv::{read_metrics, write_metrics, write_statistics};
 pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
-pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
+pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
+pub use plot::{Gallery, Thumbnail, draw_gallery};
 pub use run_dir::RunDir;
 
 #[cfg(test)]

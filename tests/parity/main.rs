@@ -4,6 +4,7 @@
 //! signature is the stored one; elsewhere within a tolerance that stands beside its reason in `support`, and
 //! whole runs are left to `live`, which runs the Python reference on this machine and compares bits.
 
+mod augment;
 mod basics;
 mod batch_norm;
 mod cifar;

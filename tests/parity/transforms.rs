@@ -226,4 +226,14 @@ fn a_thousand_images_transform_to_torchvisions_pixels() {
         }
     }
     assert_eq!(compared, 1000 * transforms().len());
+    let digest = Sha256::digest(every_colour_turned().pixels());
+    assert!(Tensor::from_slice(digest.as_slice()) == tensors["every_colour.sha256"]);
+}
+
+/// All 2^24 colours, blue fastest, with their hue turned by a fifth.
+fn every_colour_turned() -> Image {
+    let colours = (0..1u32 << 24).flat_map(|colour| colour.to_be_bytes().into_iter().skip(1)).collect();
+    let image = Image::new(Mode::Rgb, 4096, 4096, colours).unwrap();
+    let turn = ColorJitter::new(0.0, 0.0, 0.0, (0.2, 0.2)).unwrap();
+    turn.transform(image, &mut Mt19937::new(0))
 }

@@ -1,8 +1,9 @@
-//! `torchvision.transforms.functional.adjust_*` on PIL images: Pillow's `ImageEnhance`, and its HSV.
+//! `torchvision.transforms.functional.adjust_*` on PIL images: Pillow's `ImageEnhance`, and its hue.
 //!
 //! Brightness, contrast and saturation each lead from a degenerate image (black, even gray, shades of gray) through
 //! the image itself (factor 1) and beyond: degenerate + factor * (image - degenerate) in float32, cut off to a byte.
 
+use super::hsv::turn_hue;
 use super::{Image, Mode};
 
 /// `adjust_brightness`: 0 gives black.
@@ -38,10 +39,7 @@ pub(super) fn adjust_hue(image: &mut Image, factor: f64) {
     // Cut off to a whole number, then around the circle, whose 256 steps are not 255: so does torchvision.
     let turn = (factor * 255.0) as i32 as u8;
     if image.mode() == Mode::Rgb {
-        for rgb in image.pixels_mut().as_chunks_mut().0 {
-            let [h, s, v] = hsv_of(*rgb);
-            *rgb = rgb_of([h.wrapping_add(turn), s, v]);
-        }
+        turn_hue(image.pixels_mut().as_chunks_mut().0, turn);
     }
 }
 
@@ -61,49 +59,4 @@ fn blend(degenerate: u8, byte: u8, factor: f32) -> u8 {
 /// `convert("L")`: ITU-R 601 luma in 16 bits of fixed point.
 fn gray([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
-}
-
-/// `convert("HSV")`: hue, saturation and value, a byte each. Which steps Pillow takes in float32 and which in float64
-/// decides the last bit.
-fn hsv_of([r, g, b]: [u8; 3]) -> [u8; 3] {
-    let (max, min) = (r.max(g).max(b), r.min(g).min(b));
-    if max == min {
-        return [0, 0, max];
-    }
-    let range = f32::from(max - min);
-    let saturation = range / f32::from(max);
-    let distance = |channel: u8| f32::from(max - channel) / range;
-    let (from_r, from_g, from_b) = (distance(r), distance(g), distance(b));
-    let sextant = if r == max {
-        from_b - from_g
-    } else if g == max {
-        (2.0 + f64::from(from_r) - f64::from(from_b)) as f32
-    } else {
-        (4.0 + f64::from(from_g) - f64::from(from_r)) as f32
-    };
-    let hue = ((f64::from(sextant) / 6.0 + 1.0) % 1.0) as f32;
-    [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, max]
-}
-
-/// An HSV image's `convert("RGB")`.
-fn rgb_of([h, s, v]: [u8; 3]) -> [u8; 3] {
-    if s == 0 {
-        return [v; 3];
-    }
-    let position = f64::from(h) * 6.0 / 255.0;
-    let sextant = position.floor();
-    let fraction = (position - sextant) as f32;
-    let saturation = (f64::from(s) / 255.0) as f32;
-    let dimmed = |by: f64| (f64::from(v) * (1.0 - by)).round() as u8;
-    let p = dimmed(f64::from(saturation));
-    let q = dimmed(f64::from(saturation * fraction));
-    let t = dimmed(f64::from(saturation) * (1.0 - f64::from(fraction)));
-    match sextant as u8 % 6 {
-        0 => [v, t, p],
-        1 => [q, v, p],
-        2 => [p, v, t],
-        3 => [p, q, v],
-        4 => [t, p, v],
-        _ => [v, p, q],
-    }
 }

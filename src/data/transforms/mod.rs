@@ -9,6 +9,7 @@ mod color_jitter;
 mod compose;
 mod crop;
 mod flip;
+mod hsv;
 mod image;
 mod resample;
 mod resize;

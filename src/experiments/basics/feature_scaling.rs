@@ -3,7 +3,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::data::RgbImage;
+use crate::data::transforms::{Image, Normalize};
 
 /// Mean of ImageNet's red, green and blue, of pixels in [0, 1].
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
@@ -15,11 +15,10 @@ const BINS: i64 = 64;
 /// Every dimension of (N, 3, H, W) but the channels'.
 const CHANNELWISE: &[i64] = &[0, 2, 3];
 
-/// torchvision's `Normalize(mean, std)`: (x - mean) / std by channel, of float images (..., 3, H, W).
-pub fn normalize(images: &Tensor, mean: [f64; 3], std: [f64; 3]) -> Tensor {
-    let by_channel = |values: [f64; 3]| Tensor::from_slice(&values.map(|v| v as f32)).reshape([3, 1, 1]);
-    // In this order and in float32: multiplying by 1 / std, or subtracting mean / std, rounds otherwise.
-    (images - by_channel(mean)) / by_channel(std)
+/// `transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)` of float images (..., 3, H, W).
+pub fn normalize(images: &Tensor) -> Tensor {
+    let normalize = Normalize::new(&IMAGENET_MEAN, &IMAGENET_STD);
+    normalize.expect("three means, and three deviations that are not 0").tensor(images)
 }
 
 /// Images before and after scaling.
@@ -56,7 +55,7 @@ impl FeatureScaling {
     /// Scales `images`, (N, 3, H, W), bytes.
     pub fn of(images: Tensor) -> Self {
         let before = images.to_kind(Kind::Float) / 255;
-        let after = normalize(&before, IMAGENET_MEAN, IMAGENET_STD);
+        let after = normalize(&before);
         Self { images, before, after }
     }
 
@@ -101,10 +100,10 @@ impl Distribution {
     }
 }
 
-/// One image as a batch (1, 3, H, W) of bytes.
-pub fn batch_of_one(image: &RgbImage) -> Tensor {
-    let (width, height) = (image.width as i64, image.height as i64);
-    Tensor::from_slice(&image.pixels).reshape([1, height, width, 3]).permute([0, 3, 1, 2]).contiguous()
+/// One RGB image as a batch (1, 3, H, W) of bytes.
+pub fn batch_of_one(image: &Image) -> Tensor {
+    let size = [1, image.height(), image.width(), 3].map(|n| n as i64);
+    Tensor::from_slice(image.pixels()).reshape(size).permute([0, 3, 1, 2]).contiguous()
 }
 
 /// Eight images (8, 3, 64, 64) of bytes, drawn from the default generator: smooth gradients between four corners of

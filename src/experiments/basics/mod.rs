@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
 pub use self::one_pass::OnePass;
-use crate::data::RgbImage;
+use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir, draw_histograms};
 use crate::torch::{self, Signature};
 use crate::{Result, weights};
@@ -26,7 +26,7 @@ pub const SHAPES: [[i64; 4]; 2] = [[100, 16, 28, 28], [1, 16, 7, 7]];
 pub struct Basics {
     /// Seed of the inputs and of the drawn images.
     pub seed: u64,
-    /// A PNG file whose pixels are scaled; `None`: colour gradients drawn from the seed.
+    /// A PNG or JPEG file whose pixels are scaled; `None`: colour gradients drawn from the seed.
     pub image: Option<PathBuf>,
     /// The directory to create; `None`: a new one under `reports/`.
     pub out: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Figures {
 impl Figures {
     /// Seeds the default generator and draws from it what the Python script draws, in its order: the inputs of the two
     /// layers, uniform in [0, 1), and unless `image` is given, the corners of the gradients.
-    pub fn compute(seed: u64, image: Option<&RgbImage>) -> Self {
+    pub fn compute(seed: u64, image: Option<&Image>) -> Self {
         torch::manual_seed(seed);
         let passes = SHAPES.map(|shape| OnePass::of(Tensor::rand(shape, (Kind::Float, Device::Cpu))));
         let images = image.map_or_else(feature_scaling::gradient_images, feature_scaling::batch_of_one);
@@ -71,7 +71,7 @@ impl Figures {
 /// # Errors
 /// An image that cannot be read; a run directory that exists, or cannot be made or written.
 pub fn run(config: &Basics) -> Result<PathBuf> {
-    let image = config.image.as_deref().map(RgbImage::read_png).transpose()?;
+    let image = config.image.as_deref().map(Image::open).transpose()?;
     let figures = Figures::compute(config.seed, image.as_ref());
     let dir = RunDir::create(config.out.as_deref(), "basics")?;
     dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &config.chosen())?))?;

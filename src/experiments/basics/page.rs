@@ -6,6 +6,8 @@ use tch::Tensor;
 
 use super::feature_scaling::{Distribution, FeatureScaling, IMAGENET_MEAN, IMAGENET_STD};
 use super::{Figures, OnePass};
+use crate::data::transforms::{Image, Mode};
+use crate::experiments::thumbnail;
 use crate::norm::{EPS, native};
 use crate::report::pytorch_text::{elements, tensor};
 use crate::report::{Channel, HistogramPanel, Histograms, Side, Table, Thumbnail};
@@ -13,7 +15,7 @@ use crate::report::{Channel, HistogramPanel, Histograms, Side, Table, Thumbnail}
 /// The channels of an image.
 const CHANNEL_NAMES: [&str; 3] = ["red", "green", "blue"];
 /// Pixels of the longer side of a thumbnail, at most.
-const THUMBNAIL: i64 = 128;
+const THUMBNAIL: usize = 128;
 
 /// All tables as Markdown, aligned in the source too. `images` says which were scaled.
 pub fn tables(figures: &Figures, images: &str) -> String {
@@ -197,14 +199,13 @@ fn channel(distribution: &Distribution, c: usize) -> Channel {
     }
 }
 
-/// Every so-many-th pixel of an image (3, H, W).
+/// An image (3, H, W) of bytes.
 fn thumbnail(image: &Tensor) -> Thumbnail {
-    let size = image.size();
-    let step = ((size[1].max(size[2]) + THUMBNAIL - 1) / THUMBNAIL).max(1);
-    let small = image.slice(1, 0, None, step).slice(2, 0, None, step).permute([1, 2, 0]).contiguous();
-    let (height, width) = (small.size()[0] as usize, small.size()[1] as usize);
-    let bytes = Vec::<u8>::try_from(small.flatten(0, -1)).expect("bytes of one dimension");
-    Thumbnail { width, height, pixels: bytes.as_chunks().0.to_vec() }
+    let pixels = image.permute([1, 2, 0]).contiguous();
+    let (height, width) = (pixels.size()[0] as usize, pixels.size()[1] as usize);
+    let bytes = Vec::try_from(pixels.flatten(0, -1)).expect("bytes of one dimension");
+    let image = Image::new(Mode::Rgb, height, width, bytes).expect("three bytes a pixel");
+    thumbnail::fitting(&image, THUMBNAIL)
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {

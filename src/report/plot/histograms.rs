@@ -4,6 +4,7 @@ use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::canvas::{self, Align, Canvas, Drawn, Point, Stroke, Text};
+use super::gallery::Thumbnail;
 use super::panel::{Frame, Labels, TITLE, WORDS, draw_axes};
 use super::{HEADER, MARGIN, PANEL, WIDTH, draw_title};
 use crate::Result;
@@ -29,17 +30,6 @@ pub struct Histograms {
     pub thumbnails: Vec<Thumbnail>,
     /// Before and after, left and right.
     pub panels: [HistogramPanel; 2],
-}
-
-/// A small image.
-#[derive(Clone, Debug)]
-pub struct Thumbnail {
-    /// Pixels from left to right.
-    pub width: usize,
-    /// Pixels from top to bottom.
-    pub height: usize,
-    /// Red, green and blue, row by row from the top.
-    pub pixels: Vec<[u8; 3]>,
 }
 
 /// Three histograms over one axis.
@@ -88,7 +78,9 @@ pub fn draw_histograms(histograms: &Histograms) -> Result<Vec<u8>> {
     canvas::png(WIDTH, (top + PANEL + MARGIN) as u32, |canvas| {
         draw_title(canvas, &histograms.title)?;
         for (i, thumbnail) in histograms.thumbnails.iter().take(8).enumerate() {
-            draw_thumbnail(canvas, thumbnail, (MARGIN + (THUMBNAIL + GAP) * i as f64, MARGIN + HEADER))?;
+            // The longer side fills the room.
+            let pixel = THUMBNAIL / thumbnail.width.max(thumbnail.height) as f64;
+            thumbnail.draw(canvas, (MARGIN + (THUMBNAIL + GAP) * i as f64, MARGIN + HEADER), pixel)?;
         }
         for (i, panel) in histograms.panels.iter().enumerate() {
             let left = MARGIN + (width + MARGIN) * i as f64;
@@ -96,17 +88,6 @@ pub fn draw_histograms(histograms: &Histograms) -> Result<Vec<u8>> {
         }
         Ok(())
     })
-}
-
-/// The image with its longer side of [`THUMBNAIL`] pixels.
-fn draw_thumbnail(canvas: &Canvas, thumbnail: &Thumbnail, (left, top): Point) -> Drawn {
-    let pixel = THUMBNAIL / thumbnail.width.max(thumbnail.height) as f64;
-    for (i, &[r, g, b]) in thumbnail.pixels.iter().enumerate() {
-        let (x, y) = ((i % thumbnail.width) as f64, (i / thumbnail.width) as f64);
-        let corner = |x: f64, y: f64| (left + pixel * x, top + pixel * y);
-        canvas.fill(corner(x, y), corner(x + 1.0, y + 1.0), RGBColor(r, g, b))?;
-    }
-    Ok(())
 }
 
 fn draw_panel(canvas: &Canvas, panel: &HistogramPanel, frame: Frame) -> Drawn {

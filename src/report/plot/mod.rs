@@ -2,13 +2,15 @@
 
 mod axis;
 mod canvas;
+mod gallery;
 mod histograms;
 mod panel;
 
 use plotters::style::RGBColor;
 
 use self::canvas::{Align, Shape, Stroke, Text};
-pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, Thumbnail, draw_histograms};
+pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
+pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 use self::panel::{Frame, Panel, Series};
 use crate::{EpochRecord, Result};
 

@@ -1,0 +1,77 @@
+//! `d2l_ch7 augment` and the files it opens: Pillow's pixels, and torchvision's galleries of them.
+
+use std::path::Path;
+use std::process::Command;
+
+use d2l_ch7::data::transforms::{Image, Mode};
+use tch::Tensor;
+
+use crate::live::{python_side, succeed};
+use crate::support::{bytes, notebooks_ref, skipped};
+
+/// Runs a script of the references.
+fn script(python: &str, name: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(notebooks_ref().join(name));
+    command
+}
+
+#[test]
+fn files_have_pillows_pixels() {
+    let Some(python) = python_side("pixels of image files") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    succeed(script(&python, "image_files.py").arg("--out").arg(folder.path()));
+    let pixels = Tensor::read_safetensors(folder.path().join("pixels.safetensors")).unwrap();
+    assert!(pixels.len() > 300, "{} files", pixels.len());
+    for (name, expected) in pixels {
+        let image = Image::open(&folder.path().join(&name)).unwrap();
+        let size = [image.height(), image.width(), image.mode().channels()].map(|n| n as i64);
+        assert_eq!((image.mode(), expected.size()), (Mode::Rgb, size.to_vec()), "{name}");
+        assert!(image.pixels() == bytes(&expected), "{name}: other pixels");
+    }
+}
+
+/// The shipped picture, and files that Pillow wrote: every pixel of every gallery.
+#[test]
+fn galleries_are_torchvisions() {
+    const WHAT: &str = "galleries against torchvision";
+    let Some(python) = python_side(WHAT) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pillow = succeed(script(&python, "image_files.py").arg("--out").arg(folder.path()));
+    if pillow.split('.').next().and_then(|major| major.parse().ok()).is_none_or(|major: u32| major < 13) {
+        return skipped(WHAT, &format!("Pillow {pillow} resizes in another order"));
+    }
+    for (file, seed) in
+        [(None, "0"), (Some("150x120_420_p_75.jpg"), "18446744073709551615"), (Some("33x31_L.png"), "3")]
+    {
+        let image = file.map(|file| folder.path().join(file));
+        let (out, expected) =
+            (folder.path().join(format!("run{seed}")), folder.path().join("python.safetensors"));
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
+                .args(["augment", "--pixels", "--seed", seed])
+                .args(&image)
+                .arg("--out")
+                .arg(&out),
+        );
+        succeed(
+            script(&python, "augment.py").args(["--seed", seed]).args(&image).arg("--out").arg(&expected),
+        );
+        assert_same_tensors(&out.join("galleries.safetensors"), &expected);
+    }
+}
+
+fn assert_same_tensors(ours: &Path, theirs: &Path) {
+    let read = |path| {
+        let mut tensors = Tensor::read_safetensors(path).unwrap();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        tensors
+    };
+    let (ours, theirs) = (read(ours), read(theirs));
+    assert_eq!(ours.len(), 6, "the picture and five galleries");
+    assert_eq!(ours.len(), theirs.len());
+    for ((name, ours), (expected_name, theirs)) in ours.iter().zip(&theirs) {
+        assert_eq!((name, ours.size(), ours.kind()), (expected_name, theirs.size(), theirs.kind()));
+        assert!(bytes(ours) == bytes(theirs), "{name}: other pixels");
+    }
+}

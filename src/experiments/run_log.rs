@@ -109,6 +109,9 @@ impl RunLog {
 
     /// Says in the report what the numerics chosen change, as far as it is known.
     pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
+        if self.numerics.is_none() && !self.plan.quiet {
+            println!("{}", effect.line());
+        }
         self.numerics = Some(effect);
         self.write_report()
     }

@@ -9,8 +9,9 @@ use crate::layers::{Module, Slot, to_device, visit};
 use crate::torch::{GeneratorState, ThreadContext};
 
 /// PyTorch's `nn.DataParallel(module, device_ids=devices)`: cuts a batch along its first dimension, as `torch.chunk`
-/// does, gives each device a part and a replica of `module`, runs the replicas at the same time, each in its own
-/// thread, and puts their outputs together on the first device. So it does in training and in evaluation.
+/// does, gives each device a part and a replica of `module`, runs the replicas at the same time, the first in the
+/// calling thread and each other in one of its own, and puts their outputs together on the first device. So it does in
+/// training and in evaluation.
 ///
 /// `module` itself is the replica of the first device: running statistics are those of the first part of each batch,
 /// and what the other replicas make of theirs is lost. All parameters are `module`'s; the gradients of n devices add
@@ -103,12 +104,11 @@ impl<M: Module> Module for DataParallel<M> {
         let own = self.replicate(parts.len() - 1);
         let outputs = parallel_apply(&mut self.module, &mut self.replicas, &parts, train);
         self.restore(own);
-        let first = self.devices[0];
-        let outputs: Vec<Tensor> = match outputs.into_iter().collect::<thread::Result<Vec<Tensor>>>() {
-            Ok(outputs) => outputs.iter().map(|output| output.to_device(first)).collect(),
+        let gathered = |output: thread::Result<Tensor>| match output {
+            Ok(output) => output.to_device(self.devices[0]),
             Err(panic) => panic::resume_unwind(panic),
         };
-        Tensor::cat(&outputs, 0)
+        Tensor::cat(&outputs.into_iter().map(gathered).collect::<Vec<_>>(), 0)
     }
 
     fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {

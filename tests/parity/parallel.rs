@@ -18,8 +18,8 @@ use crate::support::libtorch;
 const COMMON: &str =
     "--seed 3 --epochs 1 --batch-size 7 --train-examples 32 --test-examples 15 --workers 1 --threads 1";
 
-/// Trains on both sides, compares every figure and every weight, and gives the run's `config.json`.
-fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> Value {
+/// Trains on both sides, compares every figure and every weight, and gives the run's `config.json` and report.
+fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> (Value, String) {
     let out = live.folder.path().join(rust.concat());
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
     command.args(["cifar", "--variants", "augmented", "--quiet"]).args(rust).args(COMMON.split(' '));
@@ -30,7 +30,8 @@ fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> Value {
     succeed(command.arg("--out").arg(&json).arg("--weights").arg(&weights));
     assert_same_figures(&out, &json, 1);
     assert_same_weights(&out.join("weights/augmented.safetensors"), &weights);
-    serde_json::from_slice(&std::fs::read(out.join("config.json")).unwrap()).unwrap()
+    let read = |name| std::fs::read_to_string(out.join(name)).unwrap();
+    (serde_json::from_str(&read("config.json")).unwrap(), read("report.md"))
 }
 
 #[test]
@@ -39,8 +40,9 @@ fn several_devices_are_data_parallel() {
     let Some(live) = Live::find("cifar on several devices against Python") else { return };
     let data = cifar_folder(&live, 32);
     for (devices, replicas) in [("cpu,cpu", "2"), ("cpu,cpu,cpu", "3")] {
-        let config = check(&live, &data, &["--device", devices], &["--replicas", replicas]);
+        let (config, report) = check(&live, &data, &["--device", devices], &["--replicas", replicas]);
         assert_eq!(config["signature"]["device"], devices);
+        assert!(!report.contains("## Mixed precision"), "{report}");
     }
 }
 
@@ -50,9 +52,10 @@ fn mixed_precision_and_memory_format_are_pytorchs() {
     let Some(live) = Live::find("cifar --amp --channels-last against Python") else { return };
     let data = cifar_folder(&live, 32);
     for options in [&["--amp"][..], &["--channels-last"]] {
-        let config = check(&live, &data, &[options, &["--device", "cpu"]].concat(), options);
+        let (config, report) = check(&live, &data, &[options, &["--device", "cpu"]].concat(), options);
         assert_eq!(config["amp"], options.contains(&"--amp"));
         assert_eq!(config["channels_last"], options.contains(&"--channels-last"));
+        assert!(report.contains("## Mixed precision") && report.contains("The trained weights"), "{report}");
     }
     let both = ["--amp", "--channels-last"];
     check(

@@ -16,7 +16,15 @@ use crate::{Result, interrupt, torch, train};
 const STEPS: usize = 3;
 
 impl Numerics {
-    /// In the report's words.
+    /// What the report says that a run computes with.
+    pub(super) fn fact(self) -> String {
+        if self.are_default() {
+            return "float32, contiguous memory".to_owned();
+        }
+        format!("{}, which changes bits", self.words())
+    }
+
+    /// What is not PyTorch's own.
     pub(super) fn words(self) -> String {
         let words = [(self.amp, "bfloat16 autocast"), (self.channels_last, "channels-last memory")];
         words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect::<Vec<_>>().join(" and ")

@@ -44,14 +44,7 @@ impl Cifar {
             ("batch size", self.batch_size.to_string()),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
-            (
-                "numerics",
-                if self.numerics.are_default() {
-                    "PyTorch's own".to_owned()
-                } else {
-                    format!("{}, which changes bits", self.numerics.words())
-                },
-            ),
+            ("numerics", self.numerics.fact()),
             ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
             (
                 "data",
@@ -61,12 +54,13 @@ impl Cifar {
         let facts = facts(chosen, &signature);
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
         let title = format!(
-            "cifar: ResNet-18 on CIFAR-10, augmentation {}\nseed {}, batch size {}, Adam, learning rate {}, {}",
+            "cifar: ResNet-18 on CIFAR-10, augmentation {}\nseed {}, batch size {}, Adam, learning rate {}, {}{}",
             augment.unwrap_or("none"),
             self.seed,
             self.batch_size,
             self.lr,
-            signature.device
+            signature.device,
+            if self.numerics.are_default() { String::new() } else { format!(", {}", self.numerics.words()) }
         );
         let chosen = Chosen {
             recipe: "cifar",

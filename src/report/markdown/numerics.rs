@@ -37,6 +37,16 @@ pub struct Beside {
 }
 
 impl NumericsEffect {
+    /// The line for the screen.
+    pub fn line(&self) -> String {
+        format!(
+            "{}: a step takes {:.2} times as long as without, logits differ by {:.1e} at most",
+            self.chosen,
+            self.seconds.chosen / self.seconds.plain,
+            self.logit_difference
+        )
+    }
+
     /// The section of the report, in GitHub's Markdown.
     pub fn render(&self) -> String {
         let Self { chosen, images, steps, .. } = self;
@@ -86,7 +96,7 @@ impl NumericsEffect {
 }
 
 /// PyTorch's own numerics.
-const PLAIN: &str = "float32, contiguous";
+const PLAIN: &str = "float32, contiguous memory";
 
 impl Beside {
     fn chosen(self) -> f64 {
@@ -118,7 +128,7 @@ mod tests {
         };
         let text = effect.render();
         assert_eq!(cells(&text, "## Mixed")[1], ["bfloat16 autocast", "0.5000", "2.250000"]);
-        assert_eq!(cells(&text, "## Mixed")[2], ["float32, contiguous", "2.0000", "2.500000"]);
+        assert_eq!(cells(&text, "## Mixed")[2], ["float32, contiguous memory", "2.0000", "2.500000"]);
         assert!(text.contains("takes 0.25 times as long"), "{text}");
         assert!(
             text.contains("Logits of up to 4.000 differ by 6.2e-2 at most, and 7 of 8 predictions"),

@@ -2,8 +2,11 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/Generator.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 
@@ -36,6 +39,8 @@ d2l_error guarded(F f) noexcept {
 
 at::Tensor& tensor(d2l_tensor t) { return *static_cast<at::Tensor*>(t); }
 
+c10::DeviceType device_type(bool cuda) { return cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
+
 at::Generator default_generator(int64_t cuda_index) {
   if (cuda_index < 0) return at::detail::getDefaultCPUGenerator();
   at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
@@ -61,6 +66,10 @@ void d2l_keep_freed_memory(void) {
   mallopt(M_TRIM_THRESHOLD, kOneGiB);
 #endif
 }
+
+bool d2l_grad_enabled(void) { return at::GradMode::is_enabled(); }
+
+void d2l_init_threads(void) { at::init_num_threads(); }
 
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state) {
   return guarded([&] {
@@ -100,4 +109,31 @@ d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor ten
 
 d2l_error d2l_clear_grad(d2l_tensor self) {
   return guarded([&] { tensor(self).mutable_grad() = at::Tensor(); });
+}
+
+d2l_error d2l_channels_last(d2l_tensor self, d2l_tensor* result) {
+  return guarded([&] {
+    const at::Tensor& from = tensor(self);
+    *result = new at::Tensor(from.to(from.options(), /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::ChannelsLast));
+  });
+}
+
+d2l_error d2l_enter_autocast(bool cuda, d2l_autocast* before) {
+  return guarded([&] {
+    const auto type = device_type(cuda);
+    before->enabled = at::autocast::is_autocast_enabled(type);
+    before->dtype = static_cast<int8_t>(at::autocast::get_autocast_dtype(type));
+    at::autocast::set_autocast_enabled(type, true);
+    at::autocast::set_autocast_dtype(type, at::kBFloat16);
+    at::autocast::increment_nesting();
+  });
+}
+
+d2l_error d2l_leave_autocast(bool cuda, const d2l_autocast* before) {
+  return guarded([&] {
+    const auto type = device_type(cuda);
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(type, before->enabled);
+    at::autocast::set_autocast_dtype(type, static_cast<at::ScalarType>(before->dtype));
+  });
 }

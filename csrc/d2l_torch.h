@@ -1,6 +1,7 @@
 // The C ABI over what `tch` does not bind. Every function returns nullptr, or an error message that the
 // caller frees with d2l_free_message; no C++ exception leaves it. Tensors are `at::Tensor*` as in torch-sys.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -20,6 +21,13 @@ const char* d2l_cpu_capability(void);
 // Lets the C library keep freed memory instead of giving it back to the system, where it can be told to (glibc).
 void d2l_keep_freed_memory(void);
 
+// Whether the calling thread records gradients. libtorch has this for each thread by itself, true in a new one.
+bool d2l_grad_enabled(void);
+
+// Gives the calling thread the process's number of kernel threads, as libtorch does in the threads that it starts
+// itself: OpenMP has the number for each thread by itself, and oneDNN takes it as it finds it.
+void d2l_init_threads(void);
+
 // State of the default random generator of the CPU (cuda_index -1) or of a CUDA device, as the byte tensor
 // that torch.get_rng_state and torch.cuda.get_rng_state give.
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state);
@@ -35,6 +43,20 @@ d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor ten
 
 // Sets .grad to None, as optimizer.zero_grad() does since PyTorch 2.0; tch's zero_grad fills with zeros.
 d2l_error d2l_clear_grad(d2l_tensor self);
+
+// Tensor.to(memory_format=torch.channels_last).
+d2l_error d2l_channels_last(d2l_tensor self, d2l_tensor* result);
+
+// What torch.autocast sets for a kind of device and one thread.
+typedef struct {
+  bool enabled;
+  int8_t dtype;
+} d2l_autocast;
+
+// __enter__ and __exit__ of torch.autocast("cuda" or "cpu", dtype=torch.bfloat16), of the calling thread. The first
+// says what was set before, the second sets it again.
+d2l_error d2l_enter_autocast(bool cuda, d2l_autocast* before);
+d2l_error d2l_leave_autocast(bool cuda, const d2l_autocast* before);
 
 #ifdef __cplusplus
 }

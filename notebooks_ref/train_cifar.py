@@ -14,6 +14,8 @@ from torch import nn
 
 import cifar10
 import loops
+from numerics import Autocast, ChannelsLast
+from replicas import Replicas
 from train import positive, write
 
 VARIANTS = ("augmented", "plain")
@@ -32,6 +34,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--test-examples", type=positive, metavar="N", help="the first N only")
     parser.add_argument("--threads", type=positive, help="libtorch's threads (its default)")
     parser.add_argument("--workers", type=int, default=4, help="the loader's worker processes (the note's 4)")
+    parser.add_argument("--replicas", type=positive, default=1, metavar="N", help="divide each batch, on the CPU")
+    parser.add_argument("--amp", action="store_true", help="bfloat16 where torch.autocast takes it")
+    parser.add_argument("--channels-last", action="store_true", help="torch.channels_last")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--data-dir", type=Path, required=True, help="the folder of the six binary files")
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
@@ -59,9 +64,13 @@ def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
         arguments.workers,
     )
     loss = nn.CrossEntropyLoss(reduction="none")
+    trained = ChannelsLast(net) if arguments.channels_last else net
+    if arguments.amp:
+        trained, loss = Autocast(trained), Autocast(loss)
+    trained = Replicas(trained, arguments.replicas)
     trainer = torch.optim.Adam(net.parameters(), lr=arguments.lr)
     with loops.observed_d2l(train_iter) as recorder:
-        d2l.train_ch13(net, train_iter, test_iter, loss, trainer, arguments.epochs, [arguments.device])
+        d2l.train_ch13(trained, train_iter, test_iter, loss, trainer, arguments.epochs, [arguments.device])
     return net, recorder.records
 
 

@@ -16,6 +16,7 @@ use crate::experiments::networks::{NETWORKS, Network};
 use crate::experiments::recipes::{RECIPES, Recipe};
 use crate::experiments::shapes::{Format, MOST_VALUES, Shapes};
 use crate::norm::Variant;
+use crate::train::Numerics;
 use crate::{Error, Result, torch};
 
 /// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
@@ -81,6 +82,9 @@ struct CompareArgs {
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
+    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: Choice,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -117,6 +121,16 @@ struct CifarArgs {
     /// Show neither progress nor results; they are in the directory that is printed last
     #[arg(long)]
     quiet: bool,
+    /// auto (CUDA where there is one), cpu, cuda, cuda:N, all (every CUDA device), or several with commas between them,
+    /// such as cuda:0,cuda:1: each batch is divided among them, as nn.DataParallel does. cpu,cpu divides it on the CPU
+    #[arg(long, default_value = "auto", value_parser = parse_devices)]
+    device: Devices,
+    /// Mixed precision: bfloat16 where torch.autocast takes it. Other bits, and less exact ones
+    #[arg(long)]
+    amp: bool,
+    /// Images and weights in memory as torch.channels_last has them. Other bits
+    #[arg(long)]
+    channels_last: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -131,6 +145,9 @@ struct EvaluateArgs {
     /// The batch norm it was trained with
     #[arg(long, value_parser = variant)]
     variant: Variant,
+    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: Choice,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -208,12 +225,9 @@ struct KeepArgs {
     checkpoint_every: Option<NonZeroUsize>,
 }
 
-/// Where a network runs, and on what.
+/// With how many threads a network runs, and on what.
 #[derive(Debug, Args)]
 struct PlaceArgs {
-    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
-    #[arg(long, default_value = "auto", value_parser = parse_device)]
-    device: Choice,
     /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
     #[arg(long, allow_negative_numbers = true)]
     threads: Option<NonZeroUsize>,
@@ -234,6 +248,14 @@ enum Choice {
     Auto,
     Cpu,
     Cuda(usize),
+}
+
+/// Devices as they were asked for.
+#[derive(Clone, Debug)]
+enum Devices {
+    All,
+    /// One, or several of one kind.
+    Listed(Vec<Choice>),
 }
 
 /// What the command line asks for, checked.
@@ -277,6 +299,7 @@ impl Cli {
 impl CompareArgs {
     fn validated(self) -> Result<Compare> {
         check_each_once(&self.variants)?;
+        self.place.set_threads()?;
         Ok(Compare {
             recipe: self.recipe,
             variants: self.variants,
@@ -284,7 +307,7 @@ impl CompareArgs {
             epochs: self.epochs.map_or(self.recipe.epochs, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(self.recipe.batch_size, NonZeroUsize::get),
             lr: self.lr.unwrap_or(self.recipe.lr),
-            device: self.place.settle()?,
+            device: self.device.settle()?,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,
@@ -302,6 +325,7 @@ impl CifarArgs {
     fn validated(self) -> Result<Cifar> {
         check_each_once(&self.variants)?;
         check_workers(self.workers)?;
+        self.place.set_threads()?;
         Ok(Cifar {
             variants: self.variants,
             augment: self.augment,
@@ -309,7 +333,8 @@ impl CifarArgs {
             epochs: self.epochs.map_or(cifar::EPOCHS, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
             lr: self.lr,
-            device: self.place.settle()?,
+            devices: self.device.settle()?,
+            numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,
@@ -324,12 +349,13 @@ impl CifarArgs {
 
 impl EvaluateArgs {
     fn validated(self) -> Result<Evaluate> {
+        self.place.set_threads()?;
         Ok(Evaluate {
             weights: self.weights,
             recipe: self.recipe,
             variant: self.variant,
             batch_size: self.recipe.batch_size,
-            device: self.place.settle()?,
+            device: self.device.settle()?,
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })
@@ -365,12 +391,23 @@ impl AugmentArgs {
 }
 
 impl PlaceArgs {
-    /// Sets libtorch's threads, and gives the device, which is there.
-    fn settle(&self) -> Result<Device> {
-        if let Some(threads) = self.threads {
-            torch::set_threads(threads.get())?;
+    fn set_threads(&self) -> Result<()> {
+        self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))
+    }
+}
+
+impl Devices {
+    /// The devices, at least one, which are there.
+    fn settle(&self) -> Result<Vec<Device>> {
+        match self {
+            Self::All => Ok(match tch::Cuda::device_count() {
+                count if count > 0 && tch::Cuda::is_available() => {
+                    (0..count as usize).map(Device::Cuda).collect()
+                }
+                _ => vec![Device::Cpu],
+            }),
+            Self::Listed(choices) => choices.iter().map(|choice| choice.settle()).collect(),
         }
-        self.device.settle()
     }
 }
 
@@ -490,5 +527,24 @@ fn parse_device(text: &str) -> Result<Choice, String> {
             .and_then(|index| index.parse().ok())
             .map(Choice::Cuda)
             .ok_or_else(|| "the devices are auto, cpu, cuda, and cuda:0, cuda:1, ...".to_owned()),
+    }
+}
+
+fn parse_devices(text: &str) -> Result<Devices, String> {
+    if text == "all" {
+        return Ok(Devices::All);
+    }
+    if !text.contains(',') {
+        return parse_device(text)
+            .map(|device| Devices::Listed(vec![device]))
+            .map_err(|error| format!("{error}; or all"));
+    }
+    let devices = text.split(',').map(parse_device).collect::<Result<Vec<_>, _>>()?;
+    let all_cpu = devices.iter().all(|device| matches!(device, Choice::Cpu));
+    let all_cuda = devices.iter().all(|device| matches!(device, Choice::Cuda(_)));
+    if all_cpu || all_cuda {
+        Ok(Devices::Listed(devices))
+    } else {
+        Err("several devices are CUDA devices, or each is cpu".to_owned())
     }
 }

@@ -134,15 +134,22 @@ fn wrong_command_lines_are_refused_in_two_lines() {
         ("--device", "cuda:x"),
         ("--threads", "0"),
         ("--workers", "-1"),
+        ("--device", "cpu,cpu"),
+        ("--device", "all"),
     ] {
         assert_two_lines(&program().args(["compare", option, value]).output().unwrap(), 2, option);
+    }
+    for devices in ["cpu,cuda:0", "cuda,cpu", "cpu,auto", "all,all", "cpu,", "cuda:0;cuda:1", ""] {
+        assert_two_lines(&program().args(["cifar", "--device", devices]).output().unwrap(), 2, "--device");
     }
 }
 
 #[test]
 fn a_device_that_is_not_there_is_named() {
     // No machine has so many GPUs.
-    assert_two_lines(&program().args(["compare", "--device", "cuda:99"]).output().unwrap(), 1, "cuda:99");
+    for arguments in [["compare", "--device", "cuda:99"], ["cifar", "--device", "cuda:98,cuda:99"]] {
+        assert_two_lines(&program().args(arguments).output().unwrap(), 1, "cuda:9");
+    }
 }
 
 #[test]

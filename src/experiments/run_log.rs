@@ -10,8 +10,8 @@ use tch::Tensor;
 use super::resumed_config;
 use crate::checkpoint::Checkpoint;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, REPORT, Report, RunDir, draw_curves, read_statistics, write_metrics,
-    write_statistics,
+    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, draw_curves,
+    read_statistics, write_metrics, write_statistics,
 };
 use crate::torch::Signature;
 use crate::{EpochRecord, Error, Result, weights};
@@ -66,6 +66,7 @@ pub struct RunLog {
     console: Console,
     records: Vec<EpochRecord>,
     inspection: Option<Inspection>,
+    numerics: Option<NumericsEffect>,
 }
 
 impl RunLog {
@@ -83,7 +84,7 @@ impl RunLog {
         }
         dir.sweep()?;
         let console = Console::new(&plan.variants, plan.epochs);
-        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None })
+        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None, numerics: None })
     }
 
     /// A variant's last checkpoint, if the run is resumed and has one.
@@ -145,7 +146,8 @@ impl RunLog {
         let report =
             Report { recipe: name, facts, variants, records: &self.records, epochs: *epochs }.render();
         let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
-        let report = report + &inspection;
+        let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
+        let report = report + &inspection + &numerics;
         self.dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()))
     }
 
@@ -159,6 +161,15 @@ impl RunLog {
         inspection.statistics.retain(|row| row.epoch < found.epoch);
         inspection.extend(found);
         write_statistics(&self.dir, &inspection.statistics)?;
+        self.write_report()
+    }
+
+    /// Says in the report what the numerics chosen change, as far as it is known.
+    pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
+        if self.numerics.is_none() && !self.plan.quiet {
+            println!("{}", effect.line());
+        }
+        self.numerics = Some(effect);
         self.write_report()
     }
 

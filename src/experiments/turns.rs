@@ -11,8 +11,18 @@ use crate::layers::{Module, state};
 
 /// What a comparison does beside training its sides.
 pub trait Beside<V, N> {
-    /// What watches the training of a variant.
-    fn observer(&mut self, variant: V) -> Box<dyn Observer + '_>;
+    /// What watches the training of a variant; by default nobody.
+    fn observer(&mut self, _variant: V) -> Box<dyn Observer + '_> {
+        Box::new(())
+    }
+
+    /// Called before the first epoch, and before a run goes on.
+    ///
+    /// # Errors
+    /// If a file of the run cannot be written.
+    fn begin(&mut self, _log: &mut RunLog) -> Result<()> {
+        Ok(())
+    }
 
     /// Takes over what [`Observer::tensors`] put into a variant's checkpoint.
     fn resume(&mut self, _variant: V, _checkpoint: &Checkpoint) {}
@@ -23,13 +33,6 @@ pub trait Beside<V, N> {
     /// If a file of the run cannot be written.
     fn after_round(&mut self, _epoch: usize, _sides: &mut [Side<V, N>], _log: &mut RunLog) -> Result<()> {
         Ok(())
-    }
-}
-
-/// Nothing.
-impl<V, N> Beside<V, N> for () {
-    fn observer(&mut self, _variant: V) -> Box<dyn Observer + '_> {
-        Box::new(())
     }
 }
 
@@ -45,6 +48,7 @@ pub fn take_turns<V: Copy + Display, N: Module>(
     beside: &mut dyn Beside<V, N>,
 ) -> Result<PathBuf> {
     resume(&mut sides, &mut log, beside)?;
+    beside.begin(&mut log)?;
     for epoch in 1..=epochs {
         for side in &mut sides {
             if side.records().len() < epoch && !train(side, &mut log, beside)? {

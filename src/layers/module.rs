@@ -5,8 +5,8 @@ use tch::{Device, Tensor};
 use super::Misfit;
 use crate::{Error, Result};
 
-/// A layer or network (PyTorch: `nn.Module`).
-pub trait Module {
+/// A layer or network (PyTorch: `nn.Module`). It may be used from another thread than the one that made it.
+pub trait Module: Send {
     /// The class name that PyTorch prints: `Conv2d`, `BatchNorm`.
     fn name(&self) -> &'static str;
 

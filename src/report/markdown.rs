@@ -2,11 +2,13 @@
 
 mod beside_notes;
 mod inspection;
+mod numerics;
 mod table;
 
 use std::fmt::Write;
 
 pub use self::inspection::{Inspection, Scale};
+pub use self::numerics::{Beside, NumericsEffect};
 pub use self::table::{Side, Table};
 use super::numbers::{grouped, median, signed};
 use super::plot::CURVES;

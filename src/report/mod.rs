@@ -16,7 +16,7 @@ pub use console::Console;
 pub use csv::{
     metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics, write_statistics,
 };
-pub use markdown::{Inspection, REPORT, Report, Scale, Side, Table};
+pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};

@@ -6,6 +6,14 @@ use torch_sys::C_tensor;
 
 use crate::{Error, Result};
 
+/// What autocast was set to before: `d2l_autocast`.
+#[repr(C)]
+#[derive(Default)]
+pub struct Autocast {
+    enabled: bool,
+    dtype: i8,
+}
+
 unsafe extern "C" {
     fn d2l_free_message(message: *mut c_char);
 
@@ -13,6 +21,9 @@ unsafe extern "C" {
     pub fn d2l_cpu_capability() -> *const c_char;
 
     pub safe fn d2l_keep_freed_memory();
+
+    pub safe fn d2l_grad_enabled() -> bool;
+    pub safe fn d2l_init_threads();
 
     pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
     pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
@@ -33,6 +44,10 @@ unsafe extern "C" {
         value: f64,
     ) -> *mut c_char;
     pub fn d2l_clear_grad(this: *const C_tensor) -> *mut c_char;
+    pub fn d2l_channels_last(this: *const C_tensor, result: *mut *mut C_tensor) -> *mut c_char;
+
+    pub fn d2l_enter_autocast(cuda: bool, before: *mut Autocast) -> *mut c_char;
+    pub fn d2l_leave_autocast(cuda: bool, before: *const Autocast) -> *mut c_char;
 }
 
 /// Turns what a function of `csrc/` returned (null, or a message to be freed) into a [`Result`].

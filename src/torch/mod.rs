@@ -1,13 +1,17 @@
 //! Safe wrappers over `csrc/`, the parts of libtorch that `tch` does not bind. All `unsafe` of the crate is here.
 
+mod autocast;
 mod ffi;
 mod generator;
 mod ops;
 mod signature;
+mod thread_context;
 
+pub use autocast::autocast_bfloat16;
 pub use generator::GeneratorState;
-pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, clear_grad};
+pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, channels_last, clear_grad};
 pub use signature::{Signature, device_name, fuses_multiply_add};
+pub use thread_context::ThreadContext;
 
 use tch::{Device, Tensor};
 

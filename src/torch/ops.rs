@@ -1,5 +1,5 @@
-//! In-place tensor operations whose scalar factor `tch` leaves out. Multiplying beforehand would round twice
-//! where PyTorch's kernels round once, so the real ones are called.
+//! Tensor operations that `tch` lacks, most of them in place, with a scalar factor. Multiplying beforehand would round
+//! twice where PyTorch's kernels round once, so the real ones are called.
 //!
 //! Each panics where `tch`'s own operations would: on shapes or devices that do not fit.
 
@@ -32,9 +32,19 @@ pub fn clear_grad(tensor: &mut Tensor) {
     unwrap(unsafe { ffi::d2l_clear_grad(tensor.as_ptr()) });
 }
 
+/// `tensor.to(memory_format=torch.channels_last)`, for a tensor of four dimensions: the same values, (N, C, H, W), lying
+/// in memory as (N, H, W, C). Differentiable; the tensor itself if it lies so already.
+pub fn channels_last(tensor: &Tensor) -> Tensor {
+    let mut result = std::ptr::null_mut();
+    // SAFETY: the tensor is alive during the call; `result` is a valid place for one pointer.
+    unwrap(unsafe { ffi::d2l_channels_last(tensor.as_ptr(), &mut result) });
+    // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
+    unsafe { Tensor::from_ptr(result) }
+}
+
 /// As `tch`'s infallible operations: a failure here is a bug or a device out of memory; `main` turns the
 /// panic into a message.
-fn unwrap(message: *mut std::ffi::c_char) {
+pub(super) fn unwrap(message: *mut std::ffi::c_char) {
     if let Err(error) = ffi::check(message) {
         panic!("{error}");
     }

@@ -12,7 +12,7 @@ use super::ffi;
 pub struct Signature {
     /// libtorch's version, `2.11.0`.
     pub torch: String,
-    /// `cpu`, or `cuda:N`.
+    /// `cpu`, or `cuda:N`; of several, with commas between them.
     pub device: String,
     /// The processor's model: MKL and oneDNN choose kernels by it.
     pub cpu: String,
@@ -26,11 +26,16 @@ pub struct Signature {
 impl Signature {
     /// The signature of what this process now computes on `device`.
     pub fn of(device: Device) -> Self {
+        Self::of_devices(&[device])
+    }
+
+    /// The signature of what it computes on `devices` together.
+    pub fn of_devices(devices: &[Device]) -> Self {
         // SAFETY: a static, NUL-terminated string.
         let torch = unsafe { ffi::static_str(ffi::d2l_torch_version()) };
         Self {
             torch: torch.to_owned(),
-            device: device_name(device),
+            device: devices.iter().map(|&device| device_name(device)).collect::<Vec<_>>().join(","),
             cpu: cpu_model(),
             cpu_capability: cpu_capability().to_owned(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// What a step minimizes over its batch: -log softmax(y_hat)[y] of every example, for logits (B, classes) and
+/// What a step minimizes over its batch: `-log softmax(y_hat)[y]` of every example, for logits (B, classes) and
 /// labels (B,), in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {

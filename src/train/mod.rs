@@ -4,8 +4,12 @@ mod epoch;
 mod evaluate;
 mod loss;
 mod metric;
+mod numerics;
+mod parallel;
 
 pub use epoch::{Progress, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;
+pub use numerics::{Numerics, WithNumerics};
+pub use parallel::DataParallel;

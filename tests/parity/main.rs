@@ -14,6 +14,7 @@ mod first_step;
 mod init;
 mod live;
 mod optim;
+mod parallel;
 mod resnet;
 mod round_trip;
 mod sampler;

@@ -1,6 +1,7 @@
 //! d2l's ResNet-18 on CIFAR-10, trained on augmented images and on plain ones (note 002; d2l sections 12.6 and 13.1).
 
 mod augmentation;
+mod numerics;
 mod plan;
 
 use std::path::PathBuf;
@@ -10,16 +11,18 @@ use tch::Device;
 
 pub use augmentation::{Augmentation, Data};
 
+use numerics::NumericsBeside;
+
 use super::run_log::RunLog;
 use super::side::{Setting, Side};
 use super::turns::take_turns;
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
-use crate::layers::{Sequential, parameters, to_device};
+use crate::layers::{Sequential, parameters};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
-use crate::train::Loss;
+use crate::train::{DataParallel, Loss, Numerics, WithNumerics};
 use crate::{Result, init};
 
 /// The note's learning rate.
@@ -46,8 +49,11 @@ pub struct Cifar {
     pub batch_size: usize,
     /// Learning rate, finite and positive.
     pub lr: f64,
-    /// Where the network is trained.
-    pub device: Device,
+    /// Where the network is trained, one device or more: each batch is divided among them. The first has the images,
+    /// the loss and the optimizer.
+    pub devices: Vec<Device>,
+    /// Precision and memory format.
+    pub numerics: Numerics,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -65,6 +71,9 @@ pub struct Cifar {
     /// Neither progress bars nor lines.
     pub quiet: bool,
 }
+
+/// d2l's ResNet-18 as it is trained here.
+type Net = DataParallel<WithNumerics<Sequential>>;
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
 ///
@@ -86,21 +95,22 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
-            device: config.device,
+            // The network itself draws nothing at random.
+            device: config.devices[0],
             epochs: config.epochs,
             checkpoint_every: config.checkpoint_every,
             quiet: config.quiet,
         };
-        sides.push(Side::new(data, config.seed, setting, || config.begin())?);
+        sides.push(Side::new(data, config.seed, setting, || config.begin(config.numerics))?);
     }
     let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
-    take_turns(sides, log, config.epochs, &mut ())
+    take_turns(sides, log, config.epochs, &mut NumericsBeside::new(config, &train_iters[0], &test_iter))
 }
 
 impl Cifar {
     /// The note's `load_cifar10`.
     fn loader(&self, images: &Arc<Images>, augs: Compose, is_train: bool) -> ImageLoader {
-        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.device)
+        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.devices[0])
     }
 
     fn train_iter(&self, images: &Arc<Images>, data: Data) -> ImageLoader {
@@ -112,10 +122,12 @@ impl Cifar {
     }
 
     /// The network and its optimizer as they are before the first step.
-    fn begin(&self) -> (Sequential, Box<dyn Optimizer>) {
-        let mut net = resnet18_cifar(Variant::Native, 10, 3);
+    fn begin(&self, numerics: Numerics) -> (Net, Box<dyn Optimizer>) {
+        let build = || resnet18_cifar(Variant::Native, 10, 3);
+        let mut net = build();
         init::xavier_weights(&mut net);
-        to_device(&mut net, self.device);
+        let with_numerics = |net| WithNumerics::new(net, numerics);
+        let mut net = DataParallel::new(with_numerics(net), &self.devices, || with_numerics(build()));
         let trainer = Adam::new(parameters(&mut net), self.lr);
         (net, Box::new(trainer))
     }

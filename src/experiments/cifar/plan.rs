@@ -19,6 +19,8 @@ struct Chosen {
     train_examples: usize,
     test_examples: usize,
     workers: usize,
+    amp: bool,
+    channels_last: bool,
     data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -32,7 +34,7 @@ impl Cifar {
         test_examples: usize,
         data_is_published: bool,
     ) -> RunPlan {
-        let signature = Signature::of(self.device);
+        let signature = Signature::of_devices(&self.devices);
         let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
         let chosen = [
             ("network", "d2l's ResNet-18 for small images, batch norm native".to_owned()),
@@ -42,6 +44,7 @@ impl Cifar {
             ("batch size", self.batch_size.to_string()),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
+            ("numerics", self.numerics.fact()),
             ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
             (
                 "data",
@@ -51,12 +54,13 @@ impl Cifar {
         let facts = facts(chosen, &signature);
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
         let title = format!(
-            "cifar: ResNet-18 on CIFAR-10, augmentation {}\nseed {}, batch size {}, Adam, learning rate {}, {}",
+            "cifar: ResNet-18 on CIFAR-10, augmentation {}\nseed {}, batch size {}, Adam, learning rate {}, {}{}",
             augment.unwrap_or("none"),
             self.seed,
             self.batch_size,
             self.lr,
-            signature.device
+            signature.device,
+            if self.numerics.are_default() { String::new() } else { format!(", {}", self.numerics.words()) }
         );
         let chosen = Chosen {
             recipe: "cifar",
@@ -69,6 +73,8 @@ impl Cifar {
             train_examples,
             test_examples,
             workers: self.workers,
+            amp: self.numerics.amp,
+            channels_last: self.numerics.channels_last,
             data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

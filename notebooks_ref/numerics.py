@@ -1,0 +1,29 @@
+"""Mixed precision and memory format, as PyTorch's users turn them on."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Autocast(nn.Module):
+    """A net or a loss that is called under torch.autocast, in bfloat16."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        """What the module gives there; for a net, that is bfloat16."""
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return self.module(x, *others)
+
+
+class ChannelsLast(nn.Module):
+    """A net whose weights and images lie in memory channel by channel of each pixel."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The net's output for such an image."""
+        return self.net(x.to(memory_format=torch.channels_last))

@@ -1,0 +1,86 @@
+//! Mixed precision: `torch.autocast`. `tch`'s own knows CUDA only, and its float16.
+
+use tch::Device;
+
+use super::ffi;
+use super::ops::unwrap;
+
+/// Runs `f` as `with torch.autocast(device_type, dtype=torch.bfloat16):` does, for the kind of `device`: convolutions
+/// and matrix products take their inputs in bfloat16, losses and other sums in float32, on this thread alone.
+///
+/// What was set before is set again afterwards, also if `f` panics.
+///
+/// # Panics
+/// If `device` is neither a CPU nor a CUDA device.
+///
+/// ```
+/// use d2l_ch7::torch::autocast_bfloat16;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let x = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+/// assert_eq!(autocast_bfloat16(Device::Cpu, || x.matmul(&x)).kind(), Kind::BFloat16);
+/// assert_eq!(x.matmul(&x).kind(), Kind::Float);
+/// ```
+pub fn autocast_bfloat16<T>(device: Device, f: impl FnOnce() -> T) -> T {
+    let cuda = match device {
+        Device::Cpu => false,
+        Device::Cuda(_) => true,
+        other => panic!("no autocast for {other:?}"),
+    };
+    let mut before = ffi::Autocast::default();
+    // SAFETY: `before` is a valid place for the result.
+    unwrap(unsafe { ffi::d2l_enter_autocast(cuda, &mut before) });
+    let _leave = Leave { cuda, before };
+    f()
+}
+
+/// Leaves the innermost autocast when it is dropped.
+struct Leave {
+    cuda: bool,
+    before: ffi::Autocast,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // SAFETY: `before` is what entering gave.
+        let message = unsafe { ffi::d2l_leave_autocast(self.cuda, &self.before) };
+        // It fails for unknown devices only, for which entering failed.
+        debug_assert!(message.is_null());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use tch::{Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn the_state_before_comes_back_after_a_panic_and_from_within() {
+        let x = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+        let product = || x.matmul(&x).kind();
+        let panicked = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            autocast_bfloat16(Device::Cpu, || panic!("{:?}", product()));
+        }));
+        assert_eq!(*panicked.unwrap_err().downcast::<String>().unwrap(), "BFloat16");
+        assert_eq!(product(), Kind::Float);
+        let kinds = autocast_bfloat16(Device::Cpu, || [autocast_bfloat16(Device::Cpu, product), product()]);
+        assert_eq!((kinds, product()), ([Kind::BFloat16; 2], Kind::Float));
+    }
+
+    /// A weight is cast once and kept while autocast lasts; a later one sees what it became since.
+    #[test]
+    fn no_cast_weight_outlives_autocast() {
+        let mut weight = Tensor::ones([1, 1], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let x = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
+        let product =
+            |weight: &Tensor| autocast_bfloat16(Device::Cpu, || x.matmul(weight)).double_value(&[0, 0]);
+        assert_eq!(product(&weight), 1.0);
+        tch::no_grad(|| {
+            let _ = weight.fill_(3.0);
+        });
+        assert_eq!(product(&weight), 3.0);
+    }
+}

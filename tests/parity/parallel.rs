@@ -1,0 +1,78 @@
+//! Several devices: `d2l_ch7 cifar --device cpu,cpu` against the arithmetic of `nn.DataParallel` in Python, live.
+
+use std::path::Path;
+use std::process::Command;
+
+use d2l_ch7::layers::Linear;
+use d2l_ch7::torch;
+use d2l_ch7::train::DataParallel;
+use serde_json::Value;
+use tch::Device;
+
+use crate::cifar::cifar_folder;
+use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
+use crate::support::libtorch;
+
+/// What both sides train: five batches, which d2l's loop needs. Two devices have 4 and 3 of their images, three have 3, 3
+/// and 1; of the last batch's 4 images, two devices of the three have 2 each. The test's last image is the first's alone.
+const COMMON: &str =
+    "--seed 3 --epochs 1 --batch-size 7 --train-examples 32 --test-examples 15 --workers 1 --threads 1";
+
+/// Trains on both sides, compares every figure and every weight, and gives the run's `config.json` and report.
+fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> (Value, String) {
+    let out = live.folder.path().join(rust.concat());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
+    command.args(["cifar", "--variants", "augmented", "--quiet"]).args(rust).args(COMMON.split(' '));
+    succeed(command.arg("--data-dir").arg(data).arg("--out").arg(&out));
+    let (json, weights) = (out.join("python.json"), out.join("python.safetensors"));
+    let mut command = live.script("train_cifar.py");
+    command.args(python).args(COMMON.split(' ')).arg("--data-dir").arg(data);
+    succeed(command.arg("--out").arg(&json).arg("--weights").arg(&weights));
+    assert_same_figures(&out, &json, 1);
+    assert_same_weights(&out.join("weights/augmented.safetensors"), &weights);
+    let read = |name| std::fs::read_to_string(out.join(name)).unwrap();
+    (serde_json::from_str(&read("config.json")).unwrap(), read("report.md"))
+}
+
+#[test]
+fn several_devices_are_data_parallel() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("cifar on several devices against Python") else { return };
+    let data = cifar_folder(&live, 32);
+    for (devices, replicas) in [("cpu,cpu", "2"), ("cpu,cpu,cpu", "3")] {
+        let (config, report) = check(&live, &data, &["--device", devices], &["--replicas", replicas]);
+        assert_eq!(config["signature"]["device"], devices);
+        assert!(!report.contains("## Mixed precision"), "{report}");
+    }
+}
+
+#[test]
+fn mixed_precision_and_memory_format_are_pytorchs() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("cifar --amp --channels-last against Python") else { return };
+    let data = cifar_folder(&live, 32);
+    for options in [&["--amp"][..], &["--channels-last"]] {
+        let (config, report) = check(&live, &data, &[options, &["--device", "cpu"]].concat(), options);
+        assert_eq!(config["amp"], options.contains(&"--amp"));
+        assert_eq!(config["channels_last"], options.contains(&"--channels-last"));
+        assert!(report.contains("## Mixed precision") && report.contains("The trained weights"), "{report}");
+    }
+    let both = ["--amp", "--channels-last"];
+    check(
+        &live,
+        &data,
+        &[&both[..], &["--device", "cpu,cpu"]].concat(),
+        &[&both[..], &["--replicas", "2"]].concat(),
+    );
+}
+
+#[test]
+fn replicas_take_no_random_number() {
+    let _turn = libtorch();
+    torch::manual_seed(5);
+    let _alone = Linear::new(3, 2);
+    let next = torch::random_u32();
+    torch::manual_seed(5);
+    let _net = DataParallel::new(Linear::new(3, 2), &[Device::Cpu; 3], || Linear::new(3, 2));
+    assert_eq!(torch::random_u32(), next);
+}

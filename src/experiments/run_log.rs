@@ -68,7 +68,7 @@ impl RunLog {
     /// # Errors
     /// If a file cannot be written, or if the loss is not finite: the files then hold this epoch all the same.
     pub fn add(&mut self, record: EpochRecord, state: &[(String, Tensor)]) -> Result<()> {
-        self.dir.save_weights(&record.variant, |path| weights::save(path, state))?;
+        weights::save(&self.dir.weights_path(&record.variant), state)?;
         self.records.push(record);
         self.write_files()?;
         self.print_last();

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use crate::Error;
 
@@ -55,6 +55,11 @@ pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
+/// A temporary folder in `folder`, which vanishes when dropped.
+pub(crate) fn folder_in(folder: &Path) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder)
+}
+
 /// Gives the temporary file, which is in the folder of `path`, its name, after its content has reached the disk.
 pub(crate) fn keep(temp: TempPath, path: &Path) -> io::Result<()> {
     // Opened anew: a library that was handed the path may have replaced the file behind our handle.
@@ -68,7 +73,7 @@ pub(crate) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
             // Best effort: what stays is in nobody's way.
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
         }
     }
 }
@@ -180,7 +185,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "a").unwrap();
         std::mem::forget(beside(&folder.path().join("a")).unwrap());
-        assert_eq!(names(folder.path()).len(), 2);
+        let left = folder_in(folder.path()).unwrap().keep();
+        fs::write(left.join("b"), "b").unwrap();
+        assert_eq!(names(folder.path()).len(), 3);
         sweep(folder.path());
         assert_eq!(names(folder.path()), ["a"]);
     }

@@ -68,7 +68,8 @@ pub(crate) fn keep(temp: TempPath, path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| sync_folder(or_here(folder)))
 }
 
-/// Removes what killed processes left unfinished in `folder`; only for who knows that no other process writes there.
+/// Removes what killed processes left unfinished in `folder`, as far as it can; only for who knows that no other process
+/// writes there.
 pub(crate) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
@@ -150,6 +151,7 @@ mod tests {
         assert_eq!(failed.unwrap_err().to_string(), "disk full");
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 
+        let mut reader = File::open(&path).unwrap();
         write(&path, |file| {
             file.write_all(b"new")?;
             file.flush()?;
@@ -158,6 +160,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "old", "who is reading reads on");
         assert_eq!(names(folder.path()), ["a.txt"]);
     }
 

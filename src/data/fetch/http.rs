@@ -176,17 +176,12 @@ fn answer(response: &Response<ureq::Body>, from: u64) -> Result<Answer, String> 
     }
 }
 
-/// The first byte and the length of the whole, if it is known: `bytes 42-1233/1234` or `bytes 42-1233/*`.
+/// The first byte and the length of the whole, if it is known: `bytes 42-1233/1234` or `bytes 42-1233/*`. A server may give
+/// less than the whole rest: then the rest of that is asked for.
 fn content_range(response: &Response<ureq::Body>) -> Option<(u64, Option<u64>)> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    match total {
-        "*" => Some((first, None)),
-        // Anything but the whole rest is of no use.
-        total => {
-            total.parse().ok().filter(|&total| last.checked_add(1) == Some(total)).map(|t| (first, Some(t)))
-        }
-    }
+    let (first, _) = range.split_once('-')?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    Some((first.parse().ok()?, total))
 }

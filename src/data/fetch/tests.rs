@@ -478,11 +478,13 @@ fn a_rest_that_does_not_fit_is_fetched_anew_once() {
 fn a_mirror_goes_on_where_another_broke_off() {
     let file = long(9_000);
     let dir = TempDir::new().unwrap();
-    let (first, _) = serve_on_record([("a", Reply::CutShort(file.clone(), 4_000))]);
+    let (first, first_record) = serve_on_record([("a", Reply::CutShort(file.clone(), 4_000))]);
     let (second, record) = serve_on_record([("a", Reply::Body(file.clone()))]);
     fetch_as(&[("a", &file)], &origins([first, second]), dir.path()).unwrap();
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), file);
     assert_eq!(*record.lock().unwrap(), [("a".to_owned(), 4_000)]);
+    // The second connection brought no more than the first.
+    assert_eq!(*first_record.lock().unwrap(), [("a".to_owned(), 0), ("a".to_owned(), 4_000)]);
 }
 
 /// On a network that says nothing more, and without time-outs.
@@ -521,11 +523,18 @@ fn an_interrupted_program_is_ended() {
 #[test]
 fn two_at_once_fetch_once() {
     let file = long(100_000);
-    for _ in 0..5 {
+    let archive = tar_gz([("letters/a", file.as_slice()), ("letters/b", b"B")]);
+    for as_archive in [false, true, false, true] {
         let dir = TempDir::new().unwrap();
+        let cut = |file: &[u8]| Reply::Cut(file.to_owned(), vec![9_000; 5]);
         let (url, record) =
-            serve_on_record([("a", Reply::Cut(file.clone(), vec![9_000; 5])), ("b", body("B"))]);
-        let (origins, start) = (origins([url]), Barrier::new(4));
+            serve_on_record([("a", cut(&file)), ("b", body("B")), ("all.tar.gz", cut(&archive))]);
+        let (url_of_archive, mut origins, start) =
+            (format!("{url}all.tar.gz"), origins([url]), Barrier::new(4));
+        if as_archive {
+            let sha256 = checksum::hex(Sha256::new_with_prefix(&archive));
+            origins.tried = vec![Origin::Archive(Archive { url: url_of_archive, sha256, folder: "letters" })];
+        }
         thread::scope(|scope| {
             let fetch = || {
                 start.wait();
@@ -535,7 +544,8 @@ fn two_at_once_fetch_once() {
             fetching.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
         });
         let asked: Vec<_> = record.lock().unwrap().iter().map(|(_, from)| *from).collect();
-        assert_eq!(asked, [0, 9_000, 18_000, 27_000, 36_000, 45_000, 0]);
+        let connections = [0, 9_000, 18_000, 27_000, 36_000, 45_000, 0];
+        assert_eq!(asked, connections[..if as_archive { 6 } else { 7 }]);
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), file);
     }
 }

@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use tempfile::TempDir;
 
@@ -165,7 +165,12 @@ fn fetched_once_then_cached() {
     assert_eq!(names[0], ".lock");
     assert_eq!(names[1..], PUBLISHED.files.map(|(name, _)| name));
 
+    // Nothing is written any more: a cache may be read-only.
+    fs::remove_file(cache.join(".lock")).unwrap();
+    fs::set_permissions(&cache, PermissionsExt::from_mode(0o555)).unwrap();
     let cached = load(&places(dir.path(), &nobody(), &archive), &batches(&files), false).unwrap();
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 6);
+    fs::set_permissions(&cache, PermissionsExt::from_mode(0o755)).unwrap();
     assert_eq!((cached.train, cached.test), (fetched.train, fetched.test));
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
+    println!("cargo:rerun-if-env-changed=CI");
     // Published by torch-sys's build script, which is why torch-sys is a direct dependency.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
     let lib = Path::new(&lib);
@@ -15,6 +16,8 @@ fn main() {
         .std("c++17")
         .warnings(true)
         .extra_warnings(true)
+        // Another compiler may know more warnings: no reason not to build for a user.
+        .warnings_into_errors(std::env::var_os("CI").is_some())
         // libtorch's headers are not ours to warn about: `-isystem`, not `-I`.
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -22,6 +23,14 @@
 
 namespace {
 
+// What is said when there is no memory left to say more; never freed.
+char no_memory[] = "out of memory";
+
+d2l_error message(const char* text) noexcept {
+  char* copy = strdup(text);
+  return copy ? copy : no_memory;
+}
+
 // Runs `f`; an exception becomes its message, on the C heap.
 template <typename F>
 d2l_error guarded(F f) noexcept {
@@ -29,11 +38,11 @@ d2l_error guarded(F f) noexcept {
     f();
     return nullptr;
   } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
+    return message(e.what_without_backtrace());
   } catch (const std::exception& e) {
-    return strdup(e.what());
+    return message(e.what());
   } catch (...) {
-    return strdup("unknown C++ exception");
+    return message("unknown C++ exception");
   }
 }
 
@@ -50,16 +59,28 @@ at::Generator default_generator(int64_t cuda_index) {
 
 }  // namespace
 
-void d2l_free_message(d2l_error message) { free(message); }
-
-const char* d2l_torch_version(void) { return TORCH_VERSION; }
-
-const char* d2l_cpu_capability(void) {
-  static const std::string capability = at::get_cpu_capability();
-  return capability.c_str();
+void d2l_free_message(d2l_error message) noexcept {
+  if (message != no_memory) free(message);
 }
 
-void d2l_keep_freed_memory(void) {
+const char* d2l_torch_version(void) noexcept { return TORCH_VERSION; }
+
+const char* d2l_cpu_capability(void) noexcept {
+  try {
+    static const std::string capability = at::get_cpu_capability();
+    return capability.c_str();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+void d2l_ignore_file_size_signal(void) noexcept {
+#ifdef SIGXFSZ
+  std::signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
+void d2l_keep_freed_memory(void) noexcept {
 #ifdef __GLIBC__
   constexpr int kOneGiB = 1 << 30;
   mallopt(M_MMAP_THRESHOLD, kOneGiB);
@@ -67,9 +88,9 @@ void d2l_keep_freed_memory(void) {
 #endif
 }
 
-bool d2l_grad_enabled(void) { return at::GradMode::is_enabled(); }
+bool d2l_grad_enabled(void) noexcept { return at::GradMode::is_enabled(); }
 
-void d2l_init_threads(void) { at::init_num_threads(); }
+void d2l_init_threads(void) noexcept { at::init_num_threads(); }
 
 d2l_error d2l_generator_state(int64_t cuda_index, d2l_tensor* state) {
   return guarded([&] {

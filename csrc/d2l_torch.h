@@ -1,32 +1,39 @@
 // The C ABI over what `tch` does not bind. Every function returns nullptr, or an error message that the
-// caller frees with d2l_free_message; no C++ exception leaves it. Tensors are `at::Tensor*` as in torch-sys.
+// caller frees with d2l_free_message, or it is D2L_NOEXCEPT; so no C++ exception leaves it. Tensors are `at::Tensor*` as in torch-sys.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
+#define D2L_NOEXCEPT noexcept
 extern "C" {
+#else
+#define D2L_NOEXCEPT
 #endif
 
 typedef void* d2l_tensor;
 typedef char* d2l_error;
 
-void d2l_free_message(d2l_error message);
+void d2l_free_message(d2l_error message) D2L_NOEXCEPT;
 
 // The process's libtorch: its version ("2.11.0") and the CPU instructions its kernels chose ("AVX512").
 // Static strings, never freed.
-const char* d2l_torch_version(void);
-const char* d2l_cpu_capability(void);
+const char* d2l_torch_version(void) D2L_NOEXCEPT;
+const char* d2l_cpu_capability(void) D2L_NOEXCEPT;
+
+// From now on, writing a file larger than the process may (ulimit -f) is an error of that write, and no longer kills the
+// process (SIGXFSZ).
+void d2l_ignore_file_size_signal(void) D2L_NOEXCEPT;
 
 // Lets the C library keep freed memory instead of giving it back to the system, where it can be told to (glibc).
-void d2l_keep_freed_memory(void);
+void d2l_keep_freed_memory(void) D2L_NOEXCEPT;
 
 // Whether the calling thread records gradients. libtorch has this for each thread by itself, true in a new one.
-bool d2l_grad_enabled(void);
+bool d2l_grad_enabled(void) D2L_NOEXCEPT;
 
 // Gives the calling thread the process's number of kernel threads, as libtorch does in the threads that it starts
 // itself: OpenMP has the number for each thread by itself, and oneDNN takes it as it finds it.
-void d2l_init_threads(void);
+void d2l_init_threads(void) D2L_NOEXCEPT;
 
 // State of the default random generator of the CPU (cuda_index -1) or of a CUDA device, as the byte tensor
 // that torch.get_rng_state and torch.cuda.get_rng_state give.

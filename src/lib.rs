@@ -28,6 +28,7 @@ pub mod report;
 pub mod torch;
 pub mod train;
 pub mod weights;
+mod whole_file;
 
 pub use error::{Error, Result};
 pub use record::{EpochRecord, StatisticsRecord};

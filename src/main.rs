@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     interrupt::watch()?;
+    torch::file_limits_are_errors();
     torch::keep_freed_memory();
     match cli.validated()? {
         Command::Compare(config) => println!("{}", compare::run(&config)?.display()),

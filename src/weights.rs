@@ -4,21 +4,18 @@ use std::path::Path;
 
 use tch::Tensor;
 
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
-/// Writes `state`, names and tensors, to `path`; Python reads it with `safetensors.torch.load_file`.
+/// Writes `state`, names and tensors, to `path`; Python reads it with `safetensors.torch.load_file`. The file appears
+/// whole or not at all, and its folder is made if need be; on an error, what was at `path` stays.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn save(path: &Path, state: &[(String, Tensor)]) -> Result<()> {
     let on_cpu: Vec<(&str, Tensor)> =
         state.iter().map(|(name, t)| (name.as_str(), t.to_device(tch::Device::Cpu).contiguous())).collect();
-    Tensor::write_safetensors(&on_cpu, path).map_err(|error| {
-        Error::failed(
-            format!("cannot write the weights {}: {error}", path.display()),
-            "make sure that the folder may be written to and that the disk is not full",
-        )
-    })
+    whole_file::save(path, |temp| Tensor::write_safetensors(&on_cpu, temp))
+        .map_err(|error| whole_file::cannot_write(path, error))
 }
 
 /// Reads names and tensors, which are on the CPU, from the safetensors file `path`.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::checksum;
-use super::fetch::{self, Archive, Origin, Origins, Wanted};
+use super::fetch::{Archive, Origin, Origins, Wanted};
 use super::images::{Images, check_labels};
 use super::place::{self, Place, Sources};
 use crate::error::Result;
@@ -114,14 +114,11 @@ fn sources() -> Sources {
     Sources {
         cache: place::cache("cifar-10"),
         system: None,
-        origins: Origins {
-            tried: vec![Origin::Archive(Archive {
-                url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
-                sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
-                folder: FOLDER,
-            })],
-            agent: fetch::agent(),
-        },
+        origins: Origins::new(vec![Origin::Archive(Archive {
+            url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
+            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            folder: FOLDER,
+        })]),
     }
 }
 

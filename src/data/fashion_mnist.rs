@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checksum;
-use super::fetch::{self, Origin, Origins, Package, Wanted};
+use super::fetch::{Origin, Origins, Package, Wanted};
 use super::idx::{self, Kind};
 use super::images::{Images, check_labels};
 use super::place::{self, Installed, Place, Sources};
@@ -131,18 +131,14 @@ fn sources() -> Sources {
     Sources {
         cache: place::cache("fashion-mnist"),
         system: Some(Installed { folder: Path::new("/").join(system), package }),
-        origins: Origins {
-            tried: vec![
-                Origin::Mirror(
-                    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
-                        .into(),
-                ),
-                // The publisher's bucket has no certificate for its name.
-                Origin::Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/".into()),
-                Origin::Debian(Package { apt_get: &["apt-get"], name: package, folder: system }),
-            ],
-            agent: fetch::agent(),
-        },
+        origins: Origins::new(vec![
+            Origin::Mirror(
+                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/".into(),
+            ),
+            // The publisher's bucket has no certificate for its name.
+            Origin::Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/".into()),
+            Origin::Debian(Package { apt_get: &["apt-get"], name: package, folder: system }),
+        ]),
     }
 }
 

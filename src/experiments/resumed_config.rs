@@ -1,12 +1,12 @@
 //! Whether a run directory is one that this command line may go on with.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::run_log::CONFIG;
-use crate::report::{RunDir, is_unfinished};
+use crate::report::RunDir;
 use crate::{Error, Result};
 
 /// What a directory to resume in holds.
@@ -37,7 +37,7 @@ const MAY_DIFFER: [&str; 2] = ["signature", "d2l_ch7"];
 pub fn check(dir: &RunDir, chosen: &Value) -> Result<Found> {
     let path = dir.path().join(CONFIG);
     if !path.exists() {
-        return if is_empty(dir.path())? { Ok(Found::Nothing) } else { Err(no_run(dir.path())) };
+        return if dir.is_empty() { Ok(Found::Nothing) } else { Err(no_run(dir.path())) };
     }
     let unreadable = |why: String| {
         Error::failed(
@@ -54,12 +54,6 @@ pub fn check(dir: &RunDir, chosen: &Value) -> Result<Found> {
     check_choices(dir.path(), saved, chosen)?;
     check_signature(dir.path(), &saved["signature"], &chosen["signature"])?;
     Ok(Found::Run)
-}
-
-/// Whether there is nothing in the directory but what an interrupted writer left.
-fn is_empty(dir: &Path) -> Result<bool> {
-    let entries = fs::read_dir(dir).map_err(|_| no_run(dir))?;
-    Ok(entries.flatten().all(|entry| is_unfinished(&entry.file_name())))
 }
 
 fn no_run(dir: &Path) -> Error {

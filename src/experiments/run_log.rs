@@ -82,7 +82,7 @@ impl RunLog {
         if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
             dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
         }
-        dir.sweep()?;
+        dir.sweep();
         let console = Console::new(&plan.variants, plan.epochs);
         Ok(Self { plan, dir, console, records: Vec::new(), inspection: None, numerics: None })
     }
@@ -101,7 +101,7 @@ impl RunLog {
     /// # Errors
     /// If it cannot be written.
     pub fn save_checkpoint(&self, variant: &str, checkpoint: &Checkpoint) -> Result<()> {
-        self.dir.save_as(&checkpoint_name(variant), |path| checkpoint.save(path))
+        checkpoint.save(&self.dir.path().join(checkpoint_name(variant)))
     }
 
     /// Takes over the epochs that a resumed run has finished.
@@ -125,7 +125,7 @@ impl RunLog {
     /// # Errors
     /// If a file cannot be written, or if the loss is not finite: the files then hold this epoch all the same.
     pub fn add(&mut self, record: EpochRecord, state: &[(String, Tensor)]) -> Result<()> {
-        self.dir.save_weights(&record.variant, |path| weights::save(path, state))?;
+        weights::save(&self.dir.weights_path(&record.variant), state)?;
         self.records.push(record);
         self.write_files()?;
         self.print_last();

@@ -20,7 +20,7 @@ pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Si
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};
-pub use run_dir::{RunDir, is_unfinished};
+pub use run_dir::RunDir;
 
 #[cfg(test)]
 pub(crate) mod tests {

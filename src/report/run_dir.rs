@@ -1,19 +1,15 @@
 //! The directory of one run, and files that appear in it whole or not at all.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
 /// Where runs go that were not told where to go, from the current directory.
 const REPORTS: &str = "reports";
-
-/// How the name of a file begins until it is finished.
-const UNFINISHED: &str = ".tmp-";
 
 /// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`.
 #[derive(Clone, Debug)]
@@ -46,12 +42,17 @@ impl RunDir {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Removes what writers that were killed left unfinished, here and in the folders below.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    pub fn sweep(&self) -> Result<()> {
-        sweep(&self.path).map_err(|e| cannot_write(&self.path, &e))
+    /// Removes what killed processes left unfinished; only for who knows that no other process writes there.
+    pub fn sweep(&self) {
+        whole_file::sweep(&self.path);
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            whole_file::sweep(&entry.path());
+        }
+    }
+
+    /// Whether there is nothing in it but what killed processes left unfinished.
+    pub fn is_empty(&self) -> bool {
+        whole_file::is_empty_but_for_unfinished(&self.path)
     }
 
     fn create_at(out: &Path) -> Result<Self> {
@@ -85,7 +86,7 @@ impl RunDir {
         &self.path
     }
 
-    /// `weights/<variant>.safetensors`, which [`RunDir::save_weights`] writes.
+    /// `weights/<variant>.safetensors`, for [`weights::save`](crate::weights::save).
     pub fn weights_path(&self, variant: &str) -> PathBuf {
         self.path.join("weights").join(format!("{variant}.safetensors"))
     }
@@ -100,56 +101,8 @@ impl RunDir {
         F: FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
     {
         let path = self.path.join(name);
-        let cannot_write = |e: io::Error| cannot_write(&path, &e);
-        let temp = temp_beside(&path).map_err(cannot_write)?;
-        let mut file = BufWriter::new(temp.as_file());
-        write(&mut file).and_then(|()| file.flush()).map_err(cannot_write)?;
-        drop(file);
-        persist(temp, &path).map_err(cannot_write)
+        whole_file::write(&path, write).map_err(|e| whole_file::cannot_write(&path, e))
     }
-
-    /// Replaces `weights/<variant>.safetensors` as [`RunDir::save_as`] does.
-    ///
-    /// # Errors
-    /// As [`RunDir::save_as`].
-    pub fn save_weights<F>(&self, variant: &str, save: F) -> Result<()>
-    where
-        F: FnOnce(&Path) -> Result<()>,
-    {
-        self.save_as(&format!("weights/{variant}.safetensors"), save)
-    }
-
-    /// Replaces the file `name` as [`RunDir::write_atomically`] does, for libraries that want the path of the file to
-    /// write: `save` gets that of a temporary file with the same extension.
-    ///
-    /// # Errors
-    /// What `save` gives, or if the file cannot be made or named.
-    pub fn save_as<F>(&self, name: &str, save: F) -> Result<()>
-    where
-        F: FnOnce(&Path) -> Result<()>,
-    {
-        let path = self.path.join(name);
-        let temp = temp_beside(&path).map_err(|e| cannot_write(&path, &e))?;
-        save(temp.path())?;
-        persist(temp, &path).map_err(|e| cannot_write(&path, &e))
-    }
-}
-
-fn sweep(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sweep(&entry.path())?;
-        } else if is_unfinished(&entry.file_name()) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file of that name is one that nobody finished.
-pub fn is_unfinished(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(UNFINISHED)
 }
 
 /// `20260102-153045`: sorts as time does, and is a file name everywhere.
@@ -168,54 +121,22 @@ fn timestamp(now: OffsetDateTime) -> String {
 
 /// Makes `path`, which must not exist, and its parents; if that fails, takes the parents away again that it made.
 fn create_new_dir(path: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> =
-        path.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    let missing = path.parent().map(whole_file::missing).unwrap_or_default();
     let parents = missing.first().map_or(Ok(()), fs::create_dir_all);
     // `create_dir`, not `create_dir_all`: that one is content with a directory that exists.
     parents.and_then(|()| fs::create_dir(path)).inspect_err(|_| {
-        for parent in missing {
+        for parent in &missing {
             // Best effort; the error to report is the first one. `remove_dir` spares what is not empty.
             let _ = fs::remove_dir(parent);
         }
-    })
-}
-
-/// A temporary file in the folder of `path`, which is made: a rename is atomic only within a file system.
-fn temp_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let (folder, name) = match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) => (folder, name),
-        _ => return Err(io::Error::from(io::ErrorKind::InvalidFilename)),
-    };
-    fs::create_dir_all(folder)?;
-    let mut suffix = std::ffi::OsString::from("-");
-    suffix.push(name);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED).suffix(&suffix);
-    // Temporary files are private by default; this one becomes a file like any other, subject to the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
-/// Gives the temporary file its name, after its content has reached the disk.
-fn persist(temp: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
-    // Opened anew: a library that was handed the path may have replaced the file behind our handle.
-    File::open(temp.path())?.sync_all()?;
-    temp.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    })?;
+    whole_file::sync_parents(&[&[path], missing.as_slice()].concat())
 }
 
 fn cannot_create(path: &Path, e: &io::Error) -> Error {
     Error::failed(
         format!("cannot make the directory {}: {e}", path.display()),
         "name with --out a directory that does not exist yet, in a folder that you may write to",
-    )
-}
-
-fn cannot_write(path: &Path, e: &io::Error) -> Error {
-    Error::failed(
-        format!("cannot write {}: {e}", path.display()),
-        "make sure that the folder is still there, that you may write to it, and that the disk is not full",
     )
 }
 
@@ -279,54 +200,35 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
     }
 
+    /// A clock that stands still, or is set back to when another run began: nothing of that run is touched.
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
-        run.write_atomically("a.txt", |file| file.write_all(b"old")).unwrap();
-
-        let error = run
-            .write_atomically("a.txt", |file| {
-                file.write_all(&[b'x'; 100_000])?;
-                Err(io::Error::other("disk full"))
-            })
-            .unwrap_err();
-        assert!(error.to_string().contains("a.txt: disk full"), "{error}");
-        assert_eq!(fs::read_to_string(run.path().join("a.txt")).unwrap(), "old");
-
-        run.write_atomically("a.txt", |file| file.write_all(b"new")).unwrap();
-        assert_eq!(fs::read_to_string(run.path().join("a.txt")).unwrap(), "new");
-        assert_eq!(names(run.path()), ["a.txt"]);
-    }
-
-    #[test]
-    fn weights_are_whole_even_from_a_library_that_replaces_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
-        let path = run.weights_path("scratch");
-        let save = |text: &'static str, result: Result<()>| {
-            run.save_weights("scratch", |temp| {
-                assert_eq!(temp.extension(), path.extension());
-                fs::remove_file(temp).unwrap();
-                fs::write(temp, text).unwrap();
-                result
-            })
+    fn a_clock_set_back_does_no_harm() {
+        let reports = tempfile::tempdir().unwrap();
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let begin = |seconds, text: &str| {
+            let run = RunDir::create_dated(reports.path(), "book", at(seconds)).unwrap();
+            assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0, "a new directory");
+            run.write_atomically("a.txt", |file| io::Write::write_all(file, text.as_bytes())).unwrap();
+            run
         };
-        save("weights", Ok(())).unwrap();
-        save("half", Err(Error::failed("what", "remedy"))).unwrap_err();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
-        assert_eq!(names(&run.path().join("weights")), ["scratch.safetensors"]);
+        // As `OffsetDateTime` has no later and no earlier year: those before 0 sort badly, no more.
+        let clock = [1_767_367_845, 253_402_300_799, 1_767_367_845, 0, 1_767_367_844, 0, -377_705_116_800];
+        let runs = clock.map(|seconds| (seconds, begin(seconds, &seconds.to_string())));
+        for (seconds, run) in runs {
+            assert_eq!(fs::read_to_string(run.path().join("a.txt")).unwrap(), seconds.to_string());
+        }
     }
 
-    #[cfg(unix)]
     #[test]
-    fn files_have_the_permissions_of_any_new_file() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_file_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
-        run.write_atomically("a", |file| file.write_all(b"a")).unwrap();
-        fs::write(run.path().join("b"), "b").unwrap();
-        let mode = |name| fs::metadata(run.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode("a"), mode("b"));
+        let full = run.write_atomically("a.txt", |_| Err(io::Error::other("disk full"))).unwrap_err();
+        assert!(full.to_string().contains("a.txt: disk full"), "{full}");
+        // Someone took the directory away.
+        fs::remove_dir(run.path()).unwrap();
+        fs::write(run.path(), "").unwrap();
+        let gone = run.write_atomically("a.txt", |_| Ok(())).unwrap_err();
+        assert!(gone.to_string().contains("run/a.txt: ") && !gone.to_string().contains('\n'), "{gone}");
     }
 }

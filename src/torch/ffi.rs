@@ -20,6 +20,7 @@ unsafe extern "C" {
     pub fn d2l_torch_version() -> *const c_char;
     pub fn d2l_cpu_capability() -> *const c_char;
 
+    pub safe fn d2l_ignore_file_size_signal();
     pub safe fn d2l_keep_freed_memory();
 
     pub safe fn d2l_grad_enabled() -> bool;
@@ -73,4 +74,32 @@ pub fn check(message: *mut c_char) -> Result<()> {
 pub unsafe fn static_str(text: *const c_char) -> &'static str {
     // SAFETY: promised by the caller.
     unsafe { CStr::from_ptr(text) }.to_str().unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    /// A C++ exception that reached Rust would end the process without a word: a function gives errors back, all of its
+    /// body guarded, or is noexcept.
+    #[test]
+    fn no_exception_leaves_csrc() {
+        let (header, source) =
+            (include_str!("../../csrc/d2l_torch.h"), include_str!("../../csrc/d2l_torch.cpp"));
+        let mut functions = 0;
+        for declaration in header.split(';') {
+            let declares =
+                |line: &&str| !line.starts_with("//") && line.contains(" d2l_") && line.contains('(');
+            let Some(line) = declaration.lines().find(declares) else { continue };
+            let signature = line.split_once('(').map_or(line, |(signature, _)| signature);
+            functions += 1;
+            if signature.starts_with("d2l_error ") {
+                let defined = source.split_once(&format!("{signature}(")).map_or("", |(_, rest)| rest);
+                let body = defined.split_once('{').map_or("", |(_, body)| body.trim_start());
+                assert!(body.starts_with("return guarded("), "{signature} may throw");
+            } else {
+                assert!(declaration.ends_with(" D2L_NOEXCEPT"), "{signature} may throw");
+            }
+        }
+        let known = |line: &&str| line.starts_with("    ") && line.contains("fn d2l_") && !line.contains('"');
+        assert_eq!(functions, include_str!("ffi.rs").lines().filter(known).count(), "as many as Rust knows");
+    }
 }

@@ -1,4 +1,7 @@
-//! Safe wrappers over `csrc/`, the parts of libtorch that `tch` does not bind. All `unsafe` of the crate is here.
+//! Safe wrappers over `csrc/`, the parts of libtorch that `tch` does not bind. All `unsafe` of the crate is here; the
+//! compiler refuses it elsewhere.
+
+#![allow(unsafe_code)]
 
 mod autocast;
 mod ffi;
@@ -57,6 +60,12 @@ pub fn filled(size: &[i64], fill: impl FnOnce(&mut [f32])) -> Tensor {
 /// the step). Call it once, early. Elsewhere than on glibc it does nothing.
 pub fn keep_freed_memory() {
     ffi::d2l_keep_freed_memory();
+}
+
+/// From now on, writing a file larger than the process may (`ulimit -f`) is an error like a full disk. By default it kills
+/// the process, whatever it had to say or to finish. Call it once, early.
+pub fn file_limits_are_errors() {
+    ffi::d2l_ignore_file_size_signal();
 }
 
 /// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.

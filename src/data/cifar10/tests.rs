@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use tempfile::TempDir;
 
@@ -41,7 +41,8 @@ fn write(folder: &Path, files: &[Vec<u8>; 6]) {
 fn places(dir: &Path, server: &str, archive: &[u8]) -> Sources {
     let sha256 = checksum::hex(Sha256::new_with_prefix(archive));
     let archive = Archive { url: format!("{server}cifar.tar.gz"), sha256, folder: FOLDER };
-    let origins = Origins { tried: vec![Origin::Archive(archive)], ..origins([]) };
+    let mut origins = origins([]);
+    origins.tried.push(Origin::Archive(archive));
     Sources { cache: Some(dir.join("cache")), system: None, origins }
 }
 
@@ -161,9 +162,15 @@ fn fetched_once_then_cached() {
     assert_eq!(fetched.folder(), cache);
     let mut names: Vec<_> = fs::read_dir(&cache).unwrap().map(|file| file.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, PUBLISHED.files.map(|(name, _)| name));
+    assert_eq!(names[0], ".lock");
+    assert_eq!(names[1..], PUBLISHED.files.map(|(name, _)| name));
 
+    // Nothing is written any more: a cache may be read-only.
+    fs::remove_file(cache.join(".lock")).unwrap();
+    fs::set_permissions(&cache, PermissionsExt::from_mode(0o555)).unwrap();
     let cached = load(&places(dir.path(), &nobody(), &archive), &batches(&files), false).unwrap();
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 6);
+    fs::set_permissions(&cache, PermissionsExt::from_mode(0o755)).unwrap();
     assert_eq!((cached.train, cached.test), (fetched.train, fetched.test));
 }
 

@@ -191,7 +191,7 @@ fn the_origins() {
         .into_iter()
         .filter_map(|origin| {
             let dir = TempDir::new().unwrap();
-            let origins = Origins { tried: vec![origin], agent: fetch::agent() };
+            let origins = Origins::new(vec![origin]);
             let alone = Sources { cache: Some(dir.path().join("cache")), system: None, origins };
             load(&alone, &PUBLISHED, true).err().map(|e| e.to_string())
         })

@@ -3,39 +3,34 @@
 //!
 //! A file is written beside its final place, checked, synced and renamed: whatever stands under a
 //! file's name is whole and is what was published. The check is a checksum, so a mirror need not be
-//! trusted.
+//! trusted. A download that broke off stays as `.NAME.part` and goes on from there the next time; one process at a
+//! time fetches into a cache.
 
 mod archive;
 mod debian;
+mod http;
+mod job;
+mod lock;
+mod partial;
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::{NamedTempFile, TempPath};
-
 pub(crate) use archive::Archive;
 pub(crate) use debian::Package;
+pub(crate) use job::Wanted;
+use job::{Attempt, Failure, Job};
 
 use crate::error::{Error, Result};
+use crate::{interrupt, whole_file};
 
 /// No file that is fetched is larger, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How one way of fetching went; the error is one line that says why it failed.
-type Attempt<T = ()> = std::result::Result<T, String>;
-
-/// What to fetch, and how to know it.
-pub(crate) struct Wanted<'a> {
-    /// The data set's name, for messages.
-    pub dataset: &'a str,
-    /// Names of the files that the folder lacks, as every origin has them.
-    pub missing: &'a dyn Fn(&Path) -> Vec<String>,
-    /// Says in one line why the file at the path is not the named one as it was published.
-    pub check: &'a dyn Fn(&str, &Path) -> Attempt,
-}
+/// What to do if the cache cannot be written.
+const ANOTHER_CACHE: &str =
+    "name a writable one with XDG_CACHE_HOME, or a folder that holds the data with --data-dir";
 
 /// Somewhere to fetch from.
 pub(crate) enum Origin {
@@ -50,12 +45,14 @@ pub(crate) struct Origins {
     /// In the order in which they are tried, each for what those before it have not brought.
     pub tried: Vec<Origin>,
     /// Brings the time-outs and the proxy.
-    pub agent: ureq::Agent,
+    agent: ureq::Agent,
+    /// Whether the user wants no more.
+    stop: fn() -> bool,
 }
 
 /// An agent that gives up on a silent network within seconds, yet lets a slow one take its time.
 /// It takes the proxy from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
-pub(crate) fn agent() -> ureq::Agent {
+fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(Some(Duration::from_secs(5)))
@@ -67,102 +64,77 @@ pub(crate) fn agent() -> ureq::Agent {
 }
 
 impl Origins {
+    /// These, tried in this order, until a Ctrl-C.
+    pub(crate) fn new(tried: Vec<Origin>) -> Self {
+        Self { tried, agent: agent(), stop: interrupt::requested }
+    }
+
     /// Fetches the wanted files into the folder `into`, making it first; `progress` draws a bar if
-    /// standard error is a terminal.
+    /// standard error is a terminal. If another process is fetching into it, waits for that first.
     ///
     /// # Errors
-    /// The folder cannot be made, or no origin has every file: then what was tried, and why it failed.
+    /// The folder cannot be made or written; a Ctrl-C, at once; or no origin has every file: then what was tried, and
+    /// why it failed.
     pub(crate) fn fetch(&self, wanted: &Wanted, into: &Path, progress: bool) -> Result<()> {
         fs::create_dir_all(into).map_err(|e| {
-            Error::failed(
-                format!("cannot make the cache folder {}: {e}", into.display()),
-                "name a writable one with XDG_CACHE_HOME, or a folder that holds the data with --data-dir",
-            )
+            Error::failed(format!("cannot make the cache folder {}: {e}", into.display()), ANOTHER_CACHE)
         })?;
-        let mut reasons = Vec::new();
-        for origin in &self.tried {
-            let attempt = match origin {
-                Origin::Mirror(url) => self.ask_mirror(url, wanted, into, progress),
-                Origin::Archive(archive) => self
-                    .download(&archive.url, into, progress)
-                    .and_then(|path| archive.unpack(&path, wanted, into, progress))
-                    .map_err(|reason| format!("{}: {reason}", archive.url)),
-                Origin::Debian(package) => package
-                    .unpack(wanted, into, progress)
-                    .map_err(|reason| format!("apt-get download {}: {reason}", package.name)),
-            };
-            match attempt {
-                Ok(()) => return Ok(()),
-                Err(reason) => reasons.push(reason),
-            }
-        }
+        let job = Job { wanted, into, progress, stop: self.stop };
+        let reasons = match self.fetch_alone(&job) {
+            Ok(reasons) if reasons.is_empty() => return Ok(()),
+            Ok(reasons) => reasons.join("; "),
+            Err(Failure::End(error)) => return Err(error),
+            Err(Failure::Origin(reason)) => reason,
+        };
         Err(Error::failed(
-            format!(
-                "{} is not on this machine and could not be fetched: {}",
-                wanted.dataset,
-                reasons.join("; ")
-            ),
+            format!("{} is not on this machine and could not be fetched: {reasons}", wanted.dataset),
             "connect to a network (behind a proxy: set HTTPS_PROXY) and run again, \
              or name a folder that holds the data with --data-dir",
         ))
     }
 
-    fn ask_mirror(&self, mirror: &str, wanted: &Wanted, into: &Path, progress: bool) -> Attempt {
-        for name in (wanted.missing)(into) {
+    /// Tries the origins while no other process does; gives why each failed, or nothing if the files are there.
+    fn fetch_alone(&self, job: &Job) -> Attempt<Vec<String>> {
+        let _lock = lock::lock(job)?;
+        whole_file::sweep(job.into);
+        let mut reasons = Vec::new();
+        // The process that held the lock may have brought everything.
+        let needed: &[Origin] = if job.missing().is_empty() { &[] } else { &self.tried };
+        for origin in needed {
+            let attempt = match origin {
+                Origin::Mirror(url) => self.ask_mirror(url, job),
+                Origin::Archive(archive) => {
+                    archive.fetch(&self.agent, job).map_err(|failure| failure.at(&archive.url))
+                }
+                Origin::Debian(package) => package
+                    .unpack(job)
+                    .map_err(|failure| failure.at(&format!("apt-get download {}", package.name))),
+            };
+            match attempt {
+                Ok(()) => {
+                    reasons.clear();
+                    break;
+                }
+                Err(Failure::Origin(reason)) => reasons.push(reason),
+                Err(end) => return Err(end),
+            }
+        }
+        if reasons.is_empty() {
+            partial::sweep(job.into);
+        }
+        Ok(reasons)
+    }
+
+    fn ask_mirror(&self, mirror: &str, job: &Job) -> Attempt {
+        for name in job.missing() {
             let url = format!("{mirror}{name}");
-            self.download(&url, into, progress)
-                .and_then(|part| wanted.keep(&name, part, into))
-                .map_err(|reason| format!("{url}: {reason}"))?;
+            let check = |path: &Path| (job.wanted.check)(&name, path);
+            http::download(&self.agent, &url, &name, &check, job)
+                .and_then(|file| job.keep_checked(&name, file))
+                .map_err(|failure| failure.at(&url))?;
         }
         Ok(())
     }
-
-    /// A temporary file in `into`, which vanishes unless it is kept.
-    fn download(&self, url: &str, into: &Path, progress: bool) -> Attempt<TempPath> {
-        let mut response = self.agent.get(url).call().map_err(one_line)?;
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let bar = bar(progress, response.body().content_length(), name);
-        let mut part = part(into)?;
-        let mut body = bar.wrap_read(response.body_mut().with_config().limit(MAX_BYTES).reader());
-        io::copy(&mut body, &mut part)
-            .map_err(|e| format!("broke off after {} bytes: {e}", bar.position()))?;
-        Ok(part.into_temp_path())
-    }
-}
-
-/// A file beside the final ones, which vanishes when dropped.
-fn part(into: &Path) -> Attempt<NamedTempFile> {
-    tempfile::Builder::new().prefix(".part-").tempfile_in(into).map_err(one_line)
-}
-
-impl Wanted<'_> {
-    /// Gives a file its name, once it is checked and on the disk; else it vanishes.
-    fn keep(&self, name: &str, part: TempPath, into: &Path) -> Attempt {
-        (self.check)(name, &part)?;
-        File::options().write(true).open(&part).and_then(|file| file.sync_all()).map_err(one_line)?;
-        part.persist(into.join(name)).map_err(one_line)
-    }
-}
-
-/// A bar on standard error: of `length` bytes, or a spinner where that is unknown. It vanishes when
-/// dropped, and indicatif draws none where standard error is no terminal.
-fn bar(progress: bool, length: Option<u64>, message: &str) -> ProgressBar {
-    let bar = match (progress, length) {
-        (false, _) => ProgressBar::hidden(),
-        (true, None) => ProgressBar::new_spinner(),
-        (true, Some(length)) => ProgressBar::new(length).with_style(
-            ProgressStyle::with_template(
-                "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
-            )
-            .expect("a constant template, which the tests parse too"),
-        ),
-    };
-    bar.with_message(message.to_owned()).with_finish(indicatif::ProgressFinish::AndClear)
-}
-
-/// Messages have one line, whatever they are made of.
-fn one_line(error: impl std::fmt::Display) -> String {
-    error.to_string().lines().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

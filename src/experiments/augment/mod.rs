@@ -199,7 +199,7 @@ impl Output {
     /// Writes what was gathered; gives the directory.
     fn finish(self) -> Result<PathBuf> {
         if let Some(exact) = &self.exact {
-            self.dir.save_as("galleries.safetensors", |path| weights::save(path, exact))?;
+            weights::save(&self.dir.path().join("galleries.safetensors"), exact)?;
         }
         self.dir.write_atomically("galleries.md", |file| file.write_all(self.page.as_bytes()))?;
         Ok(self.dir.path().to_owned())

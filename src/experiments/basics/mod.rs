@@ -75,7 +75,7 @@ pub fn run(config: &Basics) -> Result<PathBuf> {
     let figures = Figures::compute(config.seed, image.as_ref());
     let dir = RunDir::create(config.out.as_deref(), "basics")?;
     dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &config.chosen())?))?;
-    dir.save_as("basics.safetensors", |path| weights::save(path, &figures.tensors()))?;
+    weights::save(&dir.path().join("basics.safetensors"), &figures.tensors())?;
     let histograms = draw_histograms(&page::histograms(&figures.scaling, &config.images()))?;
     dir.write_atomically(CHANNELS, |file| file.write_all(&histograms))?;
     let tables = page::tables(&figures, &config.images());

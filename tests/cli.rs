@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 mod place;
 
-use place::{Place, TRAIN, assert_two_lines, program};
+use place::{CIFAR10_BYTES, CIFAR10_FILES, Place, TRAIN, assert_two_lines, program};
 
 #[test]
 fn a_run_leaves_everything_it_promises() {
@@ -578,12 +578,11 @@ fn augment_shows_the_first_images_of_cifar10() {
         let planes = [7 * i, 100, 200 - i].map(|value| [value as u8; 32 * 32]).concat();
         [&[(i % 10) as u8][..], &planes].concat()
     };
-    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
-    {
-        let mut file = fs::File::create(data.join(format!("{name}.bin"))).unwrap();
+    for name in CIFAR10_FILES {
+        let mut file = fs::File::create(data.join(name)).unwrap();
         file.write_all(&(0..40).flat_map(record).collect::<Vec<_>>()).unwrap();
         // The other images are black, and take no room on the disk.
-        file.set_len(10_000 * 3073).unwrap();
+        file.set_len(CIFAR10_BYTES).unwrap();
     }
     let output = augment(&folder, &["--quiet", "--pixels", "--data-dir", data.to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
@@ -640,4 +639,74 @@ fn augment_refuses_what_is_no_image() {
     assert_two_lines(&augment(&folder, &["--seed", "-1"]), 2, "--seed");
     fs::create_dir(folder.path().join("out")).unwrap();
     assert_two_lines(&augment(&folder, &[]), 2, "exists");
+}
+
+/// A very short run on images of noise, with `arguments` besides.
+fn cifar(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = program();
+    command.args(["cifar", "--device", "cpu", "--threads", "1", "--quiet", "--epochs", "1"]);
+    command.args(["--batch-size", "4", "--train-examples", "6", "--test-examples", "2", "--data-dir"]);
+    command.arg(place.cifar10()).arg("--out").arg(place.out()).args(arguments).output().unwrap()
+}
+
+#[test]
+fn cifar_leaves_what_a_comparison_leaves() {
+    let place = Place::new();
+    let output = cifar(&place, &["--augment", "all"]);
+    assert!(output.status.success(), "{output:?}");
+    let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
+    let rows: Vec<_> = records.iter().map(|r| (r.variant.as_str(), r.epoch)).collect();
+    assert_eq!(rows, [("augmented", 1), ("plain", 1)]);
+    for name in ["curves.png", "report.md", "weights/augmented.safetensors", "weights/plain.safetensors"] {
+        assert!(fs::metadata(place.out().join(name)).unwrap().len() > 0, "{name}");
+    }
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.out().join("config.json")).unwrap()).unwrap();
+    assert_eq!((config["augment"].as_str(), config["workers"].as_u64()), (Some("all"), Some(4)));
+}
+
+#[test]
+fn cifar_refuses_broken_data_and_leaves_no_run() {
+    type Damage = fn(&Path);
+    fn resize(path: &Path, bytes: u64) {
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
+    }
+    let label_ten: Damage = |path| {
+        let mut first = fs::OpenOptions::new().write(true).open(path).unwrap();
+        first.write_all(&[10]).unwrap();
+    };
+    let cases: [(&str, Damage, &str); 5] = [
+        ("data_batch_3.bin", |path| resize(path, CIFAR10_BYTES - 3073), "data_batch_3.bin"),
+        ("data_batch_5.bin", |path| resize(path, CIFAR10_BYTES + 1), "data_batch_5.bin"),
+        ("test_batch.bin", |path| resize(path, 0), "test_batch.bin"),
+        ("data_batch_1.bin", label_ten, "10"),
+        ("data_batch_2.bin", |path| fs::remove_file(path).unwrap(), "missing data_batch_2.bin"),
+    ];
+    for (name, damage, words) in cases {
+        let place = Place::new();
+        let folder = place.cifar10();
+        damage(&folder.join(name));
+        let mut command = program();
+        command.args(["cifar", "--device", "cpu", "--data-dir"]).arg(folder).arg("--out").arg(place.out());
+        assert_two_lines(&command.output().unwrap(), 1, words);
+        assert!(!place.out().exists(), "{name}");
+    }
+}
+
+#[test]
+fn cifar_refuses_what_it_cannot_do() {
+    let place = Place::new();
+    for (arguments, words) in [
+        (["--augment", "spin"], "the augmentations are flip, flip+crop, flip+jitter, all"),
+        (["--variants", "plain,plain"], "plain twice"),
+        (["--variants", "scratch"], "the variants are augmented, plain"),
+        (["--workers", "257"], "257 workers"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--resume", "here"], "--out"),
+    ] {
+        let mut command = program();
+        command.args(["cifar", "--device", "cpu", "--out"]).arg(place.out()).args(arguments);
+        assert_two_lines(&command.output().unwrap(), 2, words);
+        assert!(!place.out().exists(), "{arguments:?}");
+    }
 }

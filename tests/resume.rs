@@ -2,8 +2,7 @@
 //!
 //! `D2L_KILLED_RUNS=100` kills more of them than the few that a test run does.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -25,7 +24,7 @@ fn runs(place: &Place) -> Vec<Vec<String>> {
     let compare = |recipe: &str| {
         format!("compare --recipe {recipe} --batch-size 20 --inspect --data-dir {fashion_mnist}")
     };
-    let cifar10 = cifar10(place).display().to_string();
+    let cifar10 = place.cifar10().display().to_string();
     let cifar = |workers: usize| {
         format!(
             "cifar --workers {workers} --augment all --batch-size 3 --train-examples 14 --test-examples 4 \
@@ -37,23 +36,6 @@ fn runs(place: &Place) -> Vec<Vec<String>> {
     all.iter()
         .map(|run| run.split(' ').filter(|word| !word.is_empty()).chain(shared).map(str::to_owned).collect())
         .collect()
-}
-
-/// Sixteen images of noise in CIFAR-10's layout; the others are black.
-fn cifar10(place: &Place) -> PathBuf {
-    let folder = place.folder.path().join("cifar");
-    fs::create_dir_all(&folder).unwrap();
-    let mut noise = Mt19937::new(0);
-    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
-    {
-        let mut file = File::create(folder.join(format!("{name}.bin"))).unwrap();
-        for i in 0..16 {
-            let pixels: Vec<u8> = (0..3 * 32 * 32).map(|_| noise.next_u32() as u8).collect();
-            file.write_all(&[&[i % 10], &pixels[..]].concat()).unwrap();
-        }
-        file.set_len(10_000 * 3073).unwrap();
-    }
-    folder
 }
 
 /// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights. Also that a

@@ -3,11 +3,24 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use d2l_ch7::data::{Draws, Mt19937};
 use tempfile::TempDir;
+
+pub const CIFAR10_FILES: [&str; 6] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+    "test_batch.bin",
+];
+/// Of each of them: 10,000 images with their labels.
+pub const CIFAR10_BYTES: u64 = 10_000 * 3073;
 
 /// A folder with a small data set in Fashion-MNIST's layout, and room for runs.
 pub struct Place {
@@ -42,6 +55,23 @@ impl Place {
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// A folder with sixteen images of noise in each file of CIFAR-10's layout; the others are black.
+    pub fn cifar10(&self) -> PathBuf {
+        let folder = self.folder.path().join("cifar");
+        fs::create_dir_all(&folder).unwrap();
+        let mut noise = Mt19937::new(0);
+        for name in CIFAR10_FILES {
+            let mut file = File::create(folder.join(name)).unwrap();
+            for i in 0..16 {
+                let pixels: Vec<u8> = (0..3 * 32 * 32).map(|_| noise.next_u32() as u8).collect();
+                file.write_all(&[&[i % 10], &pixels[..]].concat()).unwrap();
+            }
+            // What is not written takes no room on the disk.
+            file.set_len(CIFAR10_BYTES).unwrap();
+        }
+        folder
     }
 
     pub fn out(&self) -> PathBuf {

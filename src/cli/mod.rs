@@ -1,0 +1,93 @@
+//! The command line: clap's arguments, turned once into configurations that hold. A file a command, and what they share.
+
+mod augment;
+mod basics;
+mod cifar;
+mod compare;
+mod device;
+mod evaluate;
+mod shapes;
+mod shared;
+mod values;
+
+use clap::{Parser, Subcommand};
+
+use crate::Result;
+use crate::experiments::augment::Augment;
+use crate::experiments::basics::Basics;
+use crate::experiments::cifar::Cifar;
+use crate::experiments::compare::Compare;
+use crate::experiments::evaluate::Evaluate;
+use crate::experiments::shapes::Shapes;
+use augment::AugmentArgs;
+use basics::BasicsArgs;
+use cifar::CifarArgs;
+use compare::CompareArgs;
+use evaluate::EvaluateArgs;
+use shapes::ShapesArgs;
+
+/// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
+#[derive(Debug, Parser)]
+#[command(name = "d2l_ch7", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    compare: CompareArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Train a recipe with each batch norm, epoch by epoch in turn (also without the word `compare`)
+    Compare(CompareArgs),
+    /// Train ResNet-18 on CIFAR-10 with augmented images and with plain ones, epoch by epoch in turn
+    Cifar(CifarArgs),
+    /// Try saved weights on the test images
+    Evaluate(EvaluateArgs),
+    /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
+    Basics(BasicsArgs),
+    /// Draw what random transforms make of an image: the galleries of the note on image augmentation
+    Augment(AugmentArgs),
+    /// Show what every layer of a network makes of an image's shape, and how many parameters it has
+    Shapes(ShapesArgs),
+    /// List recipes, variants and networks
+    List,
+}
+
+/// What the command line asks for, checked.
+#[derive(Debug)]
+pub enum Command {
+    /// Train and compare.
+    Compare(Compare),
+    /// Train on augmented and on plain images.
+    Cifar(Cifar),
+    /// Try saved weights.
+    Evaluate(Evaluate),
+    /// Show a network's shapes.
+    Shapes(Shapes),
+    /// Batch norm and feature scaling without training.
+    Basics(Basics),
+    /// Galleries of random transforms.
+    Augment(Augment),
+    /// List what there is.
+    List,
+}
+
+impl Cli {
+    /// Checks what clap cannot, sets libtorch's threads, finds the device.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
+    pub fn validated(self) -> Result<Command> {
+        match self.command {
+            None => Ok(Command::Compare(self.compare.validated()?)),
+            Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
+            Some(Subcommands::Cifar(args)) => Ok(Command::Cifar(args.validated()?)),
+            Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
+            Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
+            Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
+            Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
+            Some(Subcommands::List) => Ok(Command::List),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Arguments that several commands have.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{Error, Result, torch};
+
+/// Where a run is kept, and how it goes on after it broke off.
+#[derive(Debug, Args)]
+pub(super) struct KeepArgs {
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Go on with the run in this directory, to the bits that it would have given; other options as it was started with
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub(super) resume: Option<PathBuf>,
+    /// Also save a checkpoint after every N batches [default: after each epoch, and on Ctrl-C]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) checkpoint_every: Option<NonZeroUsize>,
+}
+
+/// With how many threads a network runs, and on what.
+#[derive(Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Test on the first N test images only
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) test_examples: Option<NonZeroUsize>,
+    /// The folder that holds the data set's files [default: found, else fetched into the cache]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    pub(super) fn set_threads(&self) -> Result<()> {
+        self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))
+    }
+}
+
+/// Refuses a variant that is named twice.
+pub(super) fn check_each_once<V: PartialEq + fmt::Display>(variants: &[V]) -> Result<()> {
+    for (i, variant) in variants.iter().enumerate() {
+        if variants[..i].contains(variant) {
+            return Err(Error::usage(
+                format!("--variants names {variant} twice"),
+                "name each variant once, separated by commas",
+            ));
+        }
+    }
+    Ok(())
+}

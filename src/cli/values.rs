@@ -1,0 +1,64 @@
+//! Values as words, parsed: a name that is not known is answered with those that are.
+
+use crate::experiments::cifar::{Augmentation, Data};
+use crate::experiments::networks::{NETWORKS, Network};
+use crate::experiments::recipes::{RECIPES, Recipe};
+use crate::experiments::shapes::{Format, MOST_VALUES};
+use crate::norm::Variant;
+
+pub(super) fn recipe(name: &str) -> Result<&'static Recipe, String> {
+    Recipe::named(name)
+        .ok_or_else(|| format!("the recipes are {}", RECIPES.each_ref().map(|recipe| recipe.name).join(", ")))
+}
+
+pub(super) fn variant(name: &str) -> Result<Variant, String> {
+    Variant::ALL
+        .into_iter()
+        .find(|variant| variant.name() == name)
+        .ok_or_else(|| format!("the variants are {}", Variant::ALL.map(Variant::name).join(", ")))
+}
+
+pub(super) fn data(name: &str) -> Result<Data, String> {
+    Data::ALL
+        .into_iter()
+        .find(|data| data.name() == name)
+        .ok_or_else(|| format!("the variants are {}", Data::ALL.map(Data::name).join(", ")))
+}
+
+pub(super) fn augmentation(name: &str) -> Result<Augmentation, String> {
+    Augmentation::ALL.into_iter().find(|augmentation| augmentation.name() == name).ok_or_else(|| {
+        format!("the augmentations are {}", Augmentation::ALL.map(Augmentation::name).join(", "))
+    })
+}
+
+pub(super) fn network(name: &str) -> Result<&'static Network, String> {
+    Network::named(name).ok_or_else(|| {
+        format!("the networks are {}", NETWORKS.each_ref().map(|network| network.name).join(", "))
+    })
+}
+
+pub(super) fn format(name: &str) -> Result<Format, String> {
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == name)
+        .ok_or_else(|| format!("the formats are {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+pub(super) fn image_size(text: &str) -> Result<[i64; 3], String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|&size| size > 0));
+    let sizes: Option<Vec<i64>> = sizes.collect();
+    let Some(&[channels, height, width]) = sizes.as_deref() else {
+        return Err("an input is channels x height x width, each 1 or more, such as 1x224x224".to_owned());
+    };
+    match channels.checked_mul(height).and_then(|values| values.checked_mul(width)) {
+        Some(values) if values <= MOST_VALUES => Ok([channels, height, width]),
+        _ => Err(format!("an input has {MOST_VALUES} values at most, as 1x2048x2048 has")),
+    }
+}
+
+pub(super) fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(lr) if lr.is_finite() && lr > 0.0 => Ok(lr),
+        _ => Err("a learning rate is a finite number above zero".to_owned()),
+    }
+}

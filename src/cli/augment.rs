@@ -16,7 +16,7 @@ pub(super) struct AugmentArgs {
     /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
     #[arg(long)]
     pixels: bool,
-    /// Draw the first images of CIFAR-10 too, and fetch it if it is not found (162 MB) [default: if it is in the cache]
+    /// Draw the first images of CIFAR-10 too, and fetch it if it is not found (170 MB) [default: if it is in the cache]
     #[arg(long)]
     cifar: bool,
     /// Where the six files of CIFAR-10's binary version are; their first images are drawn

@@ -30,7 +30,7 @@ const COLUMNS: usize = 4;
 const CIFAR_IMAGES: usize = 32;
 const CIFAR_COLUMNS: usize = 8;
 /// Why there are none.
-const NO_CIFAR: &str = "cifar10.png is left out: CIFAR-10 is not in the cache; add --cifar to fetch it (162 MB), or \
+const NO_CIFAR: &str = "cifar10.png is left out: CIFAR-10 is not in the cache; add --cifar to fetch it (170 MB), or \
                         name its folder with --data-dir";
 /// Pixels of the longer side of the picture where it is shown by itself, at most.
 const PICTURE: usize = 640;

@@ -1,7 +1,7 @@
 //! Compiles `csrc/` against the libtorch that `torch-sys` found, and makes every executable find that
 //! libtorch at run time without `LD_LIBRARY_PATH`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
@@ -22,7 +22,7 @@ fn main() {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .file("csrc/d2l_torch.cpp")
+        .files(sources())
         .compile("d2l_torch");
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
@@ -33,4 +33,13 @@ fn main() {
             println!("cargo:rustc-link-arg={arg}");
         }
     }
+}
+
+/// The C++ files of `csrc/`, in an order that does not change.
+fn sources() -> Vec<PathBuf> {
+    let folder = std::fs::read_dir("csrc").expect("csrc/ is part of the package");
+    let files = folder.map(|entry| entry.expect("csrc/ can be listed").path());
+    let mut sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|e| e == "cpp")).collect();
+    sources.sort();
+    sources
 }

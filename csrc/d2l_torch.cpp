@@ -1,5 +1,7 @@
 #include "d2l_torch.h"
 
+#include "guarded.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -12,8 +14,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <mutex>
 #include <string>
 
@@ -21,32 +21,10 @@
 #include <malloc.h>
 #endif
 
+using d2l::guarded;
+using d2l::tensor;
+
 namespace {
-
-// What is said when there is no memory left to say more; never freed.
-char no_memory[] = "out of memory";
-
-d2l_error message(const char* text) noexcept {
-  char* copy = strdup(text);
-  return copy ? copy : no_memory;
-}
-
-// Runs `f`; an exception becomes its message, on the C heap.
-template <typename F>
-d2l_error guarded(F f) noexcept {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return message(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return message(e.what());
-  } catch (...) {
-    return message("unknown C++ exception");
-  }
-}
-
-at::Tensor& tensor(d2l_tensor t) { return *static_cast<at::Tensor*>(t); }
 
 c10::DeviceType device_type(bool cuda) { return cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
 
@@ -60,7 +38,7 @@ at::Generator default_generator(int64_t cuda_index) {
 }  // namespace
 
 void d2l_free_message(d2l_error message) noexcept {
-  if (message != no_memory) free(message);
+  if (message != d2l::no_memory) free(message);
 }
 
 const char* d2l_torch_version(void) noexcept { return TORCH_VERSION; }

@@ -73,9 +73,21 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        weights::save(path, &self.sealed())
+    }
+
+    /// The tensors of the file: all, and the checksum over them.
+    fn sealed(&self) -> Vec<(String, Tensor)> {
         let sha256 = (SHA256.to_owned(), Tensor::from_slice(&digest(&self.tensors)));
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        weights::save(path, &tensors.chain([sha256]).collect::<Vec<_>>())
+        tensors.chain([sha256]).collect()
+    }
+
+    /// The tensors of a file whose checksum is right, and whose state is `json`, whatever that is.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn forged(json: &[u8], mut tensors: BTreeMap<String, Tensor>) -> Vec<(String, Tensor)> {
+        tensors.insert(STATE.to_owned(), Tensor::from_slice(json));
+        Self { tensors }.sealed()
     }
 
     /// Reads the file, and the state in it.
@@ -83,24 +95,29 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be read, is damaged, or was written by another version.
     pub fn load<S: DeserializeOwned>(path: &Path) -> Result<(Self, S)> {
-        let refused = |why: &str| {
+        weights::read(path).and_then(Self::of_tensors).map_err(|reason| {
             Error::failed(
-                format!("cannot resume from {}: {why}", path.display()),
+                format!("cannot resume from {}: {reason}", path.display()),
                 "start the run anew, in another directory",
             )
-        };
-        let tensors = Tensor::read_safetensors(path).map_err(|error| refused(&error.to_string()))?;
+        })
+    }
+
+    /// What a file with these tensors holds; an error is the reason why it is no checkpoint.
+    pub(crate) fn of_tensors<S: DeserializeOwned>(
+        tensors: Vec<(String, Tensor)>,
+    ) -> Result<(Self, S), String> {
         let mut tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
-        let sha256 = tensors.remove(SHA256).ok_or_else(|| refused("it is no checkpoint"))?;
+        let sha256 = tensors.remove(SHA256).ok_or("it is no checkpoint")?;
         if sha256.kind() != Kind::Uint8 || bytes(&sha256) != digest(&tensors) {
-            return Err(refused("it is damaged: its SHA-256 is another"));
+            return Err("it is damaged: its SHA-256 is another".to_owned());
         }
-        let json = tensors.get(STATE).map(bytes).ok_or_else(|| refused("it is no checkpoint"))?;
-        let Version { version } = serde_json::from_slice(&json).map_err(|e| refused(&e.to_string()))?;
+        let json = tensors.get(STATE).map(bytes).ok_or("it is no checkpoint")?;
+        let Version { version } = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
         if version != VERSION {
-            return Err(refused(&format!("its version is {version}, and this program reads {VERSION}")));
+            return Err(format!("its version is {version}, and this program reads {VERSION}"));
         }
-        let Versioned { state, .. } = serde_json::from_slice(&json).map_err(|e| refused(&e.to_string()))?;
+        let Versioned { state, .. } = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
         Ok((Self { tensors }, state))
     }
 }

@@ -16,6 +16,8 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod experiments;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod init;
 pub mod interrupt;
 pub mod layers;

@@ -31,7 +31,7 @@ const CHANNELS: usize = 3;
 const IMAGE: usize = SIDE * SIDE * CHANNELS;
 
 /// Bytes of an image and its label.
-const RECORD: usize = 1 + IMAGE;
+pub(crate) const RECORD: usize = 1 + IMAGE;
 
 /// The publisher's name for the folder of the files.
 const FOLDER: &str = "cifar-10-batches-bin";
@@ -170,6 +170,15 @@ fn read(place: &Place, batches: &Batches) -> Result<Cifar10> {
 /// `n` images of zeros.
 fn black(n: usize) -> Images {
     Images { pixels: vec![0; n * IMAGE], labels: vec![0; n], rows: SIDE, cols: SIDE, channels: CHANNELS }
+}
+
+/// The images of the file `name` in the user's `folder`, of which it should hold so many.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_one(folder: &Path, name: &str, images: usize) -> Result<Images> {
+    let place = Place::named("CIFAR-10", [folder, folder].map(Path::to_owned), |_| Vec::new(), "")?;
+    let mut read = black(images);
+    Batch::open(&place, name, "", images)?.read(&mut read.pixels, &mut read.labels)?;
+    Ok(read)
 }
 
 /// One of the files, open and of the right size.

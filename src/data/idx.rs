@@ -87,8 +87,9 @@ impl Malformed {
     }
 }
 
+/// What is wrong with it.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(crate) enum Fault {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
     #[error("the gzip data end too early: the file is truncated")]
@@ -118,11 +119,13 @@ impl Fault {
 /// The file cannot be read, its gzip data are truncated or corrupt, its magic number is another, or it
 /// holds fewer or more bytes than its header promises, or more than [`MAX_BYTES`].
 pub fn read(path: &Path, kind: Kind) -> Result<Idx, Malformed> {
-    read_file(path, kind).map_err(|fault| Malformed { path: path.to_owned(), fault })
+    let file = File::open(path).map_err(Fault::from);
+    file.and_then(|file| decode(BufReader::with_capacity(1 << 17, file), kind))
+        .map_err(|fault| Malformed { path: path.to_owned(), fault })
 }
 
-fn read_file(path: &Path, kind: Kind) -> Result<Idx, Fault> {
-    let mut file = BufReader::with_capacity(1 << 17, File::open(path)?);
+/// The images or labels of a file with this content.
+pub(crate) fn decode(mut file: impl BufRead, kind: Kind) -> Result<Idx, Fault> {
     if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return parse(&mut file, kind);
     }

@@ -10,6 +10,6 @@ pub mod recipes;
 mod resumed_config;
 mod run_log;
 pub mod shapes;
-mod side;
+pub(crate) mod side;
 mod thumbnail;
 mod turns;

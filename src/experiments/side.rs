@@ -202,18 +202,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let device = self.setting.device;
         load_state(&mut self.net, &checkpoint.group("net"), "the checkpoint")?;
         self.optimizer.load_state(&checkpoint.group("optimizer"))?;
-        self.rest = Rest {
-            generators: GeneratorState::from_tensors(device, &checkpoint.group("generators"))?,
-            records: metrics_from_csv(&state.0.records)?,
-        };
-        self.broken_off = match state.0.within {
-            None => None,
-            Some(Within { batches, batch_size, metric, took }) => Some(BrokenOff {
-                done: Progress { batches, batch_size, metric: Metric::from_bits(metric) },
-                took,
-                generators: GeneratorState::from_tensors(device, &checkpoint.group("generators_within"))?,
-            }),
-        };
+        (self.rest, self.broken_off) = state.moment(checkpoint, device)?;
         Ok(())
     }
 }
@@ -222,6 +211,26 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub struct SideState(Saved);
+
+impl SideState {
+    /// Where a run on `device` stood, of whose checkpoint this is the state.
+    fn moment(self, checkpoint: &Checkpoint, device: Device) -> Result<(Rest, Option<BrokenOff>)> {
+        let generators = |group| GeneratorState::from_tensors(device, &checkpoint.group(group));
+        let Saved { records, within } = self.0;
+        let rest = Rest { generators: generators("generators")?, records: metrics_from_csv(&records)? };
+        let Some(Within { batches, batch_size, metric, took }) = within else { return Ok((rest, None)) };
+        let done = Progress { batches, batch_size, metric: Metric::from_bits(metric) };
+        Ok((rest, Some(BrokenOff { done, took, generators: generators("generators_within")? })))
+    }
+
+    /// Takes everything over that [`Side::resume`] does, but for network and optimizer.
+    #[cfg(any(test, fuzzing))]
+    pub fn take_over(self, checkpoint: &Checkpoint) -> Result<()> {
+        let (rest, broken_off) = self.moment(checkpoint, Device::Cpu)?;
+        broken_off.map_or(Ok(()), |within| within.generators.restore())?;
+        rest.generators.restore()
+    }
+}
 
 impl Rest {
     fn checkpoint(

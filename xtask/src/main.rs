@@ -3,9 +3,11 @@
 //!
 //! - `libtorch.rs` finds libtorch, or has it installed, and links `.libtorch` to it;
 //! - `notebooks.rs` gathers the Python packages with which `test` runs the notebooks' own code;
+//! - `fuzz.rs` feeds the readers of files with made-up ones;
 //! - `pip.rs` installs a set of packages whole or not at all; `python.rs` knows the interpreter;
 //! - `tools.rs` looks for what must be there before a long build; `problem.rs` words what is missing.
 
+mod fuzz;
 mod libtorch;
 mod notebooks;
 mod pip;
@@ -31,6 +33,8 @@ Usage: cargo xtask <COMMAND> [ARGS...]
 Commands:
   run [ARGS...]   set up, then `cargo run --release --bin d2l_ch7 -- ARGS`
   test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test --release ARGS`
+  fuzz [READER...] [--seconds N]
+                  set up, then feed every reader of files (or those named) made-up ones, 600 seconds each; needs cargo-fuzz
   setup           set up only: find or install libtorch 2.11.0 and link `.libtorch` to it
   help            print this
 
@@ -58,6 +62,11 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
     match command.to_str() {
         Some("run") => run(args),
         Some("test") => test(args),
+        Some("fuzz") => {
+            let settings = Settings::from_env()?;
+            let fuzz = fuzz::Fuzz::parse(&settings, args)?;
+            fuzz.run(&settings, &set_up(&settings)?)
+        }
         Some("setup") if args.is_empty() => {
             let libtorch = set_up(&Settings::from_env()?)?;
             println!("libtorch {} is set up: {}", libtorch.build, libtorch.folder.display());
@@ -69,7 +78,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
         }
         _ => Err(Problem::usage(
             format!("xtask does not know the command {}", command.display()),
-            "use `cargo xtask run`, `test`, `setup` (which takes no arguments) or `help`",
+            "use `cargo xtask run`, `test`, `fuzz`, `setup` (which takes no arguments) or `help`",
         )
         .into()),
     }

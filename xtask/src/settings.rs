@@ -49,8 +49,14 @@ impl Settings {
 
     /// A cargo command on this checkout, which finds libtorch as plain cargo will from now on.
     pub fn cargo(&self, subcommand: &str) -> Command {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        let mut cargo = self.cargo_anywhere();
         cargo.arg(subcommand).arg("--manifest-path").arg(self.root.join("Cargo.toml"));
+        cargo
+    }
+
+    /// The same for a subcommand that looks for its project in its own way.
+    pub fn cargo_anywhere(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
         match &self.libtorch {
             Some(folder) => cargo.env("LIBTORCH", folder),
             None => cargo.env_remove("LIBTORCH"),

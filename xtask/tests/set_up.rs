@@ -316,3 +316,34 @@ fn a_wrong_command_line_has_exit_code_2() {
         help.status.success() && String::from_utf8(help.stdout).unwrap().contains("cargo test --release")
     );
 }
+
+#[test]
+fn every_reader_is_fuzzed_or_those_that_are_named() {
+    let machine = Machine::complete();
+    for target in ["image", "idx"] {
+        fs::create_dir_all(machine.path("one/fuzz/fuzz_targets")).unwrap();
+        fs::write(machine.path(&format!("one/fuzz/fuzz_targets/{target}.rs")), "").unwrap();
+    }
+    let fuzzed = |args: &[&str]| {
+        fs::remove_file(machine.path("log/cargo")).ok();
+        succeed(machine.xtask("one", &[&["fuzz"], args].concat()));
+        let log = machine.log("cargo");
+        let runs = log.lines().filter(|line| line.starts_with("args=[fuzz][run]")).map(|run| {
+            let word =
+                |prefix| run.split(['[', ']']).find_map(|word| word.strip_prefix(prefix)).unwrap_or("");
+            let corpus = run.split(['[', ']']).find(|word| word.contains("fuzz/corpus/")).unwrap();
+            (corpus.rsplit('/').next().unwrap().to_owned(), word("-max_total_time=").to_owned())
+        });
+        runs.collect::<Vec<_>>()
+    };
+    let run = |reader: &str, seconds: &str| (reader.to_owned(), seconds.to_owned());
+    assert_eq!(fuzzed(&[]), [run("idx", "600"), run("image", "600")]);
+    assert_eq!(fuzzed(&["image", "--seconds", "5"]), [run("image", "5")]);
+
+    let refused = |args: &[&str]| fail(machine.xtask("one", &[&["fuzz"], args].concat()), 2);
+    assert!(refused(&["nothing"]).1.contains("idx, image"));
+    assert!(refused(&["--seconds", "0"]).0.contains("--seconds"));
+    let mut broken = machine.xtask("one", &["fuzz"]);
+    broken.env("FAKE_CARGO_EXIT", "101");
+    assert!(fail(broken, 1).1.contains("cargo install cargo-fuzz"));
+}

@@ -1,0 +1,133 @@
+"""Writes the first inputs of every fuzz target to corpus/TARGET/: sound files of every kind that the readers know, and
+files that promise more than they hold. Inputs that fuzzing found lie beside them, and are left alone.
+
+    python fuzz/make_corpus.py
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import save
+
+CORPUS = Path(__file__).parent / "corpus"
+NOISE = np.random.default_rng(0)
+
+
+def write(target, name, content):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+def idx():
+    labels = struct.pack(">II", 0x801, 4) + bytes(range(4))
+    images = struct.pack(">IIII", 0x803, 2, 3, 5) + bytes(range(30))
+    for kind, content in [("labels", labels), ("images", images)]:
+        write("idx", f"sound-{kind}", content)
+        write("idx", f"sound-{kind}.gz", gzip.compress(content, mtime=0))
+    halves = [gzip.compress(part, mtime=0) for part in (images[:10], images[10:])]
+    write("idx", "sound-two-members.gz", b"".join(halves))
+    write("idx", "refused-huge", struct.pack(">IIII", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1) + images)
+    write("idx", "refused-a-gigabyte", struct.pack(">IIII", 0x803, 2**20, 2**5, 2**5) + images)
+    write("idx", "refused-cut.gz", gzip.compress(images, mtime=0)[:-9])
+
+
+def cifar10():
+    records = [bytes([label]) + NOISE.bytes(3072) for label in (0, 9)]
+    write("cifar10", "sound-one", records[0])
+    write("cifar10", "sound-two", b"".join(records))
+    write("cifar10", "refused-label", bytes([10]) + records[0][1:])
+    write("cifar10", "refused-cut", records[0] + records[1][:-1])
+
+
+def safetensors():
+    kinds = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+    tensors = {kind: NOISE.integers(0, 2, (2, 3)).astype(kind) for kind in kinds}
+    write("safetensors", "sound-kinds", save(tensors))
+    write("safetensors", "sound-shapes", save({"scalar": np.array(1, np.float32), "none": np.zeros((0, 3))}))
+    write("safetensors", "sound-nothing", save({}))
+
+    def forged(header, content=b""):
+        header = json.dumps(header).encode()
+        return struct.pack("<Q", len(header)) + header + content
+
+    tensor = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    write("safetensors", "refused-huge", forged({"a": {**tensor, "shape": [2**62], "data_offsets": [0, 2**64 - 1]}}))
+    write("safetensors", "refused-negative", forged({"a": {**tensor, "shape": [0, 2**63], "data_offsets": [0, 0]}}))
+    write("safetensors", "refused-overlap", forged({"a": tensor, "b": tensor}, bytes(8)))
+    write("safetensors", "refused-kind", forged({"a": {**tensor, "dtype": "F8_E4M3", "shape": [8]}}, bytes(8)))
+    write("safetensors", "refused-header", struct.pack("<Q", 2**63) + b"{}")
+
+
+def checkpoint():
+    metrics = "variant,epoch,train_loss,train_acc,test_loss,test_acc,train_seconds,epoch_seconds,examples_per_second\n"
+    row = "native,1,0.5,0.75,0.5,0.75,1.0,1.5,100.0\n"
+    within = {"batches": 3, "batch_size": 8, "metric": [0, 0, 0], "took": {"secs": 1, "nanos": 5}}
+    generator = torch.get_rng_state().numpy()
+    for name, state in [
+        ("sound-between", {"records": metrics + row, "within": None}),
+        ("sound-within", {"records": metrics, "within": within}),
+        ("sound-forever", {"records": metrics, "within": {**within, "batches": 2**64 - 1}}),
+    ]:
+        state = json.dumps({"version": 1, "state": state}).encode()
+        write("checkpoint", name, state + b"\0" + generator.tobytes())
+        write("checkpoint", name + ".safetensors", sealed(state, generator))
+        write("checkpoint", name.replace("sound", "refused") + "-generator", state + b"\0" + generator.tobytes()[:-8])
+    write("checkpoint", "refused-version", b'{"version": 2, "state": null}\0' + generator.tobytes())
+    write("checkpoint", "refused-deep", b'{"version": 1, "state": ' + b"[" * 5000)
+
+
+def sealed(state, generator):
+    """A checkpoint whose SHA-256 is right."""
+    tensors = {name: generator for name in ("generators.cpu", "generators_within.cpu")}
+    tensors["state"] = np.frombuffer(state, np.uint8)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}\nUint8 [{tensor.size}]\n".encode() + tensor.tobytes())
+    return save({**tensors, "sha256": np.frombuffer(digest.digest(), np.uint8)})
+
+
+def image():
+    rgb = Image.fromarray(NOISE.integers(0, 256, (9, 7, 3)).astype(np.uint8))
+
+    def encoded(picture, kind, **options):
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        return file.getvalue()
+
+    for mode in ["RGB", "RGBA", "L", "LA", "P", "1"]:
+        write("image", f"sound-{mode}.png", encoded(rgb.convert(mode), "PNG"))
+    write("image", "sound-I16.png", encoded(Image.fromarray(NOISE.integers(0, 2**16, (9, 7)).astype(np.uint16)), "PNG"))
+    for mode in ["RGB", "L", "CMYK"]:
+        write("image", f"sound-{mode}.jpg", encoded(rgb.convert(mode), "JPEG"))
+        write("image", f"sound-{mode}-progressive.jpg", encoded(rgb.convert(mode), "JPEG", progressive=True))
+    jpeg = encoded(rgb, "JPEG")
+    frame = jpeg.index(b"\xff\xc0")
+    write("image", "refused-huge.jpg", jpeg[: frame + 5] + b"\xff" * 4 + jpeg[frame + 9 :])
+    write("image", "refused-cut.jpg", jpeg[: len(jpeg) // 2])
+    write("image", "refused-huge.png", png_of_size(2**31 - 1, 2**31 - 1))
+    write("image", "refused-nearly-huge.png", png_of_size(7000, 7000))
+
+
+def png_of_size(width, height):
+    """Claims so many pixels, and has the first few."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks)
+
+
+if __name__ == "__main__":
+    for target in (idx, cifar10, safetensors, checkpoint, image):
+        target()

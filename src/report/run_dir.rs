@@ -1,6 +1,6 @@
 //! The directory of one run, and files that appear in it whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,13 @@ use crate::{Error, Result, whole_file};
 /// Where runs go that were not told where to go, from the current directory.
 const REPORTS: &str = "reports";
 
-/// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`.
-#[derive(Clone, Debug)]
+/// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`. No other process
+/// has it open.
+#[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// Where directories cannot be locked: nothing.
+    _locked: Option<File>,
 }
 
 impl RunDir {
@@ -33,16 +36,30 @@ impl RunDir {
     /// Opens the directory of an earlier run.
     ///
     /// # Errors
-    /// If `path` is not a directory.
+    /// If `path` is not a directory, or if another process has it open.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             let what = format!("{} is not the directory of a run", path.display());
             return Err(Error::usage(what, format!("name a directory that a run left, under {REPORTS}/")));
         }
-        Ok(Self { path: path.to_owned() })
+        Self::locked(path.to_owned())
     }
 
-    /// Removes what killed processes left unfinished; only for who knows that no other process writes there.
+    /// The directory at `path`, for this process alone, however it ends: two that write one run would mix their epochs.
+    fn locked(path: PathBuf) -> Result<Self> {
+        let directory = File::open(&path).ok();
+        match directory.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => Err(Error::failed(
+                format!("another process is writing the run in {}", path.display()),
+                "wait until it has finished, or end it and resume then",
+            )),
+            Some(Ok(())) => Ok(Self { path, _locked: directory }),
+            // Some systems and network file systems lock no directories.
+            Some(Err(TryLockError::Error(_))) | None => Ok(Self { path, _locked: None }),
+        }
+    }
+
+    /// Removes what killed processes left unfinished.
     pub fn sweep(&self) {
         whole_file::sweep(&self.path);
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
@@ -57,7 +74,7 @@ impl RunDir {
 
     fn create_at(out: &Path) -> Result<Self> {
         match create_new_dir(out) {
-            Ok(()) => Ok(Self { path: out.to_owned() }),
+            Ok(()) => Self::locked(out.to_owned()),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Error::usage(
                 format!("{} exists, and a run writes over nothing", out.display()),
                 format!("give --out a new name, or leave it out to get a new directory under {REPORTS}/"),
@@ -72,7 +89,7 @@ impl RunDir {
             let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
             let path = reports.join(format!("{name}{suffix}"));
             match create_new_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Self::locked(path),
                 // `reports` itself may be the file that exists; only a taken name is worth another try.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && reports.is_dir() => {}
                 Err(e) => return Err(cannot_create(&path, &e)),
@@ -170,6 +187,19 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         assert_eq!(RunDir::create_dated(&file, "book", now).unwrap_err().kind(), Kind::Failed);
+    }
+
+    #[test]
+    fn one_at_a_time_writes_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let run = RunDir::create(Some(&out), "book").unwrap();
+        let error = RunDir::open(&out).unwrap_err();
+        assert!(error.to_string().contains("another process is writing the run"), "{error}");
+        drop(run);
+        let run = RunDir::open(&out).unwrap();
+        assert!(RunDir::open(&out).is_err());
+        drop(run);
     }
 
     #[test]

@@ -58,6 +58,8 @@ void d2l_ignore_file_size_signal(void) noexcept {
 #endif
 }
 
+void d2l_exit_at_once(int32_t code) noexcept { std::_Exit(code); }
+
 void d2l_keep_freed_memory(void) noexcept {
 #ifdef __GLIBC__
   constexpr int kOneGiB = 1 << 30;

@@ -25,6 +25,9 @@ const char* d2l_cpu_capability(void) D2L_NOEXCEPT;
 // process (SIGXFSZ).
 void d2l_ignore_file_size_signal(void) D2L_NOEXCEPT;
 
+// Ends the process without a destructor of libtorch's, which would pull the ground from under threads that compute.
+void d2l_exit_at_once(int32_t code) D2L_NOEXCEPT;
+
 // Lets the C library keep freed memory instead of giving it back to the system, where it can be told to (glibc).
 void d2l_keep_freed_memory(void) D2L_NOEXCEPT;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Error, Result};
+use crate::{Error, Result, torch};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
@@ -13,7 +13,7 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            torch::exit_at_once(130);
         }
     })
     .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "please report this"))

@@ -3,8 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::Output;
 
 use d2l_ch7::StatisticsRecord;
 use d2l_ch7::data::transforms::Image;
@@ -234,123 +233,6 @@ fn weights_of_another_network_are_refused() {
     let cut = place.folder.path().join("cut.safetensors");
     fs::write(&cut, &whole[..whole.len() - 7]).unwrap();
     assert_two_lines(&evaluate(&cut, "book", "native"), 1, "cut.safetensors");
-}
-
-/// Ctrl-C in the middle of a long run.
-#[cfg(unix)]
-#[test]
-fn an_interrupted_run_keeps_what_it_finished() {
-    let place = Place::new();
-    let mut command = program();
-    command.args(["--device", "cpu", "--threads", "1", "--batch-size", "4", "--epochs", "100000", "--quiet"]);
-    command.arg("--data-dir").arg(place.data()).arg("--out").arg(place.out());
-    let child =
-        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let metrics = place.out().join("metrics.csv");
-    let begun = Instant::now();
-    while read_metrics(&metrics).map_or(0, |records| records.len()) < 3 {
-        assert!(begun.elapsed() < Duration::from_secs(120), "the run finishes no epoch");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_two_lines(&output, 130, "interrupted");
-
-    let records = read_metrics(&metrics).unwrap();
-    assert!(records.len() >= 3);
-    let expected = |i: usize| (["scratch", "native"][i % 2], i / 2 + 1);
-    for (i, record) in records.iter().enumerate() {
-        assert_eq!((record.variant.as_str(), record.epoch), expected(i));
-    }
-    let curves = fs::read(place.out().join("curves.png")).unwrap();
-    assert!(curves.starts_with(b"\x89PNG") && curves.ends_with(b"IEND\xae\x42\x60\x82"), "a whole picture");
-    assert!(place.out().join("report.md").exists());
-}
-
-/// A disk that is full from the third record on: what was finished before stays, every file of it whole.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_disk_that_fills_up_loses_nothing() {
-    let place = Place::new();
-    let mut command = program();
-    command.args(["--device", "cpu", "--threads", "1", "--batch-size", "4", "--epochs", "100000", "--quiet"]);
-    command.arg("--data-dir").arg(place.data()).arg("--out").arg(place.out());
-    let mut child =
-        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let metrics = place.out().join("metrics.csv");
-    let begun = Instant::now();
-    while read_metrics(&metrics).map_or(0, |records| records.len()) < 3 {
-        assert!(begun.elapsed() < Duration::from_secs(120), "the run finishes no epoch");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    // No file may be larger from now on: a write fails as on a full disk, if the signal that comes first does not kill.
-    let limited = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=4096"]).status();
-    if !limited.is_ok_and(|status| status.success()) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED a_disk_that_fills_up_loses_nothing: no prlimit");
-        let _ = child.kill();
-        let _ = child.wait();
-        return;
-    }
-    let output = child.wait_with_output().unwrap();
-    assert_two_lines(&output, 1, "cannot write");
-
-    let records = read_metrics(&metrics).unwrap();
-    assert!(records.len() >= 3);
-    let curves = fs::read(place.out().join("curves.png")).unwrap();
-    assert!(curves.starts_with(b"\x89PNG") && curves.ends_with(b"IEND\xae\x42\x60\x82"), "a whole picture");
-    for variant in ["scratch", "native"] {
-        let mut command = program();
-        command.arg("evaluate").arg(place.out().join(format!("weights/{variant}.safetensors")));
-        command.args(["--variant", variant, "--device", "cpu", "--data-dir"]).arg(place.data());
-        assert!(command.output().unwrap().status.success(), "the weights of {variant} are whole");
-    }
-    for folder in [place.out(), place.out().join("weights")] {
-        for entry in fs::read_dir(folder).unwrap() {
-            let name = entry.unwrap().file_name();
-            assert!(!name.to_string_lossy().starts_with('.'), "{name:?} is half-written");
-        }
-    }
-}
-
-/// No room for the weights, with the limit that the program was started with.
-#[cfg(unix)]
-#[test]
-fn a_file_limit_is_an_error_of_two_lines() {
-    let place = Place::new();
-    let compare = place.compare(&["--quiet"]);
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
-        .arg(compare.get_program())
-        .args(compare.get_args());
-    assert_two_lines(&limited.output().unwrap(), 1, "cannot write");
-    assert!(!place.out().join("weights/scratch.safetensors").exists());
-}
-
-/// A download from a network that says nothing: the first Ctrl-C ends it. And folders that cannot be a cache.
-#[cfg(unix)]
-#[test]
-fn fetching_ends_at_the_first_interrupt() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let proxy = format!("http://{}", silent.local_addr().unwrap());
-    let place = Place::new();
-    let cifar = |cache: &Path| {
-        let mut command = program();
-        command.args(["cifar", "--device", "cpu", "--threads", "1", "--out"]).arg(place.out());
-        command.env("HTTPS_PROXY", &proxy).env_remove("NO_PROXY").env_remove("no_proxy");
-        command.env("XDG_CACHE_HOME", cache).stderr(std::process::Stdio::piped());
-        command.stdout(std::process::Stdio::piped());
-        command
-    };
-    let child = cifar(&place.folder.path().join("cache")).spawn().unwrap();
-    // It asks, and will wait for an answer.
-    let (_asked, _) = silent.accept().unwrap();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert_two_lines(&child.wait_with_output().unwrap(), 130, "interrupted while CIFAR-10 was fetched");
-
-    let below_a_file = place.data().join("train-labels-idx1-ubyte");
-    assert_two_lines(&cifar(&below_a_file).output().unwrap(), 1, "cannot make the cache folder");
-    assert!(!place.out().exists());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! `D2L_KILLED_RUNS=100` kills more of them than the few that a test run does.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -160,6 +161,51 @@ fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
     assert!(breaks_into_an_epoch(&place.out()), "a checkpoint after the last batch");
     assert!(command("--resume", &place.out()).output().unwrap().status.success());
     assert!(outcome(&place.out()) == outcome(&whole));
+}
+
+/// File systems of several sizes that fill up at several moments: a run says so, leaves whole files, and goes on once there
+/// is room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_file_system_loses_nothing() {
+    // In a room of its own: a small disk, and later a larger one.
+    const SCRIPT: &str = "size=$1 disk=$2 kept=$3; shift 3
+        mount -t tmpfs -o size=$size tmpfs \"$disk\" || exit 99
+        \"$@\" --out \"$disk/run\" >/dev/null 2>\"$kept/stderr\"; echo $? >\"$kept/code\"
+        cp -r \"$disk/run\" \"$kept/full\"
+        mount -o remount,size=100m \"$disk\" || exit 99
+        if [ -d \"$disk/run\" ]; then to=--resume; else to=--out; fi
+        \"$@\" $to \"$disk/run\" >/dev/null && cp -r \"$disk/run\" \"$kept/whole\"";
+    let place = Place::new();
+    let run = runs(&place).swap_remove(1);
+    assert!(go_on(&run, &place.out()).output().unwrap().status.success());
+    let whole = outcome(&place.out());
+
+    let mut full = 0;
+    for size in ["4k", "100k", "300k", "800k", "1300k", "1900k"] {
+        let [disk, kept] = ["disk", "kept"].map(|name| place.folder.path().join(format!("{name}-{size}")));
+        [&disk, &kept].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        let mut room = Command::new("unshare");
+        room.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh", size]).arg(&disk);
+        room.arg(&kept).arg(program().get_program()).args(&run).args(["--checkpoint-every", "1"]);
+        let resumed = room.output();
+        if !resumed
+            .as_ref()
+            .is_ok_and(|output| output.status.code() != Some(99) && kept.join("code").exists())
+        {
+            let why = resumed.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+            let _ = writeln!(std::io::stderr(), "SKIPPED a_full_file_system_loses_nothing: {why:?}");
+            return;
+        }
+        let told = fs::read_to_string(kept.join("stderr")).unwrap();
+        if fs::read_to_string(kept.join("code")).unwrap().trim() == "1" {
+            full += 1;
+            assert!(told.lines().count() == 2 && told.contains("No space left on device"), "{size}: {told}");
+        }
+        assert_whole(&kept.join("full"));
+        assert!(outcome(&kept.join("whole")) == whole, "{size}: other bits");
+    }
+    assert!(full >= 4, "only {full} disks were full");
 }
 
 /// A run of `place` in its `out`, which is done.

@@ -21,6 +21,7 @@ unsafe extern "C" {
     pub fn d2l_cpu_capability() -> *const c_char;
 
     pub safe fn d2l_ignore_file_size_signal();
+    pub safe fn d2l_exit_at_once(code: i32) -> !;
     pub safe fn d2l_keep_freed_memory();
 
     pub safe fn d2l_grad_enabled() -> bool;

@@ -68,6 +68,12 @@ pub fn file_limits_are_errors() {
     ffi::d2l_ignore_file_size_signal();
 }
 
+/// Ends the process, whatever its other threads are doing: `std::process::exit` first takes libtorch apart, and a thread that
+/// computes meanwhile meets errors, or worse.
+pub fn exit_at_once(code: u8) -> ! {
+    ffi::d2l_exit_at_once(code.into())
+}
+
 /// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
 ///
 /// # Errors

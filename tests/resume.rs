@@ -234,6 +234,14 @@ fn what_does_not_fit_is_not_resumed() {
     ] {
         assert_two_lines(&go_on(&with(option, value), &place.out()).output().unwrap(), 2, words);
     }
+    // The last bit of the last pixel.
+    let images = place.data().join("train-images-idx3-ubyte");
+    let sound = fs::read(&images).unwrap();
+    let (last, others) = sound.split_last().unwrap();
+    fs::write(&images, [others, &[last ^ 1]].concat()).unwrap();
+    assert_two_lines(&go_on(&run, &place.out()).output().unwrap(), 1, "other images (train_sha256");
+    fs::write(&images, sound).unwrap();
+
     let elsewhere = place.folder.path().to_owned();
     assert_two_lines(&go_on(&run, &elsewhere).output().unwrap(), 2, "does not hold a run");
 

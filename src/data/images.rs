@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
+use super::checksum;
 use super::transforms::{Image, Mode};
 
 /// Images with their labels.
@@ -37,6 +40,15 @@ impl Images {
         self.labels.truncate(n);
         self.pixels.truncate(n * self.image_bytes());
         self
+    }
+
+    /// The SHA-256, in hexadecimal, of sizes, labels and pixels.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{} {} {} {}\n", self.len(), self.rows, self.cols, self.channels));
+        hash.update(&self.labels);
+        hash.update(&self.pixels);
+        checksum::hex(hash)
     }
 
     /// A copy of the image at `i`; panics if `i` is not less than [`len`](Self::len).

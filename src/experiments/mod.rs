@@ -4,6 +4,7 @@ pub mod augment;
 pub mod basics;
 pub mod cifar;
 pub mod compare;
+mod data_used;
 pub mod evaluate;
 pub mod networks;
 pub mod recipes;

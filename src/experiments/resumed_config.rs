@@ -28,6 +28,9 @@ impl Found {
 /// What may differ: the signature is looked at by itself.
 const MAY_DIFFER: [&str; 2] = ["signature", "d2l_ch7"];
 
+/// What is not chosen by an option.
+const DATA: [&str; 3] = ["data_is_published", "train_sha256", "test_sha256"];
+
 /// Compares the directory's `config.json` with what is chosen now. Another processor or number of threads is only warned
 /// of, on standard error: the run goes on to other bits.
 ///
@@ -67,6 +70,15 @@ fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Va
     let keys = chosen.keys().chain(saved.keys()).filter(|key| !MAY_DIFFER.contains(&key.as_str()));
     for key in keys {
         let [then, now] = [saved, chosen].map(|config| config.get(key).unwrap_or(&Value::Null));
+        if then != now && DATA.contains(&key.as_str()) {
+            return Err(Error::failed(
+                format!(
+                    "cannot resume {}: it had other images ({key} was {then}, and is {now})",
+                    dir.display()
+                ),
+                "name the folder that they were in with --data-dir",
+            ));
+        }
         if then != now {
             return Err(Error::usage(
                 format!("cannot resume {}: its {key} is {then}, and {now} is asked for now", dir.display()),

@@ -13,6 +13,7 @@ pub use augmentation::{Augmentation, Data};
 
 use numerics::NumericsBeside;
 
+use super::data_used::DataUsed;
 use super::run_log::RunLog;
 use super::side::{Setting, Side};
 use super::turns::take_turns;
@@ -103,7 +104,7 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
         };
         sides.push(Side::new(data, config.seed, setting, || config.begin(config.numerics))?);
     }
-    let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
+    let log = RunLog::begin(config.plan(DataUsed::of(&train_images, &test_images, published)))?;
     take_turns(sides, log, config.epochs, &mut NumericsBeside::new(config, &train_iters[0], &test_iter))
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Cifar, Data};
+use crate::experiments::data_used::DataUsed;
 use crate::experiments::run_log::{RunPlan, facts};
 use crate::torch::Signature;
 
@@ -16,24 +17,18 @@ struct Chosen {
     epochs: usize,
     batch_size: usize,
     lr: f64,
-    train_examples: usize,
-    test_examples: usize,
+    #[serde(flatten)]
+    data: DataUsed,
     workers: usize,
     amp: bool,
     channels_last: bool,
-    data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
 }
 
 impl Cifar {
     /// The plan of this run, once its data is known.
-    pub(super) fn plan(
-        &self,
-        train_examples: usize,
-        test_examples: usize,
-        data_is_published: bool,
-    ) -> RunPlan {
+    pub(super) fn plan(&self, data: DataUsed) -> RunPlan {
         let signature = Signature::of_devices(&self.devices);
         let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
         let chosen = [
@@ -42,14 +37,11 @@ impl Cifar {
             ("seed", self.seed.to_string()),
             ("optimizer", format!("Adam, learning rate {}, losses of a batch summed", self.lr)),
             ("batch size", self.batch_size.to_string()),
-            ("training images", train_examples.to_string()),
-            ("test images", test_examples.to_string()),
+            ("training images", data.train_examples.to_string()),
+            ("test images", data.test_examples.to_string()),
             ("numerics", self.numerics.fact()),
             ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
-            (
-                "data",
-                if data_is_published { "CIFAR-10 as published" } else { "not the published files" }.into(),
-            ),
+            ("data", data.origin("CIFAR-10")),
         ];
         let facts = facts(chosen, &signature);
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
@@ -70,12 +62,10 @@ impl Cifar {
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,
-            train_examples,
-            test_examples,
+            data,
             workers: self.workers,
             amp: self.numerics.amp,
             channels_last: self.numerics.channels_last,
-            data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,
         };

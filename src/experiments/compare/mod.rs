@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use tch::Device;
 
+use super::data_used::DataUsed;
 use super::recipes::Recipe;
 use super::run_log::RunLog;
 use super::side::{Observer, Setting};
@@ -69,8 +70,10 @@ type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 pub fn run(config: &Compare) -> Result<PathBuf> {
     let data = FashionMnist::load(config.data_dir.as_deref(), !config.quiet)?;
     let published = data.is_published();
-    let train_images = image_set(data.train, config.train_examples);
-    let test_images = image_set(data.test, config.test_examples);
+    let train = data.train.first(config.train_examples);
+    let test = data.test.first(config.test_examples);
+    let plan = config.plan(DataUsed::of(&train, &test, published));
+    let (train_images, test_images) = (image_set(train), image_set(test));
     check_last_batch(train_images.len(), config.batch_size)?;
 
     let loader = |images, shuffle| {
@@ -89,12 +92,12 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
     let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
-    let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
+    let log = RunLog::begin(plan)?;
     take_turns(sides, log, config.epochs, &mut Inspection(inspector))
 }
 
-fn image_set(images: Images, limit: Option<usize>) -> ImageSet {
-    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, limit)
+fn image_set(images: Images) -> ImageSet {
+    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, None)
 }
 
 /// A batch norm over one value per channel has nothing to train on: its output is its shift.

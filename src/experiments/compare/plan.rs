@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Compare;
+use crate::experiments::data_used::DataUsed;
 use crate::experiments::run_log::{RunPlan, facts};
 use crate::torch::Signature;
 
@@ -15,35 +16,25 @@ struct Chosen {
     epochs: usize,
     batch_size: usize,
     lr: f64,
-    train_examples: usize,
-    test_examples: usize,
+    #[serde(flatten)]
+    data: DataUsed,
     workers: usize,
-    data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
 }
 
 impl Compare {
     /// The plan of this comparison, once its data is known.
-    pub(super) fn plan(
-        &self,
-        train_examples: usize,
-        test_examples: usize,
-        data_is_published: bool,
-    ) -> RunPlan {
+    pub(super) fn plan(&self, data: DataUsed) -> RunPlan {
         let signature = Signature::of(self.device);
         let chosen = [
             ("network", self.recipe.about.to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
             ("batch size", self.batch_size.to_string()),
-            ("training images", train_examples.to_string()),
-            ("test images", test_examples.to_string()),
-            (
-                "data",
-                if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
-                    .into(),
-            ),
+            ("training images", data.train_examples.to_string()),
+            ("test images", data.test_examples.to_string()),
+            ("data", data.origin("Fashion-MNIST")),
         ];
         let facts = facts(chosen, &signature);
         let variants: Vec<String> = self.variants.iter().map(ToString::to_string).collect();
@@ -58,10 +49,8 @@ impl Compare {
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,
-            train_examples,
-            test_examples,
+            data,
             workers: self.workers,
-            data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,
         };

@@ -4,7 +4,6 @@
 //! fetched. The Python is `D2L_PYTHON`, else `python3`; it must import PyTorch and torchvision. Both sides take turns;
 //! the medians of the rounds are compared, each at its best number of workers.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,14 +13,16 @@ use d2l_ch7::experiments::cifar::Augmentation;
 use d2l_ch7::torch;
 use tch::Device;
 
+mod shared;
+
+use shared::{data_dir, median};
+
 const WORKERS: [usize; 4] = [0, 1, 2, 4];
 const ROUNDS: usize = 5;
 
 fn main() {
     torch::keep_freed_memory();
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--data-dir").skip(1);
-    let named = arguments.next().map(PathBuf::from);
-    let data = Cifar10::load(named.as_deref(), true).unwrap_or_else(|error| panic!("{error}"));
+    let data = Cifar10::load(data_dir().as_deref(), true).unwrap_or_else(|error| panic!("{error}"));
     let folder = data.folder().to_owned();
     let images = Arc::new(data.train);
     for (augment, ours_count, python_count) in
@@ -58,11 +59,6 @@ fn prepared_per_second(images: &Arc<Images>, augment: Augmentation, workers: usi
     let start = Instant::now();
     let count: usize = loader.iter().map(|batch| batch.y.numel()).sum();
     count as f64 / start.elapsed().as_secs_f64()
-}
-
-fn median(mut speeds: Vec<f64>) -> f64 {
-    speeds.sort_by(f64::total_cmp);
-    speeds[speeds.len() / 2]
 }
 
 fn report(augment: Augmentation, ours: [f64; 4], theirs: [f64; 4]) {

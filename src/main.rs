@@ -9,7 +9,7 @@ use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::experiments::{augment, basics, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::{Error, Result, interrupt, torch};
+use d2l_ch7::{Error, Result, doctor, interrupt, torch};
 
 fn main() -> ExitCode {
     let outcome = parse().and_then(|cli| guarded(|| run(cli)));
@@ -37,6 +37,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Augment(config) => println!("{}", augment::run(&config)?.display()),
         Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
         Command::List => list(),
+        Command::Doctor => doctor::run(&mut std::io::stdout().lock())?,
     }
     Ok(())
 }

@@ -21,13 +21,18 @@ pub struct CudaGraph {
 }
 
 impl CudaGraph {
+    /// Whether this program was built with graphs.
+    pub fn is_compiled_in() -> bool {
+        d2l_has_graphs()
+    }
+
     /// Whether graphs can be captured on `device`.
     ///
     /// # Errors
     /// If it is no CUDA device that is there, or this program was built without graphs.
     pub fn check_available(device: Device) -> Result<()> {
         let why = match device {
-            Device::Cuda(_) if !d2l_has_graphs() => {
+            Device::Cuda(_) if !Self::is_compiled_in() => {
                 "this program was built without the headers of CUDA's runtime, or with a libtorch for CPUs"
             }
             Device::Cuda(index) if (index as i64) < tch::Cuda::device_count() => return Ok(()),

@@ -102,9 +102,10 @@ impl Batches for DataLoader<'_> {
     }
 }
 
-/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32.
+/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA would
+/// multiply by 1/255 instead, which rounds otherwise; by a tensor on the device it divides.
 fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
-    pixels.to_device(device).to_kind(Kind::Float).g_div_scalar_(255)
+    pixels.to_device(device).to_kind(Kind::Float).g_div_(&Tensor::full([], 255, (Kind::Float, device)))
 }
 
 /// Images (B, 1, rows, cols) of bytes in their new size, by as many threads as libtorch has.

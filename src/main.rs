@@ -81,9 +81,14 @@ fn guarded(f: impl FnOnce() -> Result<()>) -> Result<()> {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
         let what = text.lines().next().unwrap_or_default();
-        Err(Error::failed(
-            format!("the computation broke off: {what}"),
-            "if the device ran out of memory, choose a smaller --batch-size; else please report this",
-        ))
+        Err(Error::failed(format!("the computation broke off: {what}"), remedy(what)))
     })
+}
+
+/// What to do when libtorch says `what`.
+fn remedy(what: &str) -> &'static str {
+    if what.contains("does not have a deterministic implementation") {
+        return "leave out --deterministic: the operation named has no deterministic kernel on this device";
+    }
+    "if the device ran out of memory, choose a smaller --batch-size; else please report this"
 }

@@ -64,7 +64,7 @@ impl CifarArgs {
     pub(super) fn validated(self) -> Result<Cifar> {
         check_each_once(&self.variants)?;
         check_workers(self.workers)?;
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
         Ok(Cifar {
             variants: self.variants,
             augment: self.augment,
@@ -73,6 +73,7 @@ impl CifarArgs {
             batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
             lr: self.lr,
             devices: self.device.settle()?,
+            deterministic: self.place.deterministic,
             numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),

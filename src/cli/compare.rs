@@ -57,7 +57,7 @@ pub(super) struct CompareArgs {
 impl CompareArgs {
     pub(super) fn validated(self) -> Result<Compare> {
         check_each_once(&self.variants)?;
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
         Ok(Compare {
             recipe: self.recipe,
             variants: self.variants,
@@ -66,6 +66,7 @@ impl CompareArgs {
             batch_size: self.batch_size.map_or(self.recipe.batch_size, NonZeroUsize::get),
             lr: self.lr.unwrap_or(self.recipe.lr),
             device: self.device.settle()?,
+            deterministic: self.place.deterministic,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,

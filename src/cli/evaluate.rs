@@ -32,7 +32,7 @@ pub(super) struct EvaluateArgs {
 
 impl EvaluateArgs {
     pub(super) fn validated(self) -> Result<Evaluate> {
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
         Ok(Evaluate {
             weights: self.weights,
             recipe: self.recipe,

@@ -77,7 +77,8 @@ fn cuda_of_libtorch(facts: &Facts) -> Finding {
     let Libtorch { linked_with_cuda, cuda, file, .. } = &facts.libtorch;
     let rebuild = "run `cargo clean --release -p d2l_ch7`, then `cargo xtask setup`, and build again";
     if let Some(cuda) = cuda {
-        return ok(format!("libtorch's library for CUDA {cuda} is loaded"));
+        let graphs = if facts.libtorch.graphs { "with" } else { "without" };
+        return ok(format!("libtorch's library for CUDA {cuda} is loaded, {graphs} CUDA graphs"));
     }
     if *linked_with_cuda {
         return warning(

@@ -41,8 +41,8 @@ pub struct Setting<'a> {
     pub test_iter: &'a dyn Batches,
     /// What a step minimizes.
     pub loss: Loss,
-    /// Where the random streams of training are.
-    pub device: Device,
+    /// Where the network is trained, one device or more; the first has the random streams of training.
+    pub devices: &'a [Device],
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: only when the run is interrupted.
@@ -108,7 +108,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     ) -> Result<Self> {
         torch::manual_seed(seed);
         let (net, optimizer) = build();
-        let rest = Rest { generators: GeneratorState::capture(setting.device)?, records: Vec::new() };
+        let rest = Rest { generators: GeneratorState::capture(setting.devices[0])?, records: Vec::new() };
         Ok(Self { variant, net, optimizer, setting, rest, broken_off: None })
     }
 
@@ -132,10 +132,12 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         observer: &mut dyn Observer,
         save: &dyn Fn(Checkpoint) -> Result<()>,
     ) -> Result<Option<EpochRecord>> {
-        let Setting { train_iter, test_iter, loss, device, epochs, checkpoint_every, quiet } = self.setting;
+        let Setting { train_iter, test_iter, loss, devices, epochs, checkpoint_every, quiet } = self.setting;
+        let device = devices[0];
         let (variant, epoch) = (self.variant.to_string(), self.records().len() + 1);
         self.rest.generators.restore()?;
         let (done, took, batches) = self.resumed_batches()?;
+        devices.iter().try_for_each(|&device| torch::reset_peak_memory(device))?;
         let start = Instant::now();
         let bar = EpochBar::new(&variant, epoch, epochs, train_iter, quiet);
         let mut outcome = Ok(());
@@ -167,6 +169,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             train_seconds,
             epoch_seconds: (took + start.elapsed()).as_secs_f64(),
             examples_per_second: trained.examples() as f64 / train_seconds,
+            peak_memory_bytes: peak_memory_bytes(devices)?,
         };
         self.rest.generators = GeneratorState::capture(device)?;
         self.rest.records.push(record.clone());
@@ -199,7 +202,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     /// # Errors
     /// If it is one of another network, optimizer or device.
     pub fn resume(&mut self, checkpoint: &Checkpoint, state: SideState) -> Result<()> {
-        let device = self.setting.device;
+        let device = self.setting.devices[0];
         load_state(&mut self.net, &checkpoint.group("net"), "the checkpoint")?;
         self.optimizer.load_state(&checkpoint.group("optimizer"))?;
         self.rest = Rest {
@@ -216,6 +219,12 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         };
         Ok(())
     }
+}
+
+/// The peaks of all devices together; `None` if one of them is not counted.
+fn peak_memory_bytes(devices: &[Device]) -> Result<Option<u64>> {
+    let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
+    devices.iter().map(peak).sum()
 }
 
 /// What a side's checkpoint holds beside tensors.

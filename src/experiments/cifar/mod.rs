@@ -54,6 +54,8 @@ pub struct Cifar {
     pub devices: Vec<Device>,
     /// Precision and memory format.
     pub numerics: Numerics,
+    /// Whether libtorch was told to take deterministic kernels only.
+    pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -96,7 +98,7 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             test_iter: &test_iter,
             loss: Loss::Sum,
             // The network itself draws nothing at random.
-            device: config.devices[0],
+            devices: &config.devices,
             epochs: config.epochs,
             checkpoint_every: config.checkpoint_every,
             quiet: config.quiet,

@@ -5,6 +5,7 @@ mod inspect;
 mod plan;
 
 use std::path::PathBuf;
+use std::slice;
 
 use tch::Device;
 
@@ -38,6 +39,8 @@ pub struct Compare {
     pub lr: f64,
     /// Where the networks are trained.
     pub device: Device,
+    /// Whether libtorch was told to take deterministic kernels only.
+    pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -81,7 +84,7 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
-        device: config.device,
+        devices: slice::from_ref(&config.device),
         epochs: config.epochs,
         checkpoint_every: config.checkpoint_every,
         quiet: config.quiet,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Compare;
-use crate::experiments::run_log::{RunPlan, facts};
+use crate::experiments::run_log::{RunPlan, facts, kernels};
 use crate::torch::Signature;
 
 /// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
@@ -18,6 +18,7 @@ struct Chosen {
     train_examples: usize,
     test_examples: usize,
     workers: usize,
+    deterministic: bool,
     data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -39,6 +40,7 @@ impl Compare {
             ("batch size", self.batch_size.to_string()),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
+            ("kernels", kernels(self.deterministic).to_owned()),
             (
                 "data",
                 if data_is_published { "Fashion-MNIST as published" } else { "not the published files" }
@@ -61,6 +63,7 @@ impl Compare {
             train_examples,
             test_examples,
             workers: self.workers,
+            deterministic: self.deterministic,
             data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

@@ -21,21 +21,20 @@ OPTIMIZERS = {
 }
 
 
-def trained(optimizer, options, tensors):
-    params = [
-        tensors[f"initial.{i}"].clone().requires_grad_(True) for i in range(4)
-    ]
+def trained(optimizer, options, tensors, device):
+    params = [tensors[f"initial.{i}"].to(device, copy=True).requires_grad_(True) for i in range(4)]
     optimizer = optimizer(params, **options)
     for step in range(1, 11):
         for i, param in enumerate(params):
-            param.grad = tensors[f"grad.{step}.{i}"].clone()
+            param.grad = tensors[f"grad.{step}.{i}"].to(device, copy=True)
         optimizer.step()
-    return [param.detach() for param in params]
+    return [param.detach().cpu() for param in params]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--device", type=torch.device, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -43,9 +42,8 @@ def main():
     results = {}
     for name, (optimizer, options) in OPTIMIZERS.items():
         for kind in "fused", "foreach":
-            for i, param in enumerate(
-                trained(optimizer, options | {kind: True}, tensors)
-            ):
+            params = trained(optimizer, options | {kind: True}, tensors, args.device)
+            for i, param in enumerate(params):
                 results[f"{kind}.{name}.{i}"] = param
     save_file(results, args.out)
 

@@ -8,6 +8,7 @@ mod augment;
 mod basics;
 mod batch_norm;
 mod cifar;
+mod cuda;
 mod determinism;
 mod dropout;
 mod epoch;

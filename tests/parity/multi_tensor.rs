@@ -2,45 +2,50 @@
 //! `foreach=True` on this machine.
 
 use d2l_ch7::optim::{Adam, Optimizer, Sgd};
+use d2l_ch7::torch::device_name;
 use d2l_ch7::torch::multi_tensor::{
     FusedAdam, FusedSgd, foreach_add_scalar_, fused_adam_, fused_adamw_, fused_sgd_,
 };
 use tch::{Device, Kind, Tensor};
 
 use crate::live::{python_side, succeed};
-use crate::support::{Stored, libtorch, notebooks_ref};
+use crate::support::{Stored, has_cuda, libtorch, notebooks_ref};
 
 /// Of the gradients.
 const STEPS: usize = 10;
 
 /// What Python gave, and what both begin with.
 struct Steps {
+    device: Device,
     initial: Stored,
     python: Stored,
 }
 
 impl Steps {
-    fn of_python(what: &str) -> Option<Self> {
+    fn of_python(what: &str, device: Device) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("multi_tensor.safetensors");
         let mut python = std::process::Command::new(python_side(what)?);
         succeed(
-            python.arg(notebooks_ref().join("multi_tensor.py")).args(["--threads", "2", "--out"]).arg(&out),
+            python
+                .arg(notebooks_ref().join("multi_tensor.py"))
+                .args(["--threads", "2", "--device", &device_name(device), "--out"])
+                .arg(&out),
         );
-        Some(Self { initial: Stored::open("optim"), python: Stored::made_here(&out) })
+        Some(Self { device, initial: Stored::open("optim"), python: Stored::made_here(&out) })
     }
 
     fn params(&self) -> Vec<Tensor> {
-        (0..4).map(|i| self.initial.get(&format!("initial.{i}")).copy()).collect()
+        (0..4).map(|i| self.initial.get(&format!("initial.{i}")).copy().to_device(self.device)).collect()
     }
 
     fn grads(&self, step: usize) -> Vec<Tensor> {
-        (0..4).map(|i| self.initial.get(&format!("grad.{step}.{i}")).copy()).collect()
+        (0..4).map(|i| self.initial.get(&format!("grad.{step}.{i}")).copy().to_device(self.device)).collect()
     }
 
     fn compare(&self, name: &str, params: &[Tensor]) {
         for (i, param) in params.iter().enumerate() {
-            self.python.assert_floats(&format!("{name}.{i}"), param);
+            self.python.assert_floats(&format!("{name}.{i}"), &param.to_device(Device::Cpu));
         }
     }
 
@@ -61,7 +66,7 @@ impl Steps {
         let [mut exp_avgs, mut exp_avg_sqs] =
             [(); 2].map(|()| params.iter().map(Tensor::zeros_like).collect::<Vec<_>>());
         let mut steps: Vec<_> =
-            params.iter().map(|_| Tensor::zeros([], (Kind::Float, Device::Cpu))).collect();
+            params.iter().map(|_| Tensor::zeros([], (Kind::Float, self.device))).collect();
         for step in 1..=STEPS {
             foreach_add_scalar_(&mut steps, 1.0);
             let fused = if decoupled { fused_adamw_ } else { fused_adam_ };
@@ -86,10 +91,7 @@ impl Steps {
     }
 }
 
-#[test]
-fn fused_steps() {
-    let _turn = libtorch();
-    let Some(steps) = Steps::of_python("fused_steps") else { return };
+fn check_fused(steps: &Steps) {
     let sgd = FusedSgd { lr: 0.05, ..FusedSgd::default() };
     steps.fused_sgd("fused.sgd", sgd);
     steps.fused_sgd(
@@ -102,12 +104,29 @@ fn fused_steps() {
     steps.fused_adam("fused.adamw", true, FusedAdam { betas: (0.9, 0.999), eps: 1e-8, ..adam });
 }
 
-#[test]
-fn foreach_steps() {
-    let _turn = libtorch();
-    let Some(steps) = Steps::of_python("foreach_steps") else { return };
+fn check_foreach(steps: &Steps) {
     steps.foreach("foreach.sgd", |params| Box::new(Sgd::new(params, 0.05).foreach(true)));
     steps.foreach("foreach.adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01).foreach(true)));
+}
+
+#[test]
+fn steps_are_pythons() {
+    let _turn = libtorch();
+    let Some(steps) = Steps::of_python("fused and foreach steps", Device::Cpu) else { return };
+    check_fused(&steps);
+    check_foreach(&steps);
+}
+
+#[test]
+fn steps_on_cuda_are_pythons() {
+    let _turn = libtorch();
+    let what = "fused and foreach steps on CUDA";
+    if !has_cuda(what) {
+        return;
+    }
+    let Some(steps) = Steps::of_python(what, Device::Cuda(0)) else { return };
+    check_fused(&steps);
+    check_foreach(&steps);
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl CifarArgs {
         check_each_once(&self.variants)?;
         check_workers(self.workers)?;
         self.place.set_up_libtorch()?;
+        let devices = self.device.settle()?;
         Ok(Cifar {
             variants: self.variants,
             augment: self.augment,
@@ -72,7 +73,8 @@ impl CifarArgs {
             epochs: self.epochs.map_or(cifar::EPOCHS, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
             lr: self.lr,
-            devices: self.device.settle()?,
+            tally: self.place.tally(devices[0]),
+            devices,
             deterministic: self.place.deterministic,
             numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
             train_examples: self.train_examples.map(NonZeroUsize::get),

@@ -5,8 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use tch::Device;
 
 use crate::torch::{self, Determinism};
+use crate::train::Tally;
 use crate::{Error, Result};
 
 /// Where a run is kept, and how it goes on after it broke off.
@@ -33,6 +35,10 @@ pub(super) struct PlaceArgs {
     /// torch.backends.cudnn.deterministic. What has no such kernel ends the run, and is named
     #[arg(long)]
     pub(super) deterministic: bool,
+    /// On CUDA: read loss and accuracy after each batch, and keep the images in main memory, as the notebook does. Slower, to the
+    /// same bits
+    #[arg(long)]
+    pub(super) eager: bool,
     /// Test on the first N test images only
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) test_examples: Option<NonZeroUsize>,
@@ -42,6 +48,11 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Where a run on `device` sums its figures. A CPU's are at hand.
+    pub(super) fn tally(&self, device: Device) -> Tally {
+        if self.eager || !device.is_cuda() { Tally::Host } else { Tally::Device }
+    }
+
     /// Tells libtorch its threads and kernels; before anything is computed.
     pub(super) fn set_up_libtorch(&self) -> Result<()> {
         if self.deterministic {

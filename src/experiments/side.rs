@@ -15,7 +15,7 @@ use crate::optim::Optimizer;
 use crate::progress::EpochBar;
 use crate::report::{metrics_from_csv, metrics_to_csv};
 use crate::torch::{self, GeneratorState};
-use crate::train::{Loss, Metric, Progress};
+use crate::train::{AfterBatch, Loss, Metric, Progress, Tally};
 use crate::{EpochRecord, Result, interrupt, train};
 
 /// A network, its optimizer, and where its random streams stand.
@@ -43,6 +43,8 @@ pub struct Setting<'a> {
     pub loss: Loss,
     /// Where the network is trained, one device or more; the first has the random streams of training.
     pub devices: &'a [Device],
+    /// Where loss and accuracy are summed.
+    pub tally: Tally,
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: only when the run is interrupted.
@@ -83,8 +85,8 @@ struct Within {
 
 /// What takes part in a side's training beside it: sees every batch, and puts what it keeps into checkpoints.
 pub trait Observer {
-    /// Called after every batch.
-    fn after_batch(&mut self, _progress: Progress, _net: &mut dyn Module) {}
+    /// Called after every batch, of so many images.
+    fn after_batch(&mut self, _batch_size: usize, _net: &mut dyn Module) {}
 
     /// What must come back when the run is resumed.
     fn tensors(&self) -> Vec<(String, Tensor)> {
@@ -132,7 +134,8 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         observer: &mut dyn Observer,
         save: &dyn Fn(Checkpoint) -> Result<()>,
     ) -> Result<Option<EpochRecord>> {
-        let Setting { train_iter, test_iter, loss, devices, epochs, checkpoint_every, quiet } = self.setting;
+        let Setting { train_iter, test_iter, loss, devices, tally, epochs, checkpoint_every, quiet } =
+            self.setting;
         let device = devices[0];
         let (variant, epoch) = (self.variant.to_string(), self.records().len() + 1);
         self.rest.generators.restore()?;
@@ -141,24 +144,24 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let start = Instant::now();
         let bar = EpochBar::new(&variant, epoch, epochs, train_iter, quiet);
         let mut outcome = Ok(());
-        let observe = |progress: Progress, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
-            bar.show(progress);
-            observer.after_batch(progress, net);
+        let observe = |after: AfterBatch, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
+            bar.show(&after);
+            observer.after_batch(after.batch_size, net);
             let interrupted = interrupt::requested();
-            if interrupted || checkpoint_every.is_some_and(|every| progress.batches.is_multiple_of(every)) {
+            if interrupted || checkpoint_every.is_some_and(|every| after.batches.is_multiple_of(every)) {
                 outcome = GeneratorState::capture(device).and_then(|generators| {
-                    let now = BrokenOff { done: progress, took: took + start.elapsed(), generators };
+                    let now = BrokenOff { done: after.progress(), took: took + start.elapsed(), generators };
                     save(self.rest.checkpoint(net, optimizer, observer, Some(&now)))
                 });
             }
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, observe);
+        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, tally, observe);
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
         let train_seconds = (took + start.elapsed()).as_secs_f64();
-        let tested = train::evaluate(&mut self.net, test_iter);
+        let tested = train::evaluate(&mut self.net, test_iter, tally);
         let record = EpochRecord {
             variant,
             epoch,

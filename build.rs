@@ -11,7 +11,8 @@ fn main() {
     let lib = Path::new(&lib);
     let include = lib.parent().expect("libtorch/lib has a parent").join("include");
 
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .std("c++17")
         .warnings(true)
@@ -22,17 +23,57 @@ fn main() {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .files(sources())
-        .compile("d2l_torch");
+        .files(sources());
+    let has_cuda = lib.join("libtorch_cuda.so").exists();
+    let graphs = has_cuda.then(|| cuda_headers(lib)).flatten();
+    for flag in graphs.iter().flatten() {
+        build.flag(flag);
+    }
+    if graphs.is_some() {
+        build.define("D2L_CUDA_GRAPHS", None);
+    }
+    build.compile("d2l_torch");
 
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    if lib.join("libtorch_cuda.so").exists() {
+    println!("cargo:rustc-check-cfg=cfg(linked_with_cuda)");
+    if has_cuda {
+        println!("cargo:rustc-cfg=linked_with_cuda");
+        if graphs.is_some() {
+            // csrc/ calls it by name.
+            println!("cargo:rustc-link-lib=dylib=torch_cuda");
+        }
         // Nothing refers to libtorch_cuda by name (it registers its kernels when loaded), so the linker
         // would drop it, and CUDA would then be "not available".
         for arg in ["-Wl,--no-as-needed", "-ltorch_cuda", "-Wl,--as-needed"] {
             println!("cargo:rustc-link-arg={arg}");
         }
     }
+}
+
+/// The compiler's arguments to find the headers of the runtime of CUDA 13, which CUDA graphs are declared with; `None` if
+/// they are not here, and graphs are left out.
+///
+/// PyTorch's own dependencies bring them: nvidia-cuda-runtime all but two, and triton (or nvidia-cuda-crt) those.
+fn cuda_headers(lib: &Path) -> Option<Vec<String>> {
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    // `.libtorch` is a link, and the neighbours are those of the folder that it leads to.
+    let torch = lib.canonicalize().ok()?.parent()?.to_owned();
+    let packages = torch.parent()?;
+    let home = std::env::var_os("CUDA_HOME").unwrap_or_else(|| "/usr/local/cuda".into());
+    let folders = [
+        packages.join("nvidia/cu13/include"),
+        packages.join("triton/backends/nvidia/include"),
+        Path::new(&home).join("include"),
+    ];
+    let runtime = folders.iter().find(|folder| is_cuda_13(folder))?;
+    let rest = folders.iter().find(|folder| folder.join("crt/host_defines.h").exists())?;
+    Some(vec![format!("-isystem{}", runtime.display()), format!("-idirafter{}", rest.display())])
+}
+
+/// Whether the folder has the runtime's header, of the version that libtorch is built for.
+fn is_cuda_13(folder: &Path) -> bool {
+    let header = std::fs::read(folder.join("cuda_runtime_api.h")).unwrap_or_default();
+    String::from_utf8_lossy(&header).lines().any(|line| line.starts_with("#define CUDART_VERSION  13"))
 }
 
 /// The C++ files of `csrc/`, in an order that does not change.

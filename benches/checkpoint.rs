@@ -14,7 +14,7 @@ use d2l_ch7::layers::{Sequential, state};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::optim::Optimizer;
 use d2l_ch7::torch::{self, GeneratorState};
-use d2l_ch7::train::{self, Loss, Progress};
+use d2l_ch7::train::{self, Loss, Progress, Tally};
 use tch::Device;
 
 mod shared;
@@ -71,11 +71,12 @@ fn epoch(
     train_iter: &DataLoader,
     test_iter: &DataLoader,
 ) {
-    train::train_epoch(net, train_iter.iter(), optimizer, Loss::Mean, Progress::default(), |_, _, _| {
+    let none = Progress::default();
+    train::train_epoch(net, train_iter.iter(), optimizer, Loss::Mean, none, Tally::Host, |_, _, _| {
         ControlFlow::Continue(())
     })
     .expect("nobody interrupts");
-    train::evaluate(net, test_iter);
+    train::evaluate(net, test_iter, Tally::Host);
 }
 
 /// What a run saves after an epoch: network, optimizer, random generators, and the records so far.

@@ -1,7 +1,16 @@
-"""Mixed precision and memory format, as PyTorch's users turn them on."""
+"""Mixed precision, memory format and deterministic kernels, as PyTorch's users turn them on."""
+
+import os
 
 import torch
 from torch import Tensor, nn
+
+
+def take_deterministic_kernels() -> None:
+    """So that a run on CUDA gives its bits again; before anything is computed there."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic = True
 
 
 class Autocast(nn.Module):

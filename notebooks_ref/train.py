@@ -19,6 +19,7 @@ from torch import nn
 import fashion_mnist
 import loops
 from bits import f64_bits, json_float, sha256, signature
+from numerics import take_deterministic_kernels
 from recipes import RECIPES, VARIANTS
 
 
@@ -46,6 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4, help="the notebook loop's worker processes (d2l's 4)")
     parser.add_argument("--draw", action="store_true", help="plot as d2l does in a notebook (takes time)")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--deterministic", action="store_true", help="deterministic kernels only")
     parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
     parser.add_argument("--weights", type=Path, metavar="OUT.safetensors", help="the final state_dict")
@@ -96,7 +98,7 @@ def report(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Ep
     chosen = {
         name: value
         for name, value in vars(arguments).items()
-        if name not in ("out", "weights", "data_dir", "device", "threads")
+        if name not in ("out", "weights", "data_dir", "device", "threads", "deterministic")
     }
     return {
         **chosen,
@@ -125,6 +127,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
+    if arguments.deterministic:
+        take_deterministic_kernels()
     try:
         outcome = run(arguments)
     except FileNotFoundError as error:

@@ -14,7 +14,7 @@ from torch import nn
 
 import cifar10
 import loops
-from numerics import Autocast, ChannelsLast
+from numerics import Autocast, ChannelsLast, take_deterministic_kernels
 from replicas import Replicas
 from train import positive, write
 
@@ -38,6 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--amp", action="store_true", help="bfloat16 where torch.autocast takes it")
     parser.add_argument("--channels-last", action="store_true", help="torch.channels_last")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--deterministic", action="store_true", help="deterministic kernels only")
     parser.add_argument("--data-dir", type=Path, required=True, help="the folder of the six binary files")
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
     parser.add_argument("--weights", type=Path, metavar="OUT.safetensors", help="the final state_dict")
@@ -79,6 +80,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
+    if arguments.deterministic:
+        take_deterministic_kernels()
     write(arguments, *run(arguments))
 
 

@@ -7,6 +7,7 @@
 //! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
+//! - [`doctor`]: what keeps a run from starting, or from using the GPU;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod experiments;
 #[cfg(any(test, fuzzing))]

@@ -9,7 +9,7 @@ use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::experiments::{augment, basics, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::{Error, Result, interrupt, torch};
+use d2l_ch7::{Error, Result, doctor, interrupt, torch};
 
 fn main() -> ExitCode {
     let outcome = parse().and_then(|cli| guarded(|| run(cli)));
@@ -37,6 +37,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Augment(config) => println!("{}", augment::run(&config)?.display()),
         Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
         Command::List => list(),
+        Command::Doctor => doctor::run(&mut std::io::stdout().lock())?,
     }
     Ok(())
 }
@@ -80,9 +81,14 @@ fn guarded(f: impl FnOnce() -> Result<()>) -> Result<()> {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
         let what = text.lines().next().unwrap_or_default();
-        Err(Error::failed(
-            format!("the computation broke off: {what}"),
-            "if the device ran out of memory, choose a smaller --batch-size; else please report this",
-        ))
+        Err(Error::failed(format!("the computation broke off: {what}"), remedy(what)))
     })
+}
+
+/// What to do when libtorch says `what`.
+fn remedy(what: &str) -> &'static str {
+    if what.contains("does not have a deterministic implementation") {
+        return "leave out --deterministic: the operation named has no deterministic kernel on this device";
+    }
+    "if the device ran out of memory, choose a smaller --batch-size; else please report this"
 }

@@ -1,15 +1,23 @@
 //! The progress bar of an epoch, on standard error; without a terminal, nothing.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::data::Batches;
-use crate::train::Progress;
+use crate::train::AfterBatch;
 
 /// Batches done, loss and accuracy so far, examples per second and time left; gone when dropped.
 #[derive(Debug)]
 pub struct EpochBar {
     bar: ProgressBar,
+    /// When loss and accuracy were last read, which may wait for a device.
+    read: Cell<Option<Instant>>,
 }
+
+/// From one reading to the next.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl EpochBar {
     /// A bar for one epoch of `variant` over `batches`; `quiet` shows none.
@@ -21,17 +29,21 @@ impl EpochBar {
         let template = "{prefix} batch {pos}/{len} {wide_bar} {msg} {eta} left";
         bar.set_style(ProgressStyle::with_template(template).expect("the template above is well formed"));
         bar.set_prefix(format!("epoch {epoch}/{epochs} {variant}"));
-        Self { bar }
+        Self { bar, read: Cell::new(None) }
     }
 
     /// Shows where the epoch stands.
-    pub fn show(&self, progress: Progress) {
+    pub fn show(&self, after: &AfterBatch) {
         if self.bar.is_hidden() {
             return;
         }
-        let metric = progress.metric;
+        self.bar.set_position(after.batches as u64);
+        if self.read.get().is_some_and(|read| read.elapsed() < PAUSE) {
+            return;
+        }
+        self.read.set(Some(Instant::now()));
+        let metric = after.progress().metric;
         let speed = metric.examples() as f64 / self.bar.elapsed().as_secs_f64();
-        self.bar.set_position(progress.batches as u64);
         let (loss, accuracy) = (metric.loss(), metric.accuracy());
         self.bar.set_message(format!("loss {loss:.3} acc {accuracy:.3} {speed:.0} examples/s"));
     }

@@ -25,6 +25,9 @@ pub struct EpochRecord {
     pub epoch_seconds: f64,
     /// Training examples over `train_seconds`.
     pub examples_per_second: f64,
+    /// The most bytes that libtorch's tensors took at a time of the devices of training, training and evaluation, what
+    /// the other variants keep there included; `None` on a CPU. Of an epoch that was resumed, since then.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// How far apart the running statistics of one batch norm layer are in two variants; the columns of

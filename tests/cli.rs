@@ -151,6 +151,61 @@ fn a_device_that_is_not_there_is_named() {
     }
 }
 
+/// On a CPU every kernel of the recipes is deterministic already.
+#[test]
+fn deterministic_kernels_are_kept_in_the_configuration_and_change_nothing_here() {
+    let place = Place::new();
+    for recipe in ["book", "dropout", "adamw"] {
+        let run = |arguments: &[&str], name: &str| {
+            let out = place.folder.path().join(format!("{recipe}-{name}"));
+            let out_text = out.to_str().unwrap();
+            let arguments = [&["--recipe", recipe, "--quiet", "--out", out_text], arguments].concat();
+            let output = place.compare(&arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let config = fs::read(out.join("config.json")).unwrap();
+            let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+            let records = read_metrics(&out.join("metrics.csv")).unwrap();
+            let losses: Vec<_> =
+                records.iter().map(|r| [r.train_loss, r.test_loss].map(f64::to_bits)).collect();
+            assert!(
+                records.iter().all(|record| record.peak_memory_bytes.is_none()),
+                "a CPU's is not counted"
+            );
+            (losses, config["deterministic"].clone())
+        };
+        let (default, deterministic) = (run(&[], "default"), run(&["--deterministic"], "deterministic"));
+        assert_eq!(default.0, deterministic.0);
+        assert_eq!((default.1, deterministic.1), (false.into(), true.into()));
+    }
+}
+
+#[test]
+fn the_doctor_says_how_things_stand() {
+    let place = Place::new();
+    let doctor = || program().arg("doctor").current_dir(place.folder.path()).output().unwrap();
+    let output = doctor();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    for what in ["libtorch 2.11.0, from /", "kernels for", "NVIDIA", "Fashion-MNIST", "CIFAR-10", "reports/"]
+    {
+        assert!(stdout.contains(what), "{what} is not in {stdout}");
+    }
+    let is_finding = |line: &str| line.starts_with("ok       ") || line.starts_with("warning  ");
+    let lines: Vec<&str> = stdout.lines().collect();
+    for (line, next) in lines.iter().zip(lines[1..].iter().chain(&[""])) {
+        assert!(is_finding(line) || line.starts_with("         what to do: "), "{line}");
+        assert_eq!(line.starts_with("warning"), next.starts_with(' '), "{line}");
+    }
+    let left = fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["data"], "nothing stays");
+
+    fs::write(place.folder.path().join("reports"), "").unwrap();
+    let output = doctor();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("problem  results cannot be kept in reports/: reports is a file"), "{stdout}");
+    assert_two_lines(&output, 1, "runs cannot work here: 1 of the lines");
+}
+
 #[test]
 fn a_last_batch_of_one_image_is_refused() {
     let place = Place::new();

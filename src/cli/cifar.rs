@@ -64,7 +64,8 @@ impl CifarArgs {
     pub(super) fn validated(self) -> Result<Cifar> {
         check_each_once(&self.variants)?;
         check_workers(self.workers)?;
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
+        let devices = self.device.settle()?;
         Ok(Cifar {
             variants: self.variants,
             augment: self.augment,
@@ -72,7 +73,9 @@ impl CifarArgs {
             epochs: self.epochs.map_or(cifar::EPOCHS, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(cifar::BATCH_SIZE, NonZeroUsize::get),
             lr: self.lr,
-            devices: self.device.settle()?,
+            tally: self.place.tally(devices[0]),
+            devices,
+            deterministic: self.place.deterministic,
             numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),

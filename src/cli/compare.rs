@@ -57,7 +57,8 @@ pub(super) struct CompareArgs {
 impl CompareArgs {
     pub(super) fn validated(self) -> Result<Compare> {
         check_each_once(&self.variants)?;
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
+        let device = self.device.settle()?;
         Ok(Compare {
             recipe: self.recipe,
             variants: self.variants,
@@ -65,7 +66,9 @@ impl CompareArgs {
             epochs: self.epochs.map_or(self.recipe.epochs, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(self.recipe.batch_size, NonZeroUsize::get),
             lr: self.lr.unwrap_or(self.recipe.lr),
-            device: self.device.settle()?,
+            device,
+            tally: self.place.tally(device),
+            deterministic: self.place.deterministic,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,

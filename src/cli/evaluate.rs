@@ -32,13 +32,15 @@ pub(super) struct EvaluateArgs {
 
 impl EvaluateArgs {
     pub(super) fn validated(self) -> Result<Evaluate> {
-        self.place.set_threads()?;
+        self.place.set_up_libtorch()?;
+        let device = self.device.settle()?;
         Ok(Evaluate {
             weights: self.weights,
             recipe: self.recipe,
             variant: self.variant,
             batch_size: self.recipe.batch_size,
-            device: self.device.settle()?,
+            device,
+            tally: self.place.tally(device),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })

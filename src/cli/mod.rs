@@ -52,6 +52,8 @@ enum Subcommands {
     Shapes(ShapesArgs),
     /// List recipes, variants and networks
     List,
+    /// Say what would keep a run from starting, or from using the GPU, and what to do about it
+    Doctor,
 }
 
 /// What the command line asks for, checked.
@@ -71,6 +73,8 @@ pub enum Command {
     Augment(Augment),
     /// List what there is.
     List,
+    /// Look at this machine.
+    Doctor,
 }
 
 impl Cli {
@@ -88,6 +92,7 @@ impl Cli {
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),
+            Some(Subcommands::Doctor) => Ok(Command::Doctor),
         }
     }
 }

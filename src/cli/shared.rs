@@ -5,8 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use tch::Device;
 
-use crate::{Error, Result, torch};
+use crate::torch::{self, Determinism};
+use crate::train::Tally;
+use crate::{Error, Result};
 
 /// Where a run is kept, and how it goes on after it broke off.
 #[derive(Debug, Args)]
@@ -28,6 +31,14 @@ pub(super) struct PlaceArgs {
     /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
     #[arg(long, allow_negative_numbers = true)]
     pub(super) threads: Option<NonZeroUsize>,
+    /// Take deterministic kernels only, so that a run on CUDA gives its bits again: torch.use_deterministic_algorithms(True) and
+    /// torch.backends.cudnn.deterministic. What has no such kernel ends the run, and is named
+    #[arg(long)]
+    pub(super) deterministic: bool,
+    /// On CUDA: read loss and accuracy after each batch, and keep the images in main memory, as the notebook does. Slower, to the
+    /// same bits
+    #[arg(long)]
+    pub(super) eager: bool,
     /// Test on the first N test images only
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) test_examples: Option<NonZeroUsize>,
@@ -37,7 +48,16 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    pub(super) fn set_threads(&self) -> Result<()> {
+    /// Where a run on `device` sums its figures. A CPU's are at hand.
+    pub(super) fn tally(&self, device: Device) -> Tally {
+        if self.eager || !device.is_cuda() { Tally::Host } else { Tally::Device }
+    }
+
+    /// Tells libtorch its threads and kernels; before anything is computed.
+    pub(super) fn set_up_libtorch(&self) -> Result<()> {
+        if self.deterministic {
+            Determinism::reproducible().set()?;
+        }
         self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))
     }
 }

@@ -64,9 +64,14 @@ impl Cifar10 {
         }
     }
 
-    /// Whether the user's cache has the files: whether [`load`](Self::load) without a folder fetches nothing.
-    pub fn is_cached() -> bool {
-        sources().cache.is_some_and(|folder| PUBLISHED.missing(&folder).is_empty())
+    /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
+    pub fn find() -> Option<PathBuf> {
+        sources().find(|folder| PUBLISHED.missing(folder))
+    }
+
+    /// Whether there is a cache to fetch into.
+    pub fn can_be_fetched() -> bool {
+        sources().cache.is_some()
     }
 
     /// Whether all six files are the published ones, by their SHA-256.

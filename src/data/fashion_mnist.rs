@@ -58,6 +58,16 @@ impl FashionMnist {
         }
     }
 
+    /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
+    pub fn find() -> Option<PathBuf> {
+        sources().find(|folder| missing(folder, &PUBLISHED))
+    }
+
+    /// Whether there is a cache to fetch into.
+    pub fn can_be_fetched() -> bool {
+        sources().cache.is_some()
+    }
+
     /// Whether all four files are the published ones, by their SHA-256.
     pub fn is_published(&self) -> bool {
         self.published

@@ -24,6 +24,11 @@ impl ImageSet {
         }
     }
 
+    /// The same images on `device`.
+    fn to_device(&self, device: Device) -> Self {
+        Self { pixels: self.pixels.to_device(device), labels: self.labels.to_device(device) }
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.labels.numel()
@@ -39,6 +44,8 @@ impl ImageSet {
 #[derive(Debug)]
 pub struct DataLoader<'a> {
     images: &'a ImageSet,
+    /// The same images on the device.
+    resident: Option<ImageSet>,
     batch_size: usize,
     shuffle: bool,
     device: Device,
@@ -48,7 +55,7 @@ pub struct DataLoader<'a> {
 impl<'a> DataLoader<'a> {
     /// A loader whose batches are put on `device`. `batch_size` is positive.
     pub fn new(images: &'a ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
-        Self { images, batch_size, shuffle, device, resample: None }
+        Self { images, resident: None, batch_size, shuffle, device, resample: None }
     }
 
     /// The loader with `Resize` before `ToTensor`. Images are resized as their batch is drawn: in memory they stay
@@ -65,20 +72,34 @@ impl<'a> DataLoader<'a> {
         self
     }
 
+    /// The loader with the images, as bytes, and each epoch's order on its device: a batch is gathered and scaled there, and
+    /// nothing of it comes from the host. With `Resize`, which is the CPU's work, the loader stays as it is.
+    #[must_use]
+    pub fn resident(mut self) -> Self {
+        self.resident = self.resample.is_none().then(|| self.images.to_device(self.device));
+        self
+    }
+
+    /// Where batches are gathered from.
+    fn source(&self) -> &ImageSet {
+        self.resident.as_ref().unwrap_or(self.images)
+    }
+
     /// The first image alone, as a batch of one.
     pub fn first_image(&self) -> Tensor {
-        self.gather(&Tensor::from_slice(&[0i64])).x
+        self.gather(&Tensor::from_slice(&[0i64]).to_device(self.source().pixels.device())).x
     }
 
     fn gather(&self, indices: &Tensor) -> Batch {
-        let pixels = self.images.pixels.index_select(0, indices);
+        let ImageSet { pixels, labels } = self.source();
+        let pixels = pixels.index_select(0, indices);
         let pixels = match &self.resample {
             Some(resample) => resampled(&pixels, resample),
             None => pixels,
         };
         Batch {
             x: to_tensor(&pixels, self.device),
-            y: self.images.labels.index_select(0, indices).to_device(self.device),
+            y: labels.index_select(0, indices).to_device(self.device),
         }
     }
 }
@@ -86,6 +107,7 @@ impl<'a> DataLoader<'a> {
 impl Batches for DataLoader<'_> {
     fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
         let order = Tensor::from_slice(&epoch_order(self.images.len(), self.shuffle));
+        let order = order.to_device(self.source().pixels.device());
         Box::new((done..self.batches()).map(move |i| {
             let start = i * self.batch_size;
             let size = self.batch_size.min(self.images.len() - start);
@@ -102,9 +124,10 @@ impl Batches for DataLoader<'_> {
     }
 }
 
-/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32.
+/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA would
+/// multiply by 1/255 instead, which rounds otherwise; by a tensor on the device it divides.
 fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
-    pixels.to_device(device).to_kind(Kind::Float).g_div_scalar_(255)
+    pixels.to_device(device).to_kind(Kind::Float).g_div_(&Tensor::full([], 255, (Kind::Float, device)))
 }
 
 /// Images (B, 1, rows, cols) of bytes in their new size, by as many threads as libtorch has.

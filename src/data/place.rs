@@ -93,6 +93,12 @@ pub(super) fn cache(name: &str) -> Option<PathBuf> {
 }
 
 impl Sources {
+    /// The first folder that has all the files, of those where nothing need be fetched.
+    pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<PathBuf> {
+        let folders = [&self.cache, &self.system.as_ref().map(|system| system.folder.clone())];
+        folders.into_iter().flatten().find(|folder| missing(folder).is_empty()).cloned()
+    }
+
     /// The first place that has all the files, the cache after fetching.
     ///
     /// # Errors

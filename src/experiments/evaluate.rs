@@ -8,6 +8,7 @@ use super::recipes::Recipe;
 use crate::data::{DataLoader, FashionMnist, ImageSet};
 use crate::layers::{load_state, to_device};
 use crate::norm::Variant;
+use crate::train::Tally;
 use crate::{Result, train, weights};
 
 /// Which weights to try, and where.
@@ -23,6 +24,8 @@ pub struct Evaluate {
     pub batch_size: usize,
     /// Where the network runs.
     pub device: Device,
+    /// Where loss and accuracy are summed; with [`Tally::Device`] the images are on the device too.
+    pub tally: Tally,
     /// How many of the first test images are used; `None`: all.
     pub test_examples: Option<usize>,
     /// Where the data set is; `None`: found, or fetched into the cache.
@@ -40,5 +43,9 @@ pub fn run(config: &Evaluate) -> Result<train::Metric> {
     let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
     let batches = DataLoader::new(&images, config.batch_size, false, config.device);
-    Ok(train::evaluate(&mut net, &batches.resize(config.recipe.resize())))
+    let batches = batches.resize(config.recipe.resize());
+    Ok(match config.tally {
+        Tally::Host => train::evaluate(&mut net, &batches, Tally::Host),
+        Tally::Device => train::evaluate(&mut net, &batches.resident(), Tally::Device),
+    })
 }

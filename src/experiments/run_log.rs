@@ -50,6 +50,11 @@ pub fn facts<const N: usize>(chosen: [(&str, String); N], signature: &Signature)
     chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// What the report says of the kernels that libtorch takes.
+pub fn kernels(deterministic: bool) -> &'static str {
+    if deterministic { "deterministic ones only" } else { "those that PyTorch takes by default" }
+}
+
 /// The file that says what was chosen.
 pub(super) const CONFIG: &str = "config.json";
 

@@ -15,7 +15,7 @@ use crate::optim::Optimizer;
 use crate::progress::EpochBar;
 use crate::report::{metrics_from_csv, metrics_to_csv};
 use crate::torch::{self, GeneratorState};
-use crate::train::{Loss, Metric, Progress};
+use crate::train::{AfterBatch, Loss, Metric, Progress, Tally};
 use crate::{EpochRecord, Result, interrupt, train};
 
 /// A network, its optimizer, and where its random streams stand.
@@ -41,8 +41,10 @@ pub struct Setting<'a> {
     pub test_iter: &'a dyn Batches,
     /// What a step minimizes.
     pub loss: Loss,
-    /// Where the random streams of training are.
-    pub device: Device,
+    /// Where the network is trained, one device or more; the first has the random streams of training.
+    pub devices: &'a [Device],
+    /// Where loss and accuracy are summed.
+    pub tally: Tally,
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: only when the run is interrupted.
@@ -83,8 +85,8 @@ struct Within {
 
 /// What takes part in a side's training beside it: sees every batch, and puts what it keeps into checkpoints.
 pub trait Observer {
-    /// Called after every batch.
-    fn after_batch(&mut self, _progress: Progress, _net: &mut dyn Module) {}
+    /// Called after every batch, of so many images.
+    fn after_batch(&mut self, _batch_size: usize, _net: &mut dyn Module) {}
 
     /// What must come back when the run is resumed.
     fn tensors(&self) -> Vec<(String, Tensor)> {
@@ -108,7 +110,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     ) -> Result<Self> {
         torch::manual_seed(seed);
         let (net, optimizer) = build();
-        let rest = Rest { generators: GeneratorState::capture(setting.device)?, records: Vec::new() };
+        let rest = Rest { generators: GeneratorState::capture(setting.devices[0])?, records: Vec::new() };
         Ok(Self { variant, net, optimizer, setting, rest, broken_off: None })
     }
 
@@ -132,31 +134,34 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         observer: &mut dyn Observer,
         save: &dyn Fn(Checkpoint) -> Result<()>,
     ) -> Result<Option<EpochRecord>> {
-        let Setting { train_iter, test_iter, loss, device, epochs, checkpoint_every, quiet } = self.setting;
+        let Setting { train_iter, test_iter, loss, devices, tally, epochs, checkpoint_every, quiet } =
+            self.setting;
+        let device = devices[0];
         let (variant, epoch) = (self.variant.to_string(), self.records().len() + 1);
         self.rest.generators.restore()?;
         let (done, took, batches) = self.resumed_batches()?;
+        devices.iter().try_for_each(|&device| torch::reset_peak_memory(device))?;
         let start = Instant::now();
         let bar = EpochBar::new(&variant, epoch, epochs, train_iter, quiet);
         let mut outcome = Ok(());
-        let observe = |progress: Progress, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
-            bar.show(progress);
-            observer.after_batch(progress, net);
+        let observe = |after: AfterBatch, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
+            bar.show(&after);
+            observer.after_batch(after.batch_size, net);
             let interrupted = interrupt::requested();
-            if interrupted || checkpoint_every.is_some_and(|every| progress.batches.is_multiple_of(every)) {
+            if interrupted || checkpoint_every.is_some_and(|every| after.batches.is_multiple_of(every)) {
                 outcome = GeneratorState::capture(device).and_then(|generators| {
-                    let now = BrokenOff { done: progress, took: took + start.elapsed(), generators };
+                    let now = BrokenOff { done: after.progress(), took: took + start.elapsed(), generators };
                     save(self.rest.checkpoint(net, optimizer, observer, Some(&now)))
                 });
             }
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, observe);
+        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, tally, observe);
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
         let train_seconds = (took + start.elapsed()).as_secs_f64();
-        let tested = train::evaluate(&mut self.net, test_iter);
+        let tested = train::evaluate(&mut self.net, test_iter, tally);
         let record = EpochRecord {
             variant,
             epoch,
@@ -167,6 +172,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             train_seconds,
             epoch_seconds: (took + start.elapsed()).as_secs_f64(),
             examples_per_second: trained.examples() as f64 / train_seconds,
+            peak_memory_bytes: peak_memory_bytes(devices)?,
         };
         self.rest.generators = GeneratorState::capture(device)?;
         self.rest.records.push(record.clone());
@@ -199,12 +205,18 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     /// # Errors
     /// If it is one of another network, optimizer or device.
     pub fn resume(&mut self, checkpoint: &Checkpoint, state: SideState) -> Result<()> {
-        let device = self.setting.device;
+        let device = self.setting.devices[0];
         load_state(&mut self.net, &checkpoint.group("net"), "the checkpoint")?;
         self.optimizer.load_state(&checkpoint.group("optimizer"))?;
         (self.rest, self.broken_off) = state.moment(checkpoint, device)?;
         Ok(())
     }
+}
+
+/// The peaks of all devices together; `None` if one of them is not counted.
+fn peak_memory_bytes(devices: &[Device]) -> Result<Option<u64>> {
+    let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
+    devices.iter().map(peak).sum()
 }
 
 /// What a side's checkpoint holds beside tensors.

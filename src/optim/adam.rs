@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use tch::Tensor;
 
-use super::{Optimizer, misfit};
-use crate::{Result, torch};
+use super::{Optimizer, misfit, takes_foreach};
+use crate::Result;
+use crate::torch::{self, multi_tensor};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -14,12 +15,14 @@ const EPS: f64 = 1e-8;
 /// PyTorch's `torch.optim.Adam` (Kingma and Ba, 2015) and `torch.optim.AdamW` (Loshchilov and Hutter, 2019)
 /// with their default betas and eps.
 ///
-/// The operations and their order are those of `_single_tensor_adam` in `torch/optim/adam.py`.
+/// The operations and their order are those of `_single_tensor_adam` in `torch/optim/adam.py`, or on CUDA of
+/// `_multi_tensor_adam`.
 #[derive(Debug)]
 pub struct Adam {
     params: Vec<Param>,
     lr: f64,
     weight_decay: f64,
+    foreach: bool,
 }
 
 /// A parameter and what Adam remembers of it.
@@ -48,7 +51,46 @@ impl Adam {
             value,
             step: 0,
         };
-        Self { params: params.into_iter().map(param).collect(), lr, weight_decay }
+        let foreach = takes_foreach(&params);
+        Self { params: params.into_iter().map(param).collect(), lr, weight_decay, foreach }
+    }
+
+    /// `foreach=`: whether all parameters are updated together. By default on CUDA, as in Python.
+    #[must_use]
+    pub fn foreach(self, foreach: bool) -> Self {
+        Self { foreach, ..self }
+    }
+
+    fn step_together(&mut self) {
+        let mut params: Vec<&mut Param> = self
+            .params
+            .iter_mut()
+            .filter_map(|param| param.value.grad().defined().then_some(param))
+            .collect();
+        if params.is_empty() {
+            return;
+        }
+        params.iter_mut().for_each(|param| param.step += 1);
+        let list = |of: fn(&Param) -> Tensor| params.iter().map(|param| of(param)).collect::<Vec<_>>();
+        let mut values = list(|param| param.value.shallow_clone());
+        let mut exp_avgs = list(|param| param.exp_avg.shallow_clone());
+        let mut exp_avg_sqs = list(|param| param.exp_avg_sq.shallow_clone());
+        let grads = list(|param| param.value.grad());
+
+        if self.weight_decay != 0.0 {
+            multi_tensor::foreach_mul_(&mut values, 1.0 - self.lr * self.weight_decay);
+        }
+        multi_tensor::foreach_lerp_(&mut exp_avgs, &grads, 1.0 - BETA1);
+        multi_tensor::foreach_mul_(&mut exp_avg_sqs, BETA2);
+        multi_tensor::foreach_addcmul_(&mut exp_avg_sqs, &grads, &grads, 1.0 - BETA2);
+
+        let corrections: Vec<_> = params.iter().map(|param| Correction::at(param.step, self.lr)).collect();
+        let roots: Vec<_> = corrections.iter().map(|correction| correction.bias2_sqrt).collect();
+        let step_sizes: Vec<_> = corrections.iter().map(|correction| -correction.step_size).collect();
+        let mut denoms = multi_tensor::foreach_sqrt(&exp_avg_sqs);
+        multi_tensor::foreach_div_(&mut denoms, &roots);
+        multi_tensor::foreach_add_scalar_(&mut denoms, EPS);
+        multi_tensor::foreach_addcdiv_(&mut values, &exp_avgs, &denoms, &step_sizes);
     }
 }
 
@@ -59,6 +101,9 @@ impl Optimizer for Adam {
 
     fn step(&mut self) {
         tch::no_grad(|| {
+            if self.foreach {
+                return self.step_together();
+            }
             for param in &mut self.params {
                 let grad = param.value.grad();
                 if grad.defined() {
@@ -108,12 +153,24 @@ impl Param {
         let _ = self.exp_avg_sq.g_mul_scalar_(BETA2);
         torch::addcmul_value_(&mut self.exp_avg_sq, grad, grad, 1.0 - BETA2);
 
-        let bias_correction1 = 1.0 - BETA1.powf(self.step.into());
-        let bias_correction2 = 1.0 - BETA2.powf(self.step.into());
-        let step_size = lr / bias_correction1;
-        // Python writes `** 0.5`, which is the C library's pow; the compiler must not make it a sqrt.
-        let bias_correction2_sqrt = bias_correction2.powf(black_box(0.5));
-        let denom = self.exp_avg_sq.sqrt().g_div_scalar(bias_correction2_sqrt).g_add_scalar_(EPS);
+        let Correction { step_size, bias2_sqrt } = Correction::at(self.step, lr);
+        let denom = self.exp_avg_sq.sqrt().g_div_scalar(bias2_sqrt).g_add_scalar_(EPS);
         torch::addcdiv_value_(&mut self.value, &self.exp_avg, &denom, -step_size);
+    }
+}
+
+/// What makes up for running means that began at zero.
+struct Correction {
+    step_size: f64,
+    bias2_sqrt: f64,
+}
+
+impl Correction {
+    /// At the update number `step`, counted from 1.
+    fn at(step: u32, lr: f64) -> Self {
+        let bias1 = 1.0 - BETA1.powf(step.into());
+        let bias2 = 1.0 - BETA2.powf(step.into());
+        // Python writes `** 0.5`, which is the C library's pow; the compiler must not make it a sqrt.
+        Self { step_size: lr / bias1, bias2_sqrt: bias2.powf(black_box(0.5)) }
     }
 }

@@ -13,7 +13,7 @@ pub const METRICS: &str = "metrics.csv";
 const STATISTICS: &str = "statistics.csv";
 
 /// The columns, which are the fields of [`EpochRecord`] in their order.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "variant",
     "epoch",
     "train_loss",
@@ -23,12 +23,14 @@ const COLUMNS: [&str; 9] = [
     "train_seconds",
     "epoch_seconds",
     "examples_per_second",
+    "peak_memory_bytes",
 ];
 
 /// Replaces `metrics.csv` of a run by `records`, in their order; whole or not at all.
 ///
 /// A float is written with the fewest digits that name it, so that reading gives the same bits (in pandas with
-/// `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload.
+/// `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload. What is not
+/// known is left empty.
 ///
 /// # Errors
 /// If the file cannot be written; the old one then stays.
@@ -155,6 +157,7 @@ mod tests {
             .map(|(i, &value)| EpochRecord {
                 train_loss: value,
                 examples_per_second: value,
+                peak_memory_bytes: [None, Some(0), Some(u64::MAX)][i % 3],
                 ..record("a \"quoted\", name", i + 1)
             })
             .collect();
@@ -163,6 +166,7 @@ mod tests {
         assert_eq!(read.len(), records.len());
         for (read, written) in read.iter().zip(&records) {
             assert_eq!((&read.variant, read.epoch), (&written.variant, written.epoch));
+            assert_eq!(read.peak_memory_bytes, written.peak_memory_bytes);
             assert_eq!(bits(read), bits(written));
         }
     }
@@ -189,7 +193,7 @@ mod tests {
         };
         assert!(message("variant,epoch\n").contains("train_loss"));
         let header = COLUMNS.join(",");
-        let wrong = message(&format!("{header}\nscratch,1,0,0,0,0,0,0,0\nscratch,2,x,0,0,0,0,0,0\n"));
+        let wrong = message(&format!("{header}\nscratch,1,0,0,0,0,0,0,0,\nscratch,2,x,0,0,0,0,0,0,\n"));
         assert!(wrong.contains("metrics.csv") && wrong.contains("line: 3"), "{wrong}");
         let short = message(&format!("{header}\nscratch,1,0,0\n"));
         assert!(short.contains("line: 2"), "{short}");

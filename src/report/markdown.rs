@@ -80,6 +80,16 @@ const SECONDS: Quantity = Quantity {
     compare: |a, b| format!("{:.2}", a.epoch_seconds / b.epoch_seconds),
 };
 
+const PEAK_MEMORY: Quantity = Quantity {
+    name: "peak MiB",
+    write: |record| record.peak_memory_bytes.map_or(String::new(), |bytes| grouped(mebibytes(bytes))),
+    comparison: "ratio",
+    compare: |a, b| match (a.peak_memory_bytes, b.peak_memory_bytes) {
+        (Some(a), Some(b)) if b > 0 => format!("{:.2}", mebibytes(a) / mebibytes(b)),
+        _ => String::new(),
+    },
+};
+
 impl Report<'_> {
     /// The whole file, in GitHub's Markdown.
     pub fn render(&self) -> String {
@@ -108,6 +118,14 @@ impl Report<'_> {
             self.by_epoch(&[SPEED, SECONDS]),
             self.totals()
         );
+        if self.records.iter().any(|record| record.peak_memory_bytes.is_some()) {
+            let _ = writeln!(
+                out,
+                "## Memory\n\nThe most that tensors took of the device at a time in each epoch, evaluation and what the \
+                 other variants keep there included.\n\n{}",
+                self.by_epoch(&[PEAK_MEMORY])
+            );
+        }
         let _ = write!(out, "## Beside what the notes report\n\n{}", beside_notes::render(self));
         out
     }
@@ -252,6 +270,10 @@ fn percent(share: f64) -> String {
     format!("{:.2}%", 100.0 * share)
 }
 
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// A difference of shares in percentage points.
 fn points(difference: f64) -> String {
     signed(100.0 * difference, 3)
@@ -314,6 +336,19 @@ mod tests {
     fn one_variant_has_no_differences_and_none_is_no_panic() {
         assert!(!render("book", &["native"], &two_epochs(), 2).contains("difference"));
         assert!(render("book", &["native"], &[], 2).contains("`native` has 0 of 2 epochs"));
+    }
+
+    #[test]
+    fn memory_is_shown_where_it_is_known() {
+        let mut records = two_epochs();
+        assert!(!render("book", &["scratch", "native"], &records, 2).contains("Memory"));
+        records[0].peak_memory_bytes = Some(3 << 30);
+        records[1].peak_memory_bytes = Some(1 << 30);
+        records[2].peak_memory_bytes = Some(512 << 10);
+        let rows = cells(&render("book", &["scratch", "native"], &records, 2), "## Memory");
+        assert_eq!(rows[0], ["epoch", "peak MiB, scratch", "peak MiB, native", "peak MiB, ratio"]);
+        assert_eq!(rows[1], ["1", "3,072", "1,024", "3.00"]);
+        assert_eq!(rows[2], ["2", "0.5", "", ""]);
     }
 
     #[test]

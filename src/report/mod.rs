@@ -39,6 +39,7 @@ pub(crate) mod tests {
             train_seconds: 2.0,
             epoch_seconds: 2.5,
             examples_per_second: 30_000.0,
+            peak_memory_bytes: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{Error, Result, whole_file};
 
 /// Where runs go that were not told where to go, from the current directory.
-const REPORTS: &str = "reports";
+pub const REPORTS: &str = "reports";
 
 /// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`. No other process
 /// has it open.

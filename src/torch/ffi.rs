@@ -83,11 +83,28 @@ mod tests {
     /// body guarded, or is noexcept.
     #[test]
     fn no_exception_leaves_csrc() {
-        let files = [(include_str!("../../csrc/d2l_torch.h"), include_str!("../../csrc/d2l_torch.cpp"))];
-        let functions: usize =
-            files.iter().map(|(header, source)| functions_that_do_not_throw(header, source)).sum();
+        let files = [
+            (
+                include_str!("../../csrc/d2l_torch.h"),
+                include_str!("../../csrc/d2l_torch.cpp"),
+                include_str!("ffi.rs"),
+            ),
+            (
+                include_str!("../../csrc/d2l_cuda.h"),
+                include_str!("../../csrc/d2l_cuda.cpp"),
+                include_str!("ffi_cuda.rs"),
+            ),
+            (
+                include_str!("../../csrc/d2l_multi_tensor.h"),
+                include_str!("../../csrc/d2l_multi_tensor.cpp"),
+                include_str!("ffi_multi_tensor.rs"),
+            ),
+        ];
         let known = |line: &&str| line.starts_with("    ") && line.contains("fn d2l_") && !line.contains('"');
-        assert_eq!(functions, include_str!("ffi.rs").lines().filter(known).count(), "as many as Rust knows");
+        for (header, source, rust) in files {
+            let functions = functions_that_do_not_throw(header, source);
+            assert_eq!(functions, rust.lines().filter(known).count(), "as many as Rust knows");
+        }
     }
 
     /// How many functions `header` declares; none of them throws in `source`.

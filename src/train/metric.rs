@@ -24,6 +24,19 @@ impl Metric {
         self.examples += examples as f64;
     }
 
+    /// The sums with these values.
+    pub(super) fn new(loss_sum: f64, correct: f64, examples: f64) -> Self {
+        Self { loss_sum, correct, examples }
+    }
+
+    pub(super) fn loss_sum(&self) -> f64 {
+        self.loss_sum
+    }
+
+    pub(super) fn correct(&self) -> f64 {
+        self.correct
+    }
+
     /// Mean loss per example, in nats for cross entropy.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.examples

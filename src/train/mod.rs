@@ -6,10 +6,12 @@ mod loss;
 mod metric;
 mod numerics;
 mod parallel;
+mod sums;
 
-pub use epoch::{Progress, train_epoch};
+pub use epoch::{AfterBatch, Progress, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use numerics::{Numerics, WithNumerics};
 pub use parallel::DataParallel;
+pub use sums::{Sums, Tally};

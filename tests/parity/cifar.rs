@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tch::Device;
 
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
-use crate::support::{bytes, libtorch};
+use crate::support::{bytes, has_cuda, libtorch};
 
 /// Images of CIFAR-10's size in one file of its layout.
 const RECORDS: usize = 10_000;
@@ -88,15 +88,15 @@ fn hash(batch: &Batch) -> String {
 /// Five batches and a smaller last one, so that the workers' turns do not come out even.
 const EXAMPLES: [&str; 4] = ["--train-examples", "210", "--test-examples", "40"];
 
-/// One epoch on both sides; gives the run directory.
-fn check(live: &Live, folder: &Path, arguments: &[&str]) {
+/// One epoch on both sides, on the `place` that both command lines name.
+fn check(live: &Live, folder: &Path, arguments: &[&str], place: &[&str]) {
     let variant = arguments[1];
     let out = live.folder.path().join(arguments.concat());
     let arguments =
-        [arguments, &EXAMPLES, &["--batch-size", "40", "--epochs", "1", "--threads", "2"]].concat();
+        [arguments, &EXAMPLES, place, &["--batch-size", "40", "--epochs", "1", "--threads", "2"]].concat();
     succeed(
         Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
-            .args(["cifar", "--device", "cpu", "--quiet", "--variants", variant])
+            .args(["cifar", "--quiet", "--variants", variant])
             .args(&arguments[2..])
             .arg("--data-dir")
             .arg(folder)
@@ -131,6 +131,15 @@ fn runs_are_train_ch13s_to_the_last_bit() {
         ("4", "1", "plain", "flip"),
     ] {
         let arguments = ["--variant", variant, "--seed", seed, "--workers", workers, "--augment", augment];
-        check(&live, &folder, &arguments);
+        check(&live, &folder, &arguments, &["--device", "cpu"]);
     }
+}
+
+#[test]
+fn runs_on_cuda_are_train_ch13s_to_the_last_bit() {
+    let _turn = libtorch();
+    let what = "ResNet-18 on CUDA against d2l's loop";
+    let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
+    let arguments = ["--variant", "augmented", "--seed", "0", "--workers", "2", "--augment", "flip"];
+    check(&live, &cifar_folder(&live, 210), &arguments, &["--device", "cuda:0", "--deterministic"]);
 }

@@ -6,11 +6,11 @@ use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::state;
 use d2l_ch7::norm::Variant;
-use d2l_ch7::train::{Loss, Progress};
+use d2l_ch7::train::{Loss, Progress, Tally};
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
-use crate::support::{Stored, libtorch, skipped};
+use crate::support::{Stored, bytes, libtorch, skipped};
 
 fn check(
     stored: &Stored,
@@ -30,10 +30,11 @@ fn check(
         optimizer.as_mut(),
         Loss::Mean,
         Progress::default(),
+        Tally::Host,
         |_, _, _| ControlFlow::Continue(()),
     )
     .expect("nobody interrupts");
-    let tested = train::evaluate(&mut net, &test_iter);
+    let tested = train::evaluate(&mut net, &test_iter, Tally::Host);
 
     let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);
     let figures = [trained.loss(), trained.accuracy(), tested.loss(), tested.accuracy()];
@@ -63,5 +64,50 @@ fn epochs_on_real_images_are_pytorchs() {
         for variant in Variant::ALL {
             check(&stored, recipe, variant, &train_images, &test_images);
         }
+    }
+}
+
+/// Images, order and sums that stay on the device, which here is the CPU: no bit of figures and weights differs.
+#[test]
+fn what_stays_on_the_device_changes_no_bit() {
+    let _turn = libtorch();
+    const N: usize = 70;
+    let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
+    let labels: Vec<u8> = (0..N).map(|i| (i * 7 % 10) as u8).collect();
+    let images = ImageSet::new(&pixels, &labels, 28, 28, None);
+    let loader = |shuffle| DataLoader::new(&images, 16, shuffle, Device::Cpu);
+    for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
+        let run = |tally, train_iter: DataLoader, test_iter: DataLoader| {
+            torch::manual_seed(5);
+            let mut net = recipe.initial_net(Variant::Scratch);
+            let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
+            let (mut seen, done) = (Vec::new(), Progress::default());
+            let trained = train::train_epoch(
+                &mut net,
+                train_iter.iter(),
+                optimizer.as_mut(),
+                Loss::Mean,
+                done,
+                tally,
+                |after, _, _| {
+                    seen.push((after.batches, after.batch_size, after.progress().metric.to_bits()));
+                    ControlFlow::Continue(())
+                },
+            );
+            let tested = train::evaluate(&mut net, &test_iter, tally);
+            let weights: Vec<_> = state(&mut net).iter().map(|(_, tensor)| bytes(tensor)).collect();
+            (trained.expect("nobody interrupts").to_bits(), tested.to_bits(), seen, weights)
+        };
+        let eager = run(Tally::Host, loader(true), loader(false));
+        assert_eq!(eager.2.len(), 5);
+        assert_eq!(
+            eager.2.last().map(|(batches, size, sums)| (*batches, *size, *sums)),
+            Some((5, 6, eager.0))
+        );
+        assert!(
+            eager == run(Tally::Device, loader(true).resident(), loader(false).resident()),
+            "{}",
+            recipe.name
+        );
     }
 }

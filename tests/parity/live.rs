@@ -11,7 +11,7 @@ use d2l_ch7::report::read_metrics;
 use serde_json::Value;
 use tch::Tensor;
 
-use crate::support::{bytes, libtorch, notebooks_ref, skipped};
+use crate::support::{bytes, has_cuda, libtorch, notebooks_ref, skipped};
 
 /// What both sides need.
 pub struct Live {
@@ -26,6 +26,8 @@ struct Run {
     variant: &'static str,
     seed: &'static str,
     threads: &'static str,
+    /// On `cuda` with deterministic kernels.
+    device: &'static str,
     /// `notebook` is d2l's own loop with worker processes, `plain` the same arithmetic without them.
     python_loop: &'static str,
 }
@@ -96,7 +98,7 @@ impl Live {
             self.folder.path().join(format!("{}-{}-{}-{}", run.recipe, run.variant, run.seed, run.threads));
         succeed(
             Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
-                .args(["compare", "--variants", run.variant, "--device", "cpu", "--quiet"])
+                .args(["compare", "--variants", run.variant, "--quiet"])
                 .args(run.arguments())
                 .arg("--data-dir")
                 .arg(&self.data)
@@ -125,9 +127,12 @@ impl Live {
 
 impl Run {
     fn arguments(&self) -> Vec<&'static str> {
+        let deterministic = (self.device != "cpu").then_some("--deterministic");
         [["--recipe", self.recipe], ["--seed", self.seed], ["--threads", self.threads], ["--epochs", "2"]]
             .concat()
             .into_iter()
+            .chain(["--device", self.device])
+            .chain(deterministic)
             .chain(self.examples())
             .collect()
     }
@@ -212,7 +217,24 @@ fn runs_are_the_notebooks_to_the_last_bit() {
         ("lenet224", ["0", "8"]),
     ] {
         for (variant, seed) in ["scratch", "native"].into_iter().zip(seeds) {
-            check(&live, &Run { recipe, variant, seed, threads: "2", python_loop: "notebook" });
+            check(
+                &live,
+                &Run { recipe, variant, seed, threads: "2", device: "cpu", python_loop: "notebook" },
+            );
+        }
+    }
+}
+
+/// With deterministic kernels, what a GPU computes is what Python computes on it.
+#[test]
+fn runs_on_cuda_are_pythons_to_the_last_bit() {
+    let _turn = libtorch();
+    let what = "whole runs on CUDA against Python's";
+    let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
+    for recipe in ["book", "adamw", "dropout", "no-dropout", "lenet224"] {
+        for variant in ["scratch", "native"] {
+            let run = Run { recipe, variant, seed: "0", threads: "2", device: "cuda", python_loop: "plain" };
+            check(&live, &run);
         }
     }
 }
@@ -223,7 +245,10 @@ fn one_thread_is_pythons_one_thread() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs with one thread") else { return };
     for variant in ["scratch", "native"] {
-        check(&live, &Run { recipe: "book", variant, seed: "0", threads: "1", python_loop: "plain" });
+        check(
+            &live,
+            &Run { recipe: "book", variant, seed: "0", threads: "1", device: "cpu", python_loop: "plain" },
+        );
     }
 }
 
@@ -232,7 +257,14 @@ fn one_thread_is_pythons_one_thread() {
 fn taking_turns_changes_no_bit() {
     let _turn = libtorch();
     let Some(live) = Live::find("variants in turn against variants alone") else { return };
-    let run = |variant| Run { recipe: "dropout", variant, seed: "4", threads: "2", python_loop: "plain" };
+    let run = |variant| Run {
+        recipe: "dropout",
+        variant,
+        seed: "4",
+        threads: "2",
+        device: "cpu",
+        python_loop: "plain",
+    };
     let together = live.rust(&run("scratch,native"));
     for variant in ["scratch", "native"] {
         let alone = live.rust(&run(variant));
@@ -254,7 +286,8 @@ fn weights_load_on_the_other_side() {
     let _turn = libtorch();
     let Some(live) = Live::find("weights on the other side") else { return };
     for variant in ["scratch", "native"] {
-        let run = Run { recipe: "adamw", variant, seed: "6", threads: "2", python_loop: "plain" };
+        let run =
+            Run { recipe: "adamw", variant, seed: "6", threads: "2", device: "cpu", python_loop: "plain" };
         let arguments =
             ["--recipe", "adamw", "--variant", variant, "--threads", "2", "--test-examples", "500"];
         let rust_weights = live.rust(&run).join(format!("weights/{variant}.safetensors"));

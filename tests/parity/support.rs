@@ -37,6 +37,15 @@ pub fn skipped(what: &str, why: &str) {
     writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
 }
 
+/// Whether libtorch can use a GPU, or word of what is not tested without one.
+pub fn has_cuda(what: &str) -> bool {
+    let has_cuda = tch::Cuda::is_available();
+    if !has_cuda {
+        skipped(what, "libtorch finds no CUDA device");
+    }
+    has_cuda
+}
+
 /// One file of stored references.
 pub struct Stored {
     file: String,

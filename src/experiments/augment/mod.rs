@@ -236,7 +236,7 @@ impl Augment {
 
     /// CIFAR-10, if it is wanted or at hand.
     fn cifar10(&self) -> Result<Option<Cifar10>> {
-        let wanted = self.cifar || self.data_dir.is_some() || Cifar10::is_cached();
+        let wanted = self.cifar || self.data_dir.is_some() || Cifar10::find().is_some();
         wanted.then(|| Cifar10::load(self.data_dir.as_deref(), !self.quiet)).transpose()
     }
 }

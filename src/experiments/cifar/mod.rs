@@ -23,7 +23,7 @@ use crate::layers::{Sequential, parameters};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
-use crate::train::{DataParallel, Loss, Numerics, WithNumerics};
+use crate::train::{DataParallel, Loss, Numerics, Tally, WithNumerics};
 use crate::{Result, init};
 
 /// The note's learning rate.
@@ -55,6 +55,10 @@ pub struct Cifar {
     pub devices: Vec<Device>,
     /// Precision and memory format.
     pub numerics: Numerics,
+    /// Where loss and accuracy are summed.
+    pub tally: Tally,
+    /// Whether libtorch was told to take deterministic kernels only.
+    pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -96,8 +100,9 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
+            tally: config.tally,
             // The network itself draws nothing at random.
-            device: config.devices[0],
+            devices: &config.devices,
             epochs: config.epochs,
             checkpoint_every: config.checkpoint_every,
             quiet: config.quiet,

@@ -114,7 +114,7 @@ impl Cifar {
     fn test_beside(&self, chosen: f64, net: &mut Net, test_iter: &dyn Batches) -> Result<Beside> {
         let (mut plain, _) = self.begin(Numerics::default());
         load_state(&mut plain, &state(net), "the trained network")?;
-        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter).accuracy() })
+        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.tally).accuracy() })
     }
 }
 

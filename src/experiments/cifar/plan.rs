@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Cifar, Data};
 use crate::experiments::data_used::DataUsed;
-use crate::experiments::run_log::{RunPlan, facts};
+use crate::experiments::run_log::{RunPlan, facts, kernels};
 use crate::torch::Signature;
 
 /// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
@@ -22,6 +22,7 @@ struct Chosen {
     workers: usize,
     amp: bool,
     channels_last: bool,
+    deterministic: bool,
     d2l_ch7: &'static str,
     signature: Signature,
 }
@@ -39,6 +40,7 @@ impl Cifar {
             ("batch size", self.batch_size.to_string()),
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
+            ("kernels", kernels(self.deterministic).to_owned()),
             ("numerics", self.numerics.fact()),
             ("random streams", format!("a DataLoader's with {} worker processes", self.workers)),
             ("data", data.origin("CIFAR-10")),
@@ -66,6 +68,7 @@ impl Cifar {
             workers: self.workers,
             amp: self.numerics.amp,
             channels_last: self.numerics.channels_last,
+            deterministic: self.deterministic,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,
         };

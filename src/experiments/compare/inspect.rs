@@ -12,7 +12,6 @@ use crate::experiments::side::Observer;
 use crate::layers::{Module, Sequential, state};
 use crate::norm::{Variant, scratch::MOMENTUM};
 use crate::report::{Inspection, Scale};
-use crate::train::Progress;
 
 /// Follows the hand-written batch norms through training.
 #[derive(Debug)]
@@ -67,10 +66,10 @@ impl Inspector {
 
 impl Observer for &mut Inspector {
     /// Takes in what a batch did to the moving variances of `net`.
-    fn after_batch(&mut self, progress: Progress, net: &mut dyn Module) {
+    fn after_batch(&mut self, batch_size: usize, net: &mut dyn Module) {
         let state = state(net);
         for layer in &mut self.layers {
-            let n = progress.batch_size as f64 * layer.values;
+            let n = batch_size as f64 * layer.values;
             let moving_var = of(&state, &layer.name, "moving_var");
             let share = &moving_var - MOMENTUM * &layer.moving_var;
             layer.unbiased = MOMENTUM * &layer.unbiased + share * (n / (n - 1.0));

@@ -5,6 +5,7 @@ mod inspect;
 mod plan;
 
 use std::path::PathBuf;
+use std::slice;
 
 use tch::Device;
 
@@ -18,7 +19,7 @@ use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
 use crate::layers::{Sequential, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
-use crate::train::Loss;
+use crate::train::{Loss, Tally};
 use crate::{Error, Result};
 use inspect::Inspector;
 
@@ -39,6 +40,10 @@ pub struct Compare {
     pub lr: f64,
     /// Where the networks are trained.
     pub device: Device,
+    /// Where loss and accuracy are summed; with [`Tally::Device`] the images are on the device too.
+    pub tally: Tally,
+    /// Whether libtorch was told to take deterministic kernels only.
+    pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
     pub train_examples: Option<usize>,
     /// How many of the first test images are used; `None`: all.
@@ -77,14 +82,17 @@ pub fn run(config: &Compare) -> Result<PathBuf> {
     check_last_batch(train_images.len(), config.batch_size)?;
 
     let loader = |images, shuffle| {
-        DataLoader::new(images, config.batch_size, shuffle, config.device).resize(config.recipe.resize())
+        let loader = DataLoader::new(images, config.batch_size, shuffle, config.device);
+        let loader = loader.resize(config.recipe.resize());
+        if config.tally == Tally::Device { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let setting = Setting {
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
-        device: config.device,
+        tally: config.tally,
+        devices: slice::from_ref(&config.device),
         epochs: config.epochs,
         checkpoint_every: config.checkpoint_every,
         quiet: config.quiet,

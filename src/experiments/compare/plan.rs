@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Compare;
 use crate::experiments::data_used::DataUsed;
-use crate::experiments::run_log::{RunPlan, facts};
+use crate::experiments::run_log::{RunPlan, facts, kernels};
 use crate::torch::Signature;
 
 /// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
@@ -19,6 +19,7 @@ struct Chosen {
     #[serde(flatten)]
     data: DataUsed,
     workers: usize,
+    deterministic: bool,
     d2l_ch7: &'static str,
     signature: Signature,
 }
@@ -34,6 +35,7 @@ impl Compare {
             ("batch size", self.batch_size.to_string()),
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
+            ("kernels", kernels(self.deterministic).to_owned()),
             ("data", data.origin("Fashion-MNIST")),
         ];
         let facts = facts(chosen, &signature);
@@ -51,6 +53,7 @@ impl Compare {
             lr: self.lr,
             data,
             workers: self.workers,
+            deterministic: self.deterministic,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,
         };

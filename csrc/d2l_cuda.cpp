@@ -1,0 +1,238 @@
+#include "d2l_cuda.h"
+
+#include "guarded.h"
+
+#include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/env.h>
+
+#include <memory>
+
+#ifdef D2L_CUDA_GRAPHS
+#include <ATen/cuda/CUDAGraph.h>
+#endif
+
+#if defined(__linux__) || defined(__APPLE__)
+#define D2L_HAS_DLFCN
+#include <dlfcn.h>
+#endif
+
+using d2l::guarded;
+
+namespace {
+
+constexpr auto kCuda = c10::DeviceType::CUDA;
+
+// The allocator of CUDA's memory, ready for use.
+c10::DeviceAllocator& cuda_allocator() {
+  at::globalContext().lazyInitDevice(kCuda);
+  return *c10::getDeviceAllocator(kCuda);
+}
+
+c10::DeviceIndex device_index(int64_t cuda_index) {
+  const auto devices = at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  TORCH_CHECK(cuda_index >= 0 && cuda_index < devices, "no device cuda:", cuda_index, " among ", int(devices));
+  return static_cast<c10::DeviceIndex>(cuda_index);
+}
+
+#ifdef D2L_CUDA_GRAPHS
+
+// A graph, and what its capture changed for this thread.
+struct Graph {
+  explicit Graph(c10::DeviceIndex index)
+      : device(kCuda, index), thread(kCuda), device_before(thread.exchangeDevice(device)), stream_before(thread.getStream(device)) {}
+
+  void begin() {
+    thread.synchronizeDevice(device.index());
+    cuda_allocator().emptyCache();
+    thread.exchangeStream(thread.getStreamFromGlobalPool(device));
+    graph.register_generator_state(at::globalContext().defaultGenerator(device));
+    graph.capture_begin();
+  }
+
+  // The thread as it was before the capture.
+  void restore() {
+    thread.exchangeStream(stream_before);
+    thread.exchangeDevice(device_before);
+  }
+
+  at::cuda::CUDAGraph graph;
+  c10::Device device;
+  c10::impl::VirtualGuardImpl thread;
+  c10::Device device_before;
+  c10::Stream stream_before;
+};
+
+#else
+
+struct Graph {
+  explicit Graph(c10::DeviceIndex) { TORCH_CHECK(false, "this build has no CUDA graphs"); }
+};
+
+#endif
+
+Graph& graph_of(d2l_graph graph) { return *static_cast<Graph*>(graph); }
+
+#ifdef D2L_HAS_DLFCN
+
+// A function of NVIDIA's driver; null where there is no driver. The library stays loaded: libtorch uses it too.
+template <typename F>
+F driver_function(const char* name) {
+  static void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  return library ? reinterpret_cast<F>(dlsym(library, name)) : nullptr;
+}
+
+#else
+
+template <typename F>
+F driver_function(const char*) {
+  return nullptr;
+}
+
+#endif
+
+}  // namespace
+
+d2l_error d2l_get_determinism(d2l_determinism* now) {
+  return guarded([&] {
+    const at::Context& context = at::globalContext();
+    now->algorithms = context.deterministicAlgorithms();
+    now->warn_only = context.deterministicAlgorithmsWarnOnly();
+    now->cudnn_deterministic = context.deterministicCuDNN();
+    now->cudnn_benchmark = context.benchmarkCuDNN();
+    now->matmul_tf32 = context.allowTF32CuBLAS();
+    now->cudnn_tf32 = context.allowTF32CuDNN();
+  });
+}
+
+d2l_error d2l_set_determinism(const d2l_determinism* wanted) {
+  return guarded([&] {
+    at::Context& context = at::globalContext();
+    context.setDeterministicAlgorithms(wanted->algorithms, wanted->warn_only);
+    context.setDeterministicCuDNN(wanted->cudnn_deterministic);
+    context.setBenchmarkCuDNN(wanted->cudnn_benchmark);
+    context.setAllowTF32CuBLAS(wanted->matmul_tf32);
+    context.setAllowTF32CuDNN(wanted->cudnn_tf32);
+  });
+}
+
+d2l_error d2l_set_cublas_workspace(void) {
+  return guarded([] { c10::utils::set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/false); });
+}
+
+d2l_error d2l_memory_stats(int64_t cuda_index, d2l_memory* memory) {
+  return guarded([&] {
+    const auto stats = cuda_allocator().getDeviceStats(device_index(cuda_index));
+    constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const auto &allocated = stats.allocated_bytes[kAll], &reserved = stats.reserved_bytes[kAll];
+    *memory = {allocated.current, allocated.peak, reserved.current, reserved.peak};
+  });
+}
+
+d2l_error d2l_reset_peak_memory(int64_t cuda_index) {
+  return guarded([&] { cuda_allocator().resetPeakStats(device_index(cuda_index)); });
+}
+
+d2l_error d2l_empty_cache(void) {
+  return guarded([] { cuda_allocator().emptyCache(); });
+}
+
+d2l_error d2l_device_bytes(int64_t cuda_index, uint64_t* free, uint64_t* total) {
+  return guarded([&] {
+    const auto [bytes_free, bytes_total] = cuda_allocator().getMemoryInfo(device_index(cuda_index));
+    *free = bytes_free;
+    *total = bytes_total;
+  });
+}
+
+d2l_error d2l_libtorch_cuda_version(int64_t* version) {
+  return guarded([&] { *version = at::Context::hasCUDART() ? at::Context::versionCUDART() : 0; });
+}
+
+const char* d2l_libtorch_file(void) noexcept {
+#ifdef D2L_HAS_DLFCN
+  Dl_info info;
+  const bool known = dladdr(reinterpret_cast<const void*>(&at::globalContext), &info) != 0;
+  return known ? info.dli_fname : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
+void d2l_driver_facts(d2l_driver* driver) noexcept {
+  *driver = {};
+  const auto init = driver_function<int (*)(unsigned)>("cuInit");
+  const auto version = driver_function<int (*)(int*)>("cuDriverGetVersion");
+  const auto count = driver_function<int (*)(int*)>("cuDeviceGetCount");
+  if (!init || !version || !count) return;
+  driver->found = true;
+  if (version(&driver->version) != 0) driver->version = 0;
+  driver->status = init(0);
+  if (driver->status != 0 || count(&driver->devices) != 0) driver->devices = 0;
+}
+
+void d2l_driver_device_name(int32_t index, char* name, int32_t size) noexcept {
+  if (size > 0) name[0] = '\0';
+  const auto device = driver_function<int (*)(int*, int)>("cuDeviceGet");
+  const auto device_name = driver_function<int (*)(char*, int, int)>("cuDeviceGetName");
+  int handle = 0;
+  if (device && device_name && device(&handle, index) == 0) device_name(name, size, handle);
+}
+
+bool d2l_has_graphs(void) noexcept {
+#ifdef D2L_CUDA_GRAPHS
+  return true;
+#else
+  return false;
+#endif
+}
+
+d2l_error d2l_graph_begin(int64_t cuda_index, d2l_graph* graph) {
+  return guarded([&] {
+    at::globalContext().lazyInitDevice(kCuda);
+    [[maybe_unused]] auto begun = std::make_unique<Graph>(device_index(cuda_index));
+#ifdef D2L_CUDA_GRAPHS
+    try {
+      begun->begin();
+    } catch (...) {
+      begun->restore();
+      throw;
+    }
+#endif
+    *graph = begun.release();
+  });
+}
+
+d2l_error d2l_graph_end(d2l_graph graph) {
+  return guarded([&] {
+    [[maybe_unused]] Graph& captured = graph_of(graph);
+#ifdef D2L_CUDA_GRAPHS
+    try {
+      captured.graph.capture_end();
+    } catch (...) {
+      captured.restore();
+      throw;
+    }
+    captured.restore();
+#endif
+  });
+}
+
+d2l_error d2l_graph_replay(d2l_graph graph) {
+  return guarded([&] {
+    [[maybe_unused]] Graph& captured = graph_of(graph);
+#ifdef D2L_CUDA_GRAPHS
+    const c10::Device before = captured.thread.exchangeDevice(captured.device);
+    try {
+      captured.graph.replay();
+    } catch (...) {
+      captured.thread.exchangeDevice(before);
+      throw;
+    }
+    captured.thread.exchangeDevice(before);
+#endif
+  });
+}
+
+void d2l_graph_free(d2l_graph graph) noexcept { delete &graph_of(graph); }

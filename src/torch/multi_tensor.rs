@@ -1,0 +1,191 @@
+//! Operations on lists of tensors, which on CUDA are one launch for all parameters of a network: `torch._foreach_*` and
+//! `torch._fused_*`. Lists run side by side: the first tensor of each belongs together, and so on.
+//!
+//! Which of them `torch.optim` takes decides bits. On CUDA it is `_foreach_*`, on a CPU neither, and `_fused_*` for who asks for
+//! `fused=True`. On a CPU `_foreach_*` is a loop over the plain operations and gives their bits; `_fused_*` has kernels of its
+//! own: they gave SGD's bits without momentum, other ones with it, and other ones for Adam in a few elements of ten thousand.
+//!
+//! All but [`foreach_sqrt`] work in place. Each panics where `tch`'s operations would: on lists of different lengths, on shapes
+//! or devices that do not fit; and if one of `tensors` is a leaf that requires a gradient, outside of `tch::no_grad`.
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use super::ffi_multi_tensor::{self as ffi, FusedAdamOptions, FusedSgdOptions};
+use super::ops::unwrap;
+
+/// What `torch.optim.SGD(params, lr, momentum=, dampening=, weight_decay=, nesterov=, fused=True)` was made with.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FusedSgd {
+    /// Learning rate.
+    pub lr: f64,
+    /// Share of the old direction that is kept; 0: none is remembered.
+    pub momentum: f64,
+    /// Share of the gradient that does not enter the direction.
+    pub dampening: f64,
+    /// L2 penalty.
+    pub weight_decay: f64,
+    /// Nesterov's momentum.
+    pub nesterov: bool,
+}
+
+/// What `torch.optim.Adam(params, lr, betas=, eps=, weight_decay=, fused=True)` was made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FusedAdam {
+    /// Learning rate.
+    pub lr: f64,
+    /// Shares of the running means of gradients and of their squares that are kept.
+    pub betas: (f64, f64),
+    /// Added to the denominator.
+    pub eps: f64,
+    /// For [`fused_adam_`] an L2 penalty, for [`fused_adamw_`] the share (times `lr`) by which a parameter shrinks.
+    pub weight_decay: f64,
+}
+
+/// One step of `torch._fused_sgd_`. `momentum_buffers` is empty without momentum; at the first step (`is_first_step`) it is
+/// written only.
+pub fn fused_sgd_(
+    params: &mut [Tensor],
+    grads: &[Tensor],
+    momentum_buffers: &mut [Tensor],
+    is_first_step: bool,
+    options: FusedSgd,
+) {
+    let FusedSgd { lr, momentum, dampening, weight_decay, nesterov } = options;
+    let options = FusedSgdOptions { lr, momentum, dampening, weight_decay, nesterov, is_first_step };
+    let [params, grads, momentum_buffers] = [&*params, grads, &*momentum_buffers].map(List::new);
+    // SAFETY: lists, their tensors and the options live during the call.
+    unwrap(unsafe { ffi::d2l_fused_sgd_(params.get(), grads.get(), momentum_buffers.get(), &options) });
+}
+
+/// One step of `torch._fused_adam_`, without amsgrad. `steps` are f32 scalars on the parameters' device, which say the number of
+/// this step: the caller adds 1 beforehand.
+pub fn fused_adam_(
+    params: &mut [Tensor],
+    grads: &[Tensor],
+    exp_avgs: &mut [Tensor],
+    exp_avg_sqs: &mut [Tensor],
+    steps: &[Tensor],
+    options: FusedAdam,
+) {
+    let [params, grads, exp_avgs, exp_avg_sqs, steps] =
+        [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
+    // SAFETY: lists, their tensors and the options live during the call.
+    unwrap(unsafe {
+        ffi::d2l_fused_adam_(
+            params.get(),
+            grads.get(),
+            exp_avgs.get(),
+            exp_avg_sqs.get(),
+            steps.get(),
+            &options.into(),
+        )
+    });
+}
+
+/// One step of `torch._fused_adamw_`; as [`fused_adam_`], but for the weight decay.
+pub fn fused_adamw_(
+    params: &mut [Tensor],
+    grads: &[Tensor],
+    exp_avgs: &mut [Tensor],
+    exp_avg_sqs: &mut [Tensor],
+    steps: &[Tensor],
+    options: FusedAdam,
+) {
+    let [params, grads, exp_avgs, exp_avg_sqs, steps] =
+        [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
+    // SAFETY: lists, their tensors and the options live during the call.
+    unwrap(unsafe {
+        ffi::d2l_fused_adamw_(
+            params.get(),
+            grads.get(),
+            exp_avgs.get(),
+            exp_avg_sqs.get(),
+            steps.get(),
+            &options.into(),
+        )
+    });
+}
+
+/// `torch._foreach_add_(tensors, scalar)`.
+pub fn foreach_add_scalar_(tensors: &mut [Tensor], scalar: f64) {
+    // SAFETY: list and tensors live during the call.
+    unwrap(unsafe { ffi::d2l_foreach_add_scalar_(List::new(tensors).get(), scalar) });
+}
+
+/// `torch._foreach_add_(tensors, others, alpha=alpha)`: each `+= alpha * other`.
+pub fn foreach_add_(tensors: &mut [Tensor], others: &[Tensor], alpha: f64) {
+    // SAFETY: lists and tensors live during the call.
+    unwrap(unsafe { ffi::d2l_foreach_add_(List::new(tensors).get(), List::new(others).get(), alpha) });
+}
+
+/// `torch._foreach_mul_(tensors, scalar)`.
+pub fn foreach_mul_(tensors: &mut [Tensor], scalar: f64) {
+    // SAFETY: list and tensors live during the call.
+    unwrap(unsafe { ffi::d2l_foreach_mul_(List::new(tensors).get(), scalar) });
+}
+
+/// `torch._foreach_div_(tensors, scalars)`: each by a number of its own.
+pub fn foreach_div_(tensors: &mut [Tensor], scalars: &[f64]) {
+    check_length(tensors, scalars.len());
+    // SAFETY: list, tensors and scalars live during the call; there is a scalar for each tensor.
+    unwrap(unsafe { ffi::d2l_foreach_div_(List::new(tensors).get(), scalars.as_ptr()) });
+}
+
+/// `torch._foreach_lerp_(tensors, ends, weight)`: each `+= weight * (end - it)`.
+pub fn foreach_lerp_(tensors: &mut [Tensor], ends: &[Tensor], weight: f64) {
+    // SAFETY: lists and tensors live during the call.
+    unwrap(unsafe { ffi::d2l_foreach_lerp_(List::new(tensors).get(), List::new(ends).get(), weight) });
+}
+
+/// `torch._foreach_addcmul_(tensors, a, b, value)`: each `+= value * a * b`.
+pub fn foreach_addcmul_(tensors: &mut [Tensor], a: &[Tensor], b: &[Tensor], value: f64) {
+    let [tensors, a, b] = [&*tensors, a, b].map(List::new);
+    // SAFETY: lists and tensors live during the call.
+    unwrap(unsafe { ffi::d2l_foreach_addcmul_(tensors.get(), a.get(), b.get(), value) });
+}
+
+/// `torch._foreach_addcdiv_(tensors, a, b, values)`: each `+= value * a / b`, with a value of its own.
+pub fn foreach_addcdiv_(tensors: &mut [Tensor], a: &[Tensor], b: &[Tensor], values: &[f64]) {
+    check_length(tensors, values.len());
+    let [tensors, a, b] = [&*tensors, a, b].map(List::new);
+    // SAFETY: lists, tensors and values live during the call; there is a value for each tensor.
+    unwrap(unsafe { ffi::d2l_foreach_addcdiv_(tensors.get(), a.get(), b.get(), values.as_ptr()) });
+}
+
+/// `torch._foreach_sqrt(tensors)`: new tensors.
+pub fn foreach_sqrt(tensors: &[Tensor]) -> Vec<Tensor> {
+    let mut roots = vec![std::ptr::null_mut(); tensors.len()];
+    // SAFETY: list and tensors live during the call; `roots` has a place for as many pointers.
+    unwrap(unsafe { ffi::d2l_foreach_sqrt(List::new(tensors).get(), roots.as_mut_ptr()) });
+    // SAFETY: on success csrc/ put a new tensor in each place; no one else has the pointers.
+    roots.into_iter().map(|root| unsafe { Tensor::from_ptr(root) }).collect()
+}
+
+/// libtorch checks the lengths of lists of tensors itself, but sees only where numbers begin.
+fn check_length(tensors: &[Tensor], numbers: usize) {
+    assert_eq!(tensors.len(), numbers, "a number for each tensor");
+}
+
+/// The pointers of a list's tensors, for csrc/.
+struct List<'a> {
+    pointers: Vec<*const C_tensor>,
+    _tensors: &'a [Tensor],
+}
+
+impl<'a> List<'a> {
+    fn new(tensors: &'a [Tensor]) -> Self {
+        Self { pointers: tensors.iter().map(Tensor::as_ptr).collect(), _tensors: tensors }
+    }
+
+    /// What csrc/ takes; valid as long as the list.
+    fn get(&self) -> ffi::Tensors {
+        ffi::Tensors { tensors: self.pointers.as_ptr(), size: self.pointers.len() as i64 }
+    }
+}
+
+impl From<FusedAdam> for FusedAdamOptions {
+    fn from(FusedAdam { lr, betas: (beta1, beta2), eps, weight_decay }: FusedAdam) -> Self {
+        Self { lr, beta1, beta2, eps, weight_decay }
+    }
+}

@@ -1,0 +1,87 @@
+//! What only a GPU can show: graphs give an eager step's bits, and the allocator's counts are those of its tensors.
+
+use d2l_ch7::data::{DataLoader, ImageSet};
+use d2l_ch7::torch::{self, CudaGraph, GeneratorState, device_bytes, empty_cache, memory, reset_peak_memory};
+use tch::{Device, Kind, Tensor};
+
+use crate::support::{bytes, has_cuda, libtorch};
+
+const CUDA: Device = Device::Cuda(0);
+
+/// Python's loader scales them on the CPU.
+#[test]
+fn pixels_are_scaled_as_on_a_cpu() {
+    let _turn = libtorch();
+    if !has_cuda("pixels on CUDA") {
+        return;
+    }
+    let pixels: Vec<u8> = (0..=255).collect();
+    let images = ImageSet::new(&pixels, &[0], 16, 16, None);
+    let batch = |device| DataLoader::new(&images, 1, false, device).first_image();
+    assert_eq!(bytes(&batch(CUDA).to_device(Device::Cpu)), bytes(&batch(Device::Cpu)));
+}
+
+/// Random numbers go on in replays as they do in eager steps, and inputs may change between them.
+#[test]
+fn replays_give_an_eager_steps_bits() {
+    let _turn = libtorch();
+    if !has_cuda("CUDA graphs") {
+        return;
+    }
+    let mut input = Tensor::ones([64, 64], (Kind::Float, CUDA));
+    let step =
+        |input: &Tensor| input.matmul(input).dropout(0.5, true).sum_dim_intlist(1i64, false, Kind::Float);
+    // cuBLAS takes its memory before the capture.
+    let _ = step(&input);
+    let (graph, output) = CudaGraph::capture(CUDA, || step(&input)).unwrap();
+
+    torch::manual_seed(3);
+    let begun = GeneratorState::capture(CUDA).unwrap();
+    let eager: Vec<_> =
+        (1..=3).map(|i| bytes(&step(&(Tensor::ones_like(&input) * i)).to_device(Device::Cpu))).collect();
+    begun.restore().unwrap();
+    for (i, eager) in (1..=3).zip(&eager) {
+        input.copy_(&(Tensor::ones_like(&input) * i));
+        graph.replay().unwrap();
+        assert_eq!(bytes(&output.to_device(Device::Cpu)), *eager, "replay {i}");
+    }
+    assert_ne!(eager[0], eager[1]);
+}
+
+/// What cannot be recorded ends the capture, and the device works on.
+#[test]
+fn a_capture_that_fails_leaves_the_device_as_it_was() {
+    let _turn = libtorch();
+    if !has_cuda("captures that fail") {
+        return;
+    }
+    let input = Tensor::ones([8], (Kind::Float, CUDA));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        CudaGraph::capture(CUDA, || panic!("in the middle"))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(input.sum(Kind::Float).double_value(&[]), 8.0);
+}
+
+#[test]
+fn counts_are_those_of_the_tensors() {
+    let _turn = libtorch();
+    if !has_cuda("a device's memory") {
+        return;
+    }
+    const BYTES: u64 = 64 << 20;
+    let tensor = Tensor::zeros([BYTES as i64], (Kind::Uint8, CUDA));
+    reset_peak_memory(CUDA).unwrap();
+    let before = memory(CUDA).unwrap().unwrap();
+    assert_eq!(before.peak_allocated, before.allocated);
+    let other = tensor.copy();
+    assert_eq!(memory(CUDA).unwrap().unwrap().allocated, before.allocated + BYTES);
+    drop(other);
+    let after = memory(CUDA).unwrap().unwrap();
+    assert_eq!((after.allocated, after.peak_allocated), (before.allocated, before.allocated + BYTES));
+    drop(tensor);
+    empty_cache(CUDA).unwrap();
+    assert!(memory(CUDA).unwrap().unwrap().reserved + 2 * BYTES <= after.reserved);
+    let bytes = device_bytes(CUDA).unwrap().unwrap();
+    assert!(bytes.free < bytes.total && bytes.total > 1 << 30, "{bytes:?}");
+}

@@ -1,0 +1,75 @@
+//! The switches that decide bits on CUDA: set here as Python sets them, read here as Python reads them.
+
+use std::process::Command;
+
+use d2l_ch7::torch::Determinism;
+use tch::{Kind, Tensor};
+
+use crate::live::python_side;
+use crate::support::{libtorch, notebooks_ref};
+
+/// Sets libtorch's defaults again when a test ends, however it does.
+struct Restored;
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        Determinism::default().set().unwrap();
+    }
+}
+
+#[test]
+fn switches_read_as_pythons_do() {
+    let _turn = libtorch();
+    let Some(python) = python_side("switches_read_as_pythons_do") else { return };
+    let _restored = Restored;
+    let output = Command::new(python).arg(notebooks_ref().join("determinism.py")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let python = String::from_utf8(output.stdout).unwrap();
+
+    let default = Determinism::default();
+    let settings = [
+        None, // as libtorch begins
+        Some(Determinism { algorithms: true, ..default }),
+        Some(Determinism { algorithms: true, warn_only: true, ..default }),
+        Some(Determinism { cudnn_deterministic: true, ..default }),
+        Some(Determinism { cudnn_benchmark: true, ..default }),
+        Some(Determinism { matmul_tf32: true, ..default }),
+        Some(Determinism { cudnn_tf32: false, ..default }),
+    ];
+    assert_eq!(python.lines().count(), settings.len());
+    for (line, setting) in python.lines().zip(settings) {
+        setting.map_or(Ok(()), Determinism::set).unwrap();
+        let now = Determinism::now().unwrap();
+        assert_eq!(now, setting.unwrap_or_default());
+        let Determinism {
+            algorithms,
+            warn_only,
+            cudnn_deterministic,
+            cudnn_benchmark,
+            matmul_tf32,
+            cudnn_tf32,
+        } = now;
+        let read = [algorithms, warn_only, cudnn_deterministic, cudnn_benchmark, matmul_tf32, cudnn_tf32]
+            .map(|switch| u8::from(switch).to_string());
+        assert_eq!(read.join(" "), line, "{setting:?}");
+    }
+}
+
+/// On a CPU too there are operations without a deterministic kernel.
+#[test]
+fn an_operation_without_a_deterministic_kernel_is_refused_by_name() {
+    let _turn = libtorch();
+    let _restored = Restored;
+    let put = || {
+        let mut tensor = Tensor::zeros([3], (Kind::Float, tch::Device::Cpu));
+        tensor.f_put_(&Tensor::from_slice(&[0i64]), &Tensor::from_slice(&[1f32]), false).map(drop)
+    };
+    put().unwrap();
+    Determinism::reproducible().set().unwrap();
+    let error = put().unwrap_err().to_string();
+    assert!(error.contains("put_") && error.contains("deterministic"), "{error}");
+    Determinism { warn_only: true, ..Determinism::reproducible() }.set().unwrap();
+    put().unwrap();
+    let workspace = std::env::var("CUBLAS_WORKSPACE_CONFIG").unwrap();
+    assert!(!workspace.is_empty(), "matrix products on CUDA need it");
+}

@@ -1,0 +1,137 @@
+//! Kernels for lists of tensors: ten steps, with given gradients, of what `torch.optim` gives with `fused=True` and
+//! `foreach=True` on this machine.
+
+use d2l_ch7::optim::{Adam, Optimizer, Sgd};
+use d2l_ch7::torch::device_name;
+use d2l_ch7::torch::multi_tensor::{
+    FusedAdam, FusedSgd, foreach_add_scalar_, fused_adam_, fused_adamw_, fused_sgd_,
+};
+use tch::{Device, Kind, Tensor};
+
+use crate::live::{python_side, succeed};
+use crate::support::{Stored, has_cuda, libtorch, notebooks_ref};
+
+/// Of the gradients.
+const STEPS: usize = 10;
+
+/// What Python gave, and what both begin with.
+struct Steps {
+    device: Device,
+    initial: Stored,
+    python: Stored,
+}
+
+impl Steps {
+    fn of_python(what: &str, device: Device) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("multi_tensor.safetensors");
+        let mut python = std::process::Command::new(python_side(what)?);
+        succeed(
+            python
+                .arg(notebooks_ref().join("multi_tensor.py"))
+                .args(["--threads", "2", "--device", &device_name(device), "--out"])
+                .arg(&out),
+        );
+        Some(Self { device, initial: Stored::open("optim"), python: Stored::made_here(&out) })
+    }
+
+    fn params(&self) -> Vec<Tensor> {
+        (0..4).map(|i| self.initial.get(&format!("initial.{i}")).copy().to_device(self.device)).collect()
+    }
+
+    fn grads(&self, step: usize) -> Vec<Tensor> {
+        (0..4).map(|i| self.initial.get(&format!("grad.{step}.{i}")).copy().to_device(self.device)).collect()
+    }
+
+    fn compare(&self, name: &str, params: &[Tensor]) {
+        for (i, param) in params.iter().enumerate() {
+            self.python.assert_floats(&format!("{name}.{i}"), &param.to_device(Device::Cpu));
+        }
+    }
+
+    fn fused_sgd(&self, name: &str, options: FusedSgd) {
+        let mut params = self.params();
+        let mut buffers = match options.momentum {
+            0.0 => Vec::new(),
+            _ => params.iter().map(Tensor::empty_like).collect(),
+        };
+        for step in 1..=STEPS {
+            fused_sgd_(&mut params, &self.grads(step), &mut buffers, step == 1, options);
+        }
+        self.compare(name, &params);
+    }
+
+    fn fused_adam(&self, name: &str, decoupled: bool, options: FusedAdam) {
+        let mut params = self.params();
+        let [mut exp_avgs, mut exp_avg_sqs] =
+            [(); 2].map(|()| params.iter().map(Tensor::zeros_like).collect::<Vec<_>>());
+        let mut steps: Vec<_> =
+            params.iter().map(|_| Tensor::zeros([], (Kind::Float, self.device))).collect();
+        for step in 1..=STEPS {
+            foreach_add_scalar_(&mut steps, 1.0);
+            let fused = if decoupled { fused_adamw_ } else { fused_adam_ };
+            fused(&mut params, &self.grads(step), &mut exp_avgs, &mut exp_avg_sqs, &steps, options);
+        }
+        self.compare(name, &params);
+    }
+
+    fn foreach(&self, name: &str, optimizer: impl FnOnce(Vec<Tensor>) -> Box<dyn Optimizer>) {
+        let params: Vec<_> = self.params().into_iter().map(|param| param.set_requires_grad(true)).collect();
+        let mut optimizer = optimizer(params.iter().map(Tensor::shallow_clone).collect());
+        for step in 1..=STEPS {
+            optimizer.zero_grad();
+            for (param, grad) in params.iter().zip(self.grads(step)) {
+                // A loss whose gradient is the given one, to the bit: 1 times it.
+                (param * grad).sum(Kind::Float).backward();
+            }
+            optimizer.step();
+        }
+        let params: Vec<_> = params.iter().map(Tensor::detach).collect();
+        self.compare(name, &params);
+    }
+}
+
+fn check_fused(steps: &Steps) {
+    let sgd = FusedSgd { lr: 0.05, ..FusedSgd::default() };
+    steps.fused_sgd("fused.sgd", sgd);
+    steps.fused_sgd(
+        "fused.sgd_momentum",
+        FusedSgd { momentum: 0.9, dampening: 0.1, weight_decay: 0.01, ..sgd },
+    );
+    steps.fused_sgd("fused.sgd_nesterov", FusedSgd { momentum: 0.9, nesterov: true, ..sgd });
+    let adam = FusedAdam { lr: 1e-3, betas: (0.8, 0.99), eps: 1e-6, weight_decay: 0.01 };
+    steps.fused_adam("fused.adam", false, adam);
+    steps.fused_adam("fused.adamw", true, FusedAdam { betas: (0.9, 0.999), eps: 1e-8, ..adam });
+}
+
+fn check_foreach(steps: &Steps) {
+    steps.foreach("foreach.sgd", |params| Box::new(Sgd::new(params, 0.05).foreach(true)));
+    steps.foreach("foreach.adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01).foreach(true)));
+}
+
+#[test]
+fn steps_are_pythons() {
+    let _turn = libtorch();
+    let Some(steps) = Steps::of_python("fused and foreach steps", Device::Cpu) else { return };
+    check_fused(&steps);
+    check_foreach(&steps);
+}
+
+#[test]
+fn steps_on_cuda_are_pythons() {
+    let _turn = libtorch();
+    let what = "fused and foreach steps on CUDA";
+    if !has_cuda(what) {
+        return;
+    }
+    let Some(steps) = Steps::of_python(what, Device::Cuda(0)) else { return };
+    check_fused(&steps);
+    check_foreach(&steps);
+}
+
+#[test]
+#[should_panic(expected = "a number for each tensor")]
+fn a_number_is_needed_for_each_tensor() {
+    let mut tensors = [Tensor::from(1f32), Tensor::from(2f32)];
+    d2l_ch7::torch::multi_tensor::foreach_div_(&mut tensors, &[2.0]);
+}

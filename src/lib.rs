@@ -14,6 +14,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
+pub mod distributed;
 pub mod error;
 pub mod experiments;
 pub mod init;

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod autocast;
+mod c10d;
 mod ffi;
 mod generator;
 mod ops;
@@ -11,6 +12,7 @@ mod signature;
 mod thread_context;
 
 pub use autocast::autocast_bfloat16;
+pub use c10d::{ProcessGroup, Reducer, Store, StoreAddress};
 pub use generator::GeneratorState;
 pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, channels_last, clear_grad};
 pub use signature::{Signature, device_name, fuses_multiply_add};

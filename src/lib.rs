@@ -5,6 +5,7 @@
 //!
 //! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
 //! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
+//! - [`distributed`]: several processes that train one network;
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
@@ -32,4 +33,4 @@ pub mod weights;
 mod whole_file;
 
 pub use error::{Error, Result};
-pub use record::{EpochRecord, StatisticsRecord};
+pub use record::{EpochRecord, RankRecord, StatisticsRecord};

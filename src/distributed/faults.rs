@@ -75,16 +75,16 @@ impl Meeting {
 
     /// An error of this rank as the job sees it.
     fn explained(&self, error: Error) -> Error {
-        if error.kind() == Kind::Usage {
-            // Every rank finds it for itself.
-            return error;
-        }
-        if error.kind() == Kind::Failed && !is_of_exchange(&error.to_string()) {
+        if error.kind() != Kind::Interrupted && !is_of_exchange(&error.to_string()) {
             let word = Word { what: error.to_string(), remedy: error.remedy().to_owned() };
             let word = serde_json::to_vec(&word).expect("text serializes");
             // Where the store is gone, nobody is left to tell.
             let _ = self.store.set(&word_key(self.launch.rank), &word);
-            return Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy());
+            // A wrong command line is every rank's.
+            return match error.kind() {
+                Kind::Usage => error,
+                _ => Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy()),
+            };
         }
         match self.who_failed() {
             Ok(Some(found)) => found,

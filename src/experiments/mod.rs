@@ -6,6 +6,7 @@ pub mod cifar;
 pub mod compare;
 pub mod evaluate;
 pub mod networks;
+mod ranks;
 pub mod recipes;
 mod resumed_config;
 mod run_log;

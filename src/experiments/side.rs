@@ -10,13 +10,14 @@ use tch::{Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::data::Batches;
+use crate::distributed::Distributed;
 use crate::layers::{Module, load_state, state};
 use crate::optim::Optimizer;
 use crate::progress::EpochBar;
 use crate::report::{metrics_from_csv, metrics_to_csv};
 use crate::torch::{self, GeneratorState};
-use crate::train::{Loss, Metric, Progress};
-use crate::{EpochRecord, Result, interrupt, train};
+use crate::train::{DistributedDataParallel, Loss, Metric, Progress};
+use crate::{EpochRecord, RankRecord, Result, interrupt, train};
 
 /// A network, its optimizer, and where its random streams stand.
 pub struct Side<'a, V, N> {
@@ -25,6 +26,8 @@ pub struct Side<'a, V, N> {
     /// The network.
     pub net: N,
     optimizer: Box<dyn Optimizer>,
+    /// Where several processes train it.
+    ddp: Option<DistributedDataParallel<'a>>,
     setting: Setting<'a>,
     /// Between two epochs.
     rest: Rest,
@@ -43,6 +46,8 @@ pub struct Setting<'a> {
     pub loss: Loss,
     /// Where the random streams of training are.
     pub device: Device,
+    /// The processes that train together, if there are several.
+    pub ranks: Option<&'a Distributed<'a>>,
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: only when the run is interrupted.
@@ -60,6 +65,8 @@ struct Rest {
 /// An epoch of which some batches are done.
 struct BrokenOff {
     done: Progress,
+    /// Of every rank, where there are several.
+    metrics: Vec<Metric>,
     took: Duration,
     generators: GeneratorState,
 }
@@ -78,6 +85,9 @@ struct Within {
     batches: usize,
     batch_size: usize,
     metric: [u64; 3],
+    /// The other ranks' too, by rank, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<[u64; 3]>,
     took: Duration,
 }
 
@@ -99,7 +109,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     /// The variant as a notebook begins it: `build` makes network and optimizer right after the seed is set.
     ///
     /// # Errors
-    /// If the device's random generator cannot be read.
+    /// If the device's random generator cannot be read, or the other ranks cannot be reached.
     pub fn new(
         variant: V,
         seed: u64,
@@ -107,9 +117,11 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         build: impl FnOnce() -> (N, Box<dyn Optimizer>),
     ) -> Result<Self> {
         torch::manual_seed(seed);
-        let (net, optimizer) = build();
+        let (mut net, optimizer) = build();
+        let ddp = setting.ranks.map(|ranks| DistributedDataParallel::new(ranks.group(), &mut net, None));
+        let ddp = ddp.transpose()?;
         let rest = Rest { generators: GeneratorState::capture(setting.device)?, records: Vec::new() };
-        Ok(Self { variant, net, optimizer, setting, rest, broken_off: None })
+        Ok(Self { variant, net, optimizer, ddp, setting, rest, broken_off: None })
     }
 
     /// Records of the finished epochs.
@@ -123,40 +135,54 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     }
 
     /// Trains and evaluates the next epoch on this variant's own random streams, or what is left of it; `None` if it
-    /// was interrupted. `save` is given a checkpoint whenever one is due within the epoch.
+    /// was interrupted. `save` is given a checkpoint whenever one is due within the epoch. Where several processes train, the
+    /// record is of all of them, and what each did stands beside it.
     ///
     /// # Errors
-    /// If a random generator cannot be read or set, or what `save` gives.
+    /// If a random generator cannot be read or set, if another rank is gone, or what `save` gives.
     pub fn epoch(
         &mut self,
         observer: &mut dyn Observer,
         save: &dyn Fn(Checkpoint) -> Result<()>,
-    ) -> Result<Option<EpochRecord>> {
-        let Setting { train_iter, test_iter, loss, device, epochs, checkpoint_every, quiet } = self.setting;
+    ) -> Result<Option<(EpochRecord, Vec<RankRecord>)>> {
+        let Setting { train_iter, test_iter, loss, device, ranks, epochs, checkpoint_every, quiet } =
+            self.setting;
         let (variant, epoch) = (self.variant.to_string(), self.records().len() + 1);
+        train_iter.set_epoch(epoch - 1);
         self.rest.generators.restore()?;
         let (done, took, batches) = self.resumed_batches()?;
         let start = Instant::now();
         let bar = EpochBar::new(&variant, epoch, epochs, train_iter, quiet);
+        let ddp = self.ddp.as_ref();
         let mut outcome = Ok(());
         let observe = |progress: Progress, net: &mut dyn Module, optimizer: &mut dyn Optimizer| {
             bar.show(progress);
             observer.after_batch(progress, net);
             let interrupted = interrupt::requested();
-            if interrupted || checkpoint_every.is_some_and(|every| progress.batches.is_multiple_of(every)) {
-                outcome = GeneratorState::capture(device).and_then(|generators| {
-                    let now = BrokenOff { done: progress, took: took + start.elapsed(), generators };
-                    save(self.rest.checkpoint(net, optimizer, observer, Some(&now)))
+            let due = checkpoint_every.is_some_and(|every| progress.batches.is_multiple_of(every));
+            // Ranks are interrupted after different batches, which no checkpoint of all of them could hold.
+            if due || (interrupted && ranks.is_none()) {
+                outcome = of_ranks(ranks, progress.metric).and_then(|metrics| {
+                    let generators = GeneratorState::capture(device)?;
+                    let now = BrokenOff { done: progress, metrics, took: took + start.elapsed(), generators };
+                    let layout = layout(ddp)?;
+                    save(self.rest.checkpoint(net, optimizer, observer, layout, Some(&now)))
                 });
             }
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let trained = train::train_epoch(&mut self.net, batches, optimizer, loss, done, observe);
+        let trained = train::train_epoch(&mut self.net, batches, optimizer, ddp, loss, done, observe)?;
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
-        let train_seconds = (took + start.elapsed()).as_secs_f64();
+        let seconds = (took + start.elapsed()).as_secs_f64();
+        // Each rank's running statistics are of its own last batch; the weights that are saved are rank 0's.
+        ddp.map_or(Ok(()), |ddp| ddp.broadcast_buffers(&mut self.net))?;
         let tested = train::evaluate(&mut self.net, test_iter);
+        let rows = rank_records(ranks, &variant, epoch, trained.examples(), seconds)?;
+        let train_seconds = rows.iter().map(|row| row.train_seconds).fold(seconds, f64::max);
+        let trained = all_together(ranks, trained)?;
+        let tested = all_together(ranks, tested)?;
         let record = EpochRecord {
             variant,
             epoch,
@@ -170,7 +196,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         };
         self.rest.generators = GeneratorState::capture(device)?;
         self.rest.records.push(record.clone());
-        Ok(Some(record))
+        Ok(Some((record, rows)))
     }
 
     /// What is done of the epoch that begins, how long it took, and the batches that are left. The generators stand
@@ -179,7 +205,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         &mut self,
     ) -> Result<(Progress, Duration, Box<dyn Iterator<Item = crate::data::Batch> + 'a>)> {
         let train_iter = self.setting.train_iter;
-        let Some(BrokenOff { done, took, generators }) = self.broken_off.take() else {
+        let Some(BrokenOff { done, took, generators, .. }) = self.broken_off.take() else {
             return Ok((Progress::default(), Duration::ZERO, train_iter.iter()));
         };
         let batches = train_iter.iter_from(done.batches);
@@ -190,8 +216,12 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     }
 
     /// Everything that decides the bits to come, between two epochs.
-    pub fn checkpoint(&mut self, observer: &dyn Observer) -> Checkpoint {
-        self.rest.checkpoint(&mut self.net, self.optimizer.as_mut(), observer, None)
+    ///
+    /// # Errors
+    /// If another rank is gone.
+    pub fn checkpoint(&mut self, observer: &dyn Observer) -> Result<Checkpoint> {
+        let layout = layout(self.ddp.as_ref())?;
+        Ok(self.rest.checkpoint(&mut self.net, self.optimizer.as_mut(), observer, layout, None))
     }
 
     /// Takes over a checkpoint of this variant.
@@ -202,14 +232,26 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let device = self.setting.device;
         load_state(&mut self.net, &checkpoint.group("net"), "the checkpoint")?;
         self.optimizer.load_state(&checkpoint.group("optimizer"))?;
+        if let Some(ranks) = self.setting.ranks {
+            // The hooks of the one before are gone before those of the next are made.
+            self.ddp = None;
+            let saved = checkpoint.group("buckets");
+            let layout = saved.first().map(|(_, layout)| layout);
+            self.ddp = Some(DistributedDataParallel::new(ranks.group(), &mut self.net, layout)?);
+        }
         self.rest = Rest {
             generators: GeneratorState::from_tensors(device, &checkpoint.group("generators"))?,
             records: metrics_from_csv(&state.0.records)?,
         };
         self.broken_off = match state.0.within {
             None => None,
-            Some(Within { batches, batch_size, metric, took }) => Some(BrokenOff {
-                done: Progress { batches, batch_size, metric: Metric::from_bits(metric) },
+            Some(Within { batches, batch_size, metric, metrics, took }) => Some(BrokenOff {
+                done: Progress {
+                    batches,
+                    batch_size,
+                    metric: Metric::from_bits(self.setting.ranks.map_or(metric, |r| metrics[r.rank()])),
+                },
+                metrics: Vec::new(),
                 took,
                 generators: GeneratorState::from_tensors(device, &checkpoint.group("generators_within"))?,
             }),
@@ -229,12 +271,14 @@ impl Rest {
         net: &mut dyn Module,
         optimizer: &mut dyn Optimizer,
         observer: &dyn Observer,
+        layout: Option<Tensor>,
         broken_off: Option<&BrokenOff>,
     ) -> Checkpoint {
-        let within = broken_off.map(|BrokenOff { done, took, .. }| Within {
+        let within = broken_off.map(|BrokenOff { done, metrics, took, .. }| Within {
             batches: done.batches,
             batch_size: done.batch_size,
             metric: done.metric.to_bits(),
+            metrics: metrics.iter().map(|metric| metric.to_bits()).collect(),
             took: *took,
         });
         let generators_within = broken_off.map(|within| within.generators.tensors()).unwrap_or_default();
@@ -244,5 +288,45 @@ impl Rest {
             .with("generators", self.generators.tensors())
             .with("generators_within", generators_within)
             .with("observer", observer.tensors())
+            .with("buckets", layout.map(|layout| ("layout".to_owned(), layout)).into_iter().collect())
     }
+}
+
+/// The metric of every rank; none where there is one process.
+fn of_ranks(ranks: Option<&Distributed>, metric: Metric) -> Result<Vec<Metric>> {
+    let Some(ranks) = ranks else { return Ok(Vec::new()) };
+    let gathered = ranks.gather(&metric.to_bits().map(f64::from_bits))?;
+    let metric = |values: Vec<f64>| Metric::from_bits([0, 1, 2].map(|i| values[i].to_bits()));
+    Ok(gathered.into_iter().map(metric).collect())
+}
+
+/// The sums of all processes.
+fn all_together(ranks: Option<&Distributed>, metric: Metric) -> Result<Metric> {
+    let metrics = of_ranks(ranks, metric)?;
+    Ok(if metrics.is_empty() { metric } else { Metric::sum(metrics) })
+}
+
+/// How fast each process trained; none where there is one.
+fn rank_records(
+    ranks: Option<&Distributed>,
+    variant: &str,
+    epoch: usize,
+    examples: usize,
+    seconds: f64,
+) -> Result<Vec<RankRecord>> {
+    let Some(ranks) = ranks else { return Ok(Vec::new()) };
+    let gathered = ranks.gather(&[examples as f64, seconds])?;
+    let row = |(rank, values): (usize, Vec<f64>)| RankRecord {
+        variant: variant.to_owned(),
+        epoch,
+        rank,
+        examples: values[0] as usize,
+        train_seconds: values[1],
+        examples_per_second: values[0] / values[1],
+    };
+    Ok(gathered.into_iter().enumerate().map(row).collect())
+}
+
+fn layout(ddp: Option<&DistributedDataParallel>) -> Result<Option<Tensor>> {
+    ddp.map(DistributedDataParallel::layout).transpose()
 }

@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{Loss, Metric};
+use super::{DistributedDataParallel, Loss, Metric};
+use crate::Result;
 use crate::data::Batch;
 use crate::layers::Module;
 use crate::optim::Optimizer;
@@ -20,19 +21,27 @@ pub struct Progress {
 
 /// Trains `net` on every batch of `batches` once, and gives the sums of loss and accuracy that were measured
 /// while the weights changed; `None` if `observe`, which is called with network and optimizer after every batch, breaks
-/// off. Begins after `done`, an epoch's first batches that were trained on before.
+/// off. Begins after `done`, an epoch's first batches that were trained on before. With `ranks`, gradients are averaged over
+/// them; the sums are this rank's own.
+///
+/// # Errors
+/// If the exchange with another rank breaks off.
 pub fn train_epoch(
     net: &mut dyn Module,
     batches: impl Iterator<Item = Batch>,
     optimizer: &mut dyn Optimizer,
+    ranks: Option<&DistributedDataParallel>,
     loss: Loss,
     done: Progress,
     mut observe: impl FnMut(Progress, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
-) -> Option<Metric> {
+) -> Result<Option<Metric>> {
     let mut progress = done;
     for batch in batches {
         optimizer.zero_grad();
-        let y_hat = net.forward(&batch.x, true);
+        let y_hat = match ranks {
+            Some(ranks) => ranks.forward(net, &batch.x)?,
+            None => net.forward(&batch.x, true),
+        };
         let l = loss.of(&y_hat, &batch.y);
         l.backward();
         optimizer.step();
@@ -40,8 +49,8 @@ pub fn train_epoch(
         progress.batches += 1;
         progress.batch_size = batch.y.numel();
         if observe(progress, net, optimizer).is_break() {
-            return None;
+            return Ok(None);
         }
     }
-    Some(progress.metric)
+    Ok(Some(progress.metric))
 }

@@ -1,5 +1,6 @@
 //! The loops. They know networks, batches and optimizers as traits and tensors, and no file and no plot.
 
+mod distributed;
 mod epoch;
 mod evaluate;
 mod loss;
@@ -7,6 +8,7 @@ mod metric;
 mod numerics;
 mod parallel;
 
+pub use distributed::DistributedDataParallel;
 pub use epoch::{Progress, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;

@@ -28,10 +28,12 @@ fn check(
         &mut net,
         train_iter.iter(),
         optimizer.as_mut(),
+        None,
         Loss::Mean,
         Progress::default(),
         |_, _, _| ControlFlow::Continue(()),
     )
+    .expect("there is no other rank")
     .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter);
 

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::{Cifar, Data};
+use crate::distributed::Distributed;
+use crate::experiments::ranks::batch_size;
 use crate::experiments::run_log::{RunPlan, facts};
 use crate::torch::Signature;
 
@@ -19,6 +21,8 @@ struct Chosen {
     train_examples: usize,
     test_examples: usize,
     workers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     amp: bool,
     channels_last: bool,
     data_is_published: bool,
@@ -33,6 +37,7 @@ impl Cifar {
         train_examples: usize,
         test_examples: usize,
         data_is_published: bool,
+        ranks: Option<&Distributed>,
     ) -> RunPlan {
         let signature = Signature::of_devices(&self.devices);
         let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
@@ -41,7 +46,7 @@ impl Cifar {
             ("augmentation", augment.unwrap_or("none").to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("Adam, learning rate {}, losses of a batch summed", self.lr)),
-            ("batch size", self.batch_size.to_string()),
+            ("batch size", batch_size(self.batch_size, ranks)),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
             ("numerics", self.numerics.fact()),
@@ -73,6 +78,7 @@ impl Cifar {
             train_examples,
             test_examples,
             workers: self.workers,
+            ranks: ranks.map(Distributed::size),
             amp: self.numerics.amp,
             channels_last: self.numerics.channels_last,
             data_is_published,

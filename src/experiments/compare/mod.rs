@@ -5,15 +5,18 @@ mod inspect;
 mod plan;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tch::Device;
 
+use super::ranks;
 use super::recipes::Recipe;
 use super::run_log::RunLog;
 use super::side::{Observer, Setting};
 use super::turns::{Beside, take_turns};
 use crate::checkpoint::Checkpoint;
-use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
+use crate::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
+use crate::distributed::{self, Distributed};
 use crate::layers::{Sequential, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
@@ -52,6 +55,8 @@ pub struct Compare {
     pub resume: Option<PathBuf>,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
     pub checkpoint_every: Option<usize>,
+    /// How long a process waits for another, where several train together.
+    pub dist_timeout: Duration,
     /// Also look into the networks: gamma and beta, running statistics side by side.
     pub inspect: bool,
     /// Neither progress bars nor lines.
@@ -61,40 +66,53 @@ pub struct Compare {
 /// A batch norm, and a network with it.
 type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 
-/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
+/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
+/// several processes that train together, on rank 0 alone.
 ///
 /// # Errors
 /// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
-/// loss that is not finite, an interruption. Epochs finished before are on disk.
-pub fn run(config: &Compare) -> Result<PathBuf> {
-    let data = FashionMnist::load(config.data_dir.as_deref(), !config.quiet)?;
+/// loss that is not finite, an interruption, a fault on another process. Epochs finished before are on disk.
+pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
+    distributed::together(config.dist_timeout, |ranks| train(config, ranks))
+}
+
+fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
+    ranks::check_devices(ranks, &[config.device])?;
+    let quiet = config.quiet || !ranks::shows(ranks);
+    let data = FashionMnist::load(config.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
-    let train_images = image_set(data.train, config.train_examples);
-    let test_images = image_set(data.test, config.test_examples);
-    check_last_batch(train_images.len(), config.batch_size)?;
+    let train_images = data.train.first(config.train_examples);
+    let test_images = data.test.first(config.test_examples);
+    let plan = config.plan(train_images.len(), test_images.len(), published, ranks);
+    ranks::agree(ranks, &plan, [&train_images, &test_images])?;
+    let [train_images, test_images] = [train_images, test_images].map(image_set);
+    let share = ranks::share(ranks, config.seed);
 
     let loader = |images, shuffle| {
-        DataLoader::new(images, config.batch_size, shuffle, config.device).resize(config.recipe.resize())
+        let loader = DataLoader::new(images, config.batch_size, shuffle, config.device);
+        loader.shared(share).resize(config.recipe.resize())
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
+    check_last_batch(train_iter.examples(), config.batch_size)?;
     let setting = Setting {
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
         device: config.device,
+        ranks,
         epochs: config.epochs,
         checkpoint_every: config.checkpoint_every,
-        quiet: config.quiet,
+        quiet,
     };
     let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
-    let log = RunLog::begin(config.plan(train_images.len(), test_images.len(), published))?;
+    let log = RunLog::begin(plan, ranks)?;
     take_turns(sides, log, config.epochs, &mut Inspection(inspector))
 }
 
-fn image_set(images: Images, limit: Option<usize>) -> ImageSet {
-    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, limit)
+fn image_set(images: Images) -> ImageSet {
+    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, None)
 }
 
 /// A batch norm over one value per channel has nothing to train on: its output is its shift.

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::Compare;
+use crate::distributed::Distributed;
+use crate::experiments::ranks::batch_size;
 use crate::experiments::run_log::{RunPlan, facts};
 use crate::torch::Signature;
 
@@ -18,6 +20,8 @@ struct Chosen {
     train_examples: usize,
     test_examples: usize,
     workers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     data_is_published: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -30,13 +34,14 @@ impl Compare {
         train_examples: usize,
         test_examples: usize,
         data_is_published: bool,
+        ranks: Option<&Distributed>,
     ) -> RunPlan {
         let signature = Signature::of(self.device);
         let chosen = [
             ("network", self.recipe.about.to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
-            ("batch size", self.batch_size.to_string()),
+            ("batch size", batch_size(self.batch_size, ranks)),
             ("training images", train_examples.to_string()),
             ("test images", test_examples.to_string()),
             (
@@ -61,6 +66,7 @@ impl Compare {
             train_examples,
             test_examples,
             workers: self.workers,
+            ranks: ranks.map(Distributed::size),
             data_is_published,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

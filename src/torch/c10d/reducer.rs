@@ -40,7 +40,7 @@ impl Reducer {
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.
-    pub fn before_forward(&mut self) -> Result<()> {
+    pub fn before_forward(&self) -> Result<()> {
         // SAFETY: the reducer is alive.
         check(unsafe { ffi::d2l_reducer_before_forward(self.0) })
     }
@@ -49,7 +49,7 @@ impl Reducer {
     ///
     /// # Errors
     /// If the last backward pass did not end.
-    pub fn after_forward(&mut self) -> Result<()> {
+    pub fn after_forward(&self) -> Result<()> {
         // SAFETY: the reducer is alive.
         check(unsafe { ffi::d2l_reducer_after_forward(self.0) })
     }
@@ -58,7 +58,7 @@ impl Reducer {
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.
-    pub fn layout(&mut self) -> Result<Tensor> {
+    pub fn layout(&self) -> Result<Tensor> {
         let mut layout = std::ptr::null_mut();
         // SAFETY: the reducer is alive; `layout` is a valid place for one pointer.
         check(unsafe { ffi::d2l_reducer_layout(self.0, &mut layout) })?;

@@ -106,9 +106,9 @@ fn gradients_are_averaged_in_buckets_that_can_be_kept() {
         };
         // Three buckets of 1 MiB and of 25 MiB at most.
         let params = [leaf(&[300_000]), leaf(&[2, 3]), leaf(&[7_000_000]), leaf(&[5])];
-        let mut reducer = Reducer::new(group, &params, None).unwrap();
+        let reducer = Reducer::new(group, &params, None).unwrap();
         let first = reducer.layout().unwrap();
-        let step = |reducer: &mut Reducer| {
+        let step = |reducer: &Reducer| {
             reducer.before_forward().unwrap();
             let scale = (rank + 1) as f64;
             let loss = params.iter().map(|p| (p * p).sum(Kind::Float)).reduce(|a, b| a + b).unwrap() * scale;
@@ -124,15 +124,15 @@ fn gradients_are_averaged_in_buckets_that_can_be_kept() {
                 crate::torch::clear_grad(&mut param.shallow_clone());
             }
         };
-        step(&mut reducer);
+        step(&reducer);
         let rebuilt = reducer.layout().unwrap();
-        step(&mut reducer);
+        step(&reducer);
         assert!(reducer.layout().unwrap() == rebuilt);
         drop(reducer);
 
-        let mut reducer = Reducer::new(group, &params, Some(&rebuilt)).unwrap();
+        let reducer = Reducer::new(group, &params, Some(&rebuilt)).unwrap();
         assert!(reducer.layout().unwrap() == rebuilt);
-        step(&mut reducer);
+        step(&reducer);
         assert!(reducer.layout().unwrap() == rebuilt);
         let bad = Reducer::new(group, &params[..2], Some(&rebuilt)).unwrap_err();
         assert!(bad.to_string().contains("buckets are those of another network"), "{bad}");

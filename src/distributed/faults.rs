@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::Launch;
 use crate::error::Kind;
 use crate::torch::Store;
-use crate::{Error, Result};
+use crate::{Error, Result, interrupt};
 
 /// Between two signs of life.
 const PULSE: Duration = Duration::from_millis(500);
 /// A rank without a sign of life for so long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How long a rank that is told to end (SIGTERM, Ctrl-C) may take for it. One that waits for another does not hear it.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How long a question to the store may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -146,15 +148,21 @@ impl Meeting {
         if self.store.has(&key)? { self.store.get(&key, ANSWER).map(Some) } else { Ok(None) }
     }
 
-    /// Says that this rank goes, whatever the reason. The rank that serves the store goes last.
+    /// Says that this rank goes, whatever the reason. The rank that serves the store goes when the others that live have gone.
     fn leave(&self) {
         let _ = self.store.set(&left_key(self.launch.rank), b"");
-        if self.launch.store.serve {
-            let start = Instant::now();
-            let gone = |rank| self.store.has(&left_key(rank)).unwrap_or(true);
-            while start.elapsed() < 3 * SILENCE && !(0..self.launch.size).all(gone) {
-                thread::sleep(PULSE / 5);
-            }
+        if !self.launch.store.serve {
+            return;
+        }
+        let pulse = |rank| self.pulse_of(rank).ok().flatten();
+        let start = Instant::now();
+        let before: Vec<_> = (0..self.launch.size).map(pulse).collect();
+        let gone = |rank: usize| {
+            let silent = before[rank].is_none() || start.elapsed() > SILENCE && pulse(rank) == before[rank];
+            silent || self.store.has(&left_key(rank)).unwrap_or(true)
+        };
+        while start.elapsed() < 3 * SILENCE && !(0..self.launch.size).all(gone) {
+            thread::sleep(PULSE / 5);
         }
     }
 }
@@ -193,7 +201,14 @@ impl Pulse {
     fn start(store: Store, key: String) -> Self {
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
+            let mut told = None;
             for beat in 0u64.. {
+                if interrupt::requested() && told.get_or_insert_with(Instant::now).elapsed() > FAREWELL {
+                    eprintln!(
+                        "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
+                    );
+                    std::process::exit(130);
+                }
                 let shown = store.set(&key, &beat.to_le_bytes());
                 if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {
                     return;

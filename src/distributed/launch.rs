@@ -10,8 +10,9 @@ use crate::{Error, Result};
 const NEEDED: [&str; 5] = ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 /// Whether the launcher serves the store itself; torchrun says `True`.
 const AGENT_STORE: &str = "TORCHELASTIC_USE_AGENT_STORE";
-/// How often the launcher has started the job anew.
+/// How often the launcher has started the job anew, and how often it would.
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
+const MAX_RESTARTS: &str = "TORCHELASTIC_MAX_RESTARTS";
 
 /// A process's place in a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub struct Launch {
     pub local_rank: usize,
     /// How many processes there are.
     pub size: usize,
+    /// How often the launcher has started the job anew, after it failed.
+    pub restarts: u32,
+    /// How often it would.
+    pub max_restarts: u32,
     /// Where they meet.
     pub store: StoreAddress,
 }
@@ -52,7 +57,8 @@ impl Launch {
                 return Err(nonsense(name, &rank, &format!("a number below WORLD_SIZE, which is {size}")));
             }
         }
-        let restarts: u32 = if get(RESTARTS).is_some() { number(&text, RESTARTS)? } else { 0 };
+        let count = |name| if get(name).is_some() { number(&text, name) } else { Ok(0) };
+        let (restarts, max_restarts) = (count(RESTARTS)?, count(MAX_RESTARTS)?);
         let agent_serves = get(AGENT_STORE).as_deref() == Some("True");
         let store = StoreAddress {
             host: text("MASTER_ADDR"),
@@ -60,7 +66,7 @@ impl Launch {
             serve: rank == 0 && !agent_serves,
             prefix: format!("d2l_ch7/attempt_{restarts}"),
         };
-        Ok(Some(Self { rank, local_rank, size, store }))
+        Ok(Some(Self { rank, local_rank, size, restarts, max_restarts, store }))
     }
 }
 
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
 
     /// As torchrun sets them on the second of two machines with two processes each.
-    const TORCHRUN: [(&str, &str); 7] = [
+    const TORCHRUN: [(&str, &str); 8] = [
         ("RANK", "3"),
         ("LOCAL_RANK", "1"),
         ("WORLD_SIZE", "4"),
@@ -91,6 +97,7 @@ mod tests {
         ("MASTER_PORT", "29500"),
         ("TORCHELASTIC_USE_AGENT_STORE", "True"),
         ("TORCHELASTIC_RESTART_COUNT", "2"),
+        ("TORCHELASTIC_MAX_RESTARTS", "3"),
     ];
 
     /// What is read after one variable was set to something else.
@@ -112,7 +119,7 @@ mod tests {
             serve: false,
             prefix: "d2l_ch7/attempt_2".to_owned(),
         };
-        assert_eq!(launch, Launch { rank: 3, local_rank: 1, size: 4, store });
+        assert_eq!(launch, Launch { rank: 3, local_rank: 1, size: 4, restarts: 2, max_restarts: 3, store });
     }
 
     #[test]

@@ -57,6 +57,16 @@ impl Distributed<'_> {
         self.rank() == 0
     }
 
+    /// Whether the launcher has started the job anew, after it failed.
+    pub fn is_restarted(&self) -> bool {
+        self.meeting.launch.restarts > 0
+    }
+
+    /// Whether the launcher would start the job anew.
+    pub fn may_be_restarted(&self) -> bool {
+        self.meeting.launch.max_restarts > 0
+    }
+
     /// The processes as c10d knows them.
     pub fn group(&self) -> &ProcessGroup {
         &self.group

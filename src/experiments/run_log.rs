@@ -78,6 +78,10 @@ impl<'a> RunLog<'a> {
     /// # Errors
     /// If the directory cannot be made or written, or if it is not one of a run of the same configuration.
     pub fn begin(plan: RunPlan, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
+        let mut plan = plan;
+        if let Some(ranks) = ranks {
+            go_on_if_restarted(&mut plan, ranks)?;
+        }
         let writes = ranks.is_none_or(Distributed::is_first);
         let dir = if writes { Some(open(&plan)?) } else { None };
         let console = Console::new(&plan.variants, plan.epochs);
@@ -90,9 +94,6 @@ impl<'a> RunLog<'a> {
     /// # Errors
     /// If it is damaged, or not one of this program.
     pub fn checkpoint<S: DeserializeOwned>(&self, variant: &str) -> Result<Option<(Checkpoint, S)>> {
-        if self.plan.resume.is_none() {
-            return Ok(None);
-        }
         let path = self.dir.as_ref().map(|dir| dir.path().join(checkpoint_name(variant)));
         let path = path.filter(|path| path.exists());
         let Some(ranks) = self.ranks else { return path.map(|path| Checkpoint::load(&path)).transpose() };
@@ -257,6 +258,20 @@ impl<'a> RunLog<'a> {
     pub fn finish(self) -> Option<PathBuf> {
         self.dir.map(|dir| dir.path().to_owned())
     }
+}
+
+/// A launcher that starts a job anew gives it the same command line: what it left in `--out` is then gone on with.
+fn go_on_if_restarted(plan: &mut RunPlan, ranks: &Distributed) -> Result<()> {
+    if ranks.may_be_restarted() && plan.out.is_none() && plan.resume.is_none() {
+        return Err(Error::usage(
+            "a job that torchrun may restart must know its directory",
+            "give --out DIR beside --max-restarts: a restarted job goes on with what it finds there",
+        ));
+    }
+    if ranks.is_restarted() && plan.out.as_ref().is_some_and(|out| out.exists()) {
+        plan.resume = plan.out.take();
+    }
+    Ok(())
 }
 
 /// Creates the run directory of `plan`, or opens the one that it resumes.

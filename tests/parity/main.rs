@@ -8,6 +8,7 @@ mod augment;
 mod basics;
 mod batch_norm;
 mod cifar;
+mod distributed;
 mod dropout;
 mod epoch;
 mod first_step;

@@ -101,7 +101,7 @@ mod tests {
         let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(
             table,
-            ["| rank | scratch |", "|---|---:|", "| 0 | 1,000 |", "| 1 | 450 |", "| all | 950 |"]
+            ["| rank | scratch |", "|---|---:|", "| 0 | 1,000 |", "| 1 | 450.0 |", "| all | 950.0 |"]
         );
         assert!(text.contains("2 processes"), "{text}");
         assert_eq!(render_ranks(&["scratch".to_owned()], &[]), "");

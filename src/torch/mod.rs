@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 mod autocast;
-mod c10d;
+pub(crate) mod c10d;
 mod ffi;
 mod generator;
 mod ops;

@@ -66,3 +66,66 @@ impl<'a> DistributedDataParallel<'a> {
         self.reducer.layout()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+    use crate::layers::{Linear, Sequential};
+    use crate::norm::{Dims, Variant};
+    use crate::torch::c10d::tests::{TIMEOUT, ranks};
+
+    /// A network whose tensors differ from rank to rank.
+    fn net(variant: Variant, rank: usize) -> Sequential {
+        let mut net = Sequential::new().then(Linear::new(3, 2)).then_boxed(variant.batch_norm(2, Dims::Two));
+        fill(&mut net, rank);
+        net
+    }
+
+    fn fill(net: &mut dyn Module, rank: usize) {
+        tch::no_grad(|| {
+            visit(net, &mut |_, _, tensor| {
+                let _ = tensor.fill_(rank as f64 + 1.0);
+            });
+        });
+    }
+
+    fn floats(tensors: Vec<(String, Tensor)>) -> Vec<Vec<f64>> {
+        let floats = |tensor: Tensor| Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).unwrap();
+        tensors.into_iter().map(|(_, tensor)| floats(tensor)).collect()
+    }
+
+    #[test]
+    fn ranks_begin_with_rank_0s_tensors_and_take_its_statistics_in_training() {
+        for variant in Variant::ALL {
+            let got = ranks(2, TIMEOUT, |rank, _, group| {
+                let mut net = net(variant, rank);
+                let ddp = DistributedDataParallel::new(group, &mut net, None).unwrap();
+                let begun = floats(state(&mut net));
+                let x = Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0, 4.0, 9.0]).reshape([2, 3])
+                    * (rank as f64 + 1.0);
+                let _ = ddp.forward(&mut net, &x).unwrap();
+                let moved = floats(state(&mut net));
+                // A rank's statistics moved from rank 0's, not from its own, which are spoilt here.
+                fill_buffers(&mut net, if rank == 0 { 1.0 } else { f64::NAN });
+                ddp.broadcast_buffers(&mut net).unwrap();
+                (begun, moved, floats(state(&mut net)))
+            });
+            let [(begun0, moved0, after0), (begun1, moved1, after1)] = &got[..] else { unreachable!() };
+            assert!(begun0.iter().flatten().all(|&value| value == 1.0), "{begun0:?}");
+            assert_eq!(begun0, begun1);
+            assert_ne!(moved0, moved1, "each moves them by its own batch");
+            assert_eq!(after0, after1);
+            assert!(after0.iter().flatten().all(|value| value.is_finite()));
+        }
+    }
+
+    fn fill_buffers(net: &mut dyn Module, value: f64) {
+        visit(net, &mut |_, slot, tensor| {
+            if slot == Slot::Buffer && tensor.kind() == Kind::Float {
+                *tensor = tensor.full_like(value);
+            }
+        });
+    }
+}

@@ -13,4 +13,4 @@ pub use reducer::Reducer;
 pub use store::{Store, StoreAddress};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,10 +8,10 @@ use tch::{Kind, Tensor};
 
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs `f` on so many ranks at once, whose collectives take so long at most; gives what each gave.
-fn ranks<T: Send>(
+pub(crate) fn ranks<T: Send>(
     size: usize,
     timeout: Duration,
     f: impl Fn(usize, &Store, &ProcessGroup) -> T + Sync,

@@ -19,6 +19,8 @@ fn main() {
         .extra_warnings(true)
         // Another compiler may know more warnings: no reason not to build for a user.
         .warnings_into_errors(std::env::var_os("CI").is_some())
+        // csrc/gloo stands in for headers that libtorch's own include and its wheel lacks.
+        .include("csrc")
         // libtorch's headers are not ours to warn about: `-isystem`, not `-I`.
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))

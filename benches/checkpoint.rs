@@ -14,7 +14,7 @@ use d2l_ch7::layers::{Sequential, state};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::optim::Optimizer;
 use d2l_ch7::torch::{self, GeneratorState};
-use d2l_ch7::train::{self, Loss, Progress, Tally};
+use d2l_ch7::train::{self, Loss, Progress, Tally, Training};
 use tch::Device;
 
 mod shared;
@@ -71,10 +71,16 @@ fn epoch(
     train_iter: &DataLoader,
     test_iter: &DataLoader,
 ) {
-    let none = Progress::default();
-    train::train_epoch(net, train_iter.iter(), optimizer, Loss::Mean, none, Tally::Host, |_, _, _| {
-        ControlFlow::Continue(())
-    })
+    let (training, none) = (Training::alone(Loss::Mean), Progress::default());
+    train::train_epoch(
+        net,
+        train_iter.iter(),
+        optimizer,
+        training,
+        none,
+        |_, _, _| ControlFlow::Continue(()),
+    )
+    .expect("one process alone")
     .expect("nobody interrupts");
     train::evaluate(net, test_iter, Tally::Host);
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
 //! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
+//! - [`distributed`]: several processes that train one network;
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`doctor`]: what keeps a run from starting, or from using the GPU;
@@ -15,6 +16,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
+pub mod distributed;
 pub mod doctor;
 pub mod error;
 pub mod experiments;
@@ -35,4 +37,4 @@ pub mod weights;
 mod whole_file;
 
 pub use error::{Error, Result};
-pub use record::{EpochRecord, StatisticsRecord};
+pub use record::{EpochRecord, RankRecord, StatisticsRecord};

@@ -1,6 +1,7 @@
 //! The program: parse, dispatch, exit code.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,8 +28,8 @@ fn run(cli: Cli) -> Result<()> {
     torch::file_limits_are_errors();
     torch::keep_freed_memory();
     match cli.validated()? {
-        Command::Compare(config) => println!("{}", compare::run(&config)?.display()),
-        Command::Cifar(config) => println!("{}", cifar::run(&config)?.display()),
+        Command::Compare(config) => tell(compare::run(&config)?),
+        Command::Cifar(config) => tell(cifar::run(&config)?),
         Command::Evaluate(config) => {
             let metric = evaluate::run(&config)?;
             println!("test loss {}  test acc {}", metric.loss(), metric.accuracy());
@@ -40,6 +41,13 @@ fn run(cli: Cli) -> Result<()> {
         Command::Doctor => doctor::run(&mut std::io::stdout().lock())?,
     }
     Ok(())
+}
+
+/// Where a run's files are. A process that writes none has nothing to tell.
+fn tell(dir: Option<PathBuf>) {
+    if let Some(dir) = dir {
+        println!("{}", dir.display());
+    }
 }
 
 fn list() {

@@ -30,6 +30,23 @@ pub struct EpochRecord {
     pub peak_memory_bytes: Option<u64>,
 }
 
+/// What one of several processes did in one epoch of one variant; the columns of `ranks.csv`, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankRecord {
+    /// As in [`EpochRecord`].
+    pub variant: String,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Which process, from 0.
+    pub rank: usize,
+    /// Training images that it took, those that pad its share included.
+    pub examples: usize,
+    /// Seconds of wall clock of its training part, waiting for others included.
+    pub train_seconds: f64,
+    /// `examples` over `train_seconds`.
+    pub examples_per_second: f64,
+}
+
 /// How far apart the running statistics of one batch norm layer are in two variants; the columns of
 /// `statistics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -81,6 +81,7 @@ impl CifarArgs {
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             workers: self.workers,
             data_dir: self.place.data_dir,
+            dist_timeout: self.keep.dist_timeout(),
             out: self.keep.out,
             resume: self.keep.resume,
             checkpoint_every: self.keep.checkpoint_every.map(NonZeroUsize::get),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tch::Device;
@@ -10,6 +11,9 @@ use tch::Device;
 use crate::torch::{self, Determinism};
 use crate::train::Tally;
 use crate::{Error, Result};
+
+/// Two minutes: reading data and writing files take less.
+const DIST_TIMEOUT: NonZeroUsize = NonZeroUsize::new(120).expect("it is not zero");
 
 /// Where a run is kept, and how it goes on after it broke off.
 #[derive(Debug, Args)]
@@ -20,9 +24,18 @@ pub(super) struct KeepArgs {
     /// Go on with the run in this directory, to the bits that it would have given; other options as it was started with
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub(super) resume: Option<PathBuf>,
+    /// Where torchrun started several processes: seconds that one waits for another before all end with a word on who failed
+    #[arg(long, value_name = "SECONDS", default_value_t = DIST_TIMEOUT, allow_negative_numbers = true)]
+    pub(super) dist_timeout: NonZeroUsize,
     /// Also save a checkpoint after every N batches [default: after each epoch, and on Ctrl-C]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) checkpoint_every: Option<NonZeroUsize>,
+}
+
+impl KeepArgs {
+    pub(super) fn dist_timeout(&self) -> Duration {
+        Duration::from_secs(self.dist_timeout.get() as u64)
+    }
 }
 
 /// With how many threads a network runs, and on what.

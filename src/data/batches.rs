@@ -11,7 +11,8 @@ pub struct Batch {
     pub y: Tensor,
 }
 
-/// A PyTorch `DataLoader`: every image once an epoch, batch by batch; the last batch may be smaller.
+/// A PyTorch `DataLoader`: every image once an epoch, or this process's share of them, batch by batch; the last batch may be
+/// smaller.
 pub trait Batches {
     /// The batches of an epoch. Draws from the default generator what PyTorch's loader draws.
     fn iter(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
@@ -21,6 +22,9 @@ pub trait Batches {
     /// The batches of an epoch without the first `done`, drawing for all of them: what is left of an epoch that broke
     /// off.
     fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_>;
+
+    /// `sampler.set_epoch(epoch)`, counted from 0: what the order depends on where several processes share it.
+    fn set_epoch(&self, _epoch: usize) {}
 
     /// Whether batches to come may have drawn from the default generator already.
     fn draws_ahead(&self) -> bool {

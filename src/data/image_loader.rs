@@ -10,8 +10,9 @@ use std::thread::{self, JoinHandle};
 
 use tch::{Device, Tensor};
 
+use super::sampler::Order;
 use super::transforms::{Compose, Image, ToTensor, Transform};
-use super::{Batch, Batches, DefaultGenerator, Draws, EpochDraws, Images, Mt19937};
+use super::{Batch, Batches, DefaultGenerator, Draws, EpochDraws, Images, Mt19937, Share};
 
 /// Batches that a worker has ready besides the one it prepares: `DataLoader`'s `prefetch_factor`.
 const PREFETCH_FACTOR: usize = 2;
@@ -19,7 +20,7 @@ const PREFETCH_FACTOR: usize = 2;
 /// `DataLoader(dataset, batch_size, shuffle, num_workers)` over a data set of images with a transform.
 pub struct ImageLoader {
     source: Arc<Source>,
-    shuffle: bool,
+    order: Order,
     workers: usize,
 }
 
@@ -46,7 +47,14 @@ impl ImageLoader {
         workers: usize,
         device: Device,
     ) -> Self {
-        Self { source: Arc::new(Source { images, transform, batch_size, device }), shuffle, workers }
+        let order = Order::new(images.len(), shuffle);
+        Self { source: Arc::new(Source { images, transform, batch_size, device }), order, workers }
+    }
+
+    /// The loader of one process of several; each has batches of `batch_size`, and workers of its own.
+    #[must_use]
+    pub fn shared(self, share: Option<Share>) -> Self {
+        Self { order: self.order.shared(share), ..self }
     }
 
     /// Starts the workers on an epoch of which some batches are done: they are transformed again, for what that draws.
@@ -67,7 +75,11 @@ impl ImageLoader {
 
 impl Batches for ImageLoader {
     fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
-        Box::new(self.ahead(EpochDraws::new(self.examples(), self.shuffle), done))
+        Box::new(self.ahead(self.order.draw(), done))
+    }
+
+    fn set_epoch(&self, epoch: usize) {
+        self.order.set_epoch(epoch);
     }
 
     fn draws_ahead(&self) -> bool {
@@ -75,7 +87,7 @@ impl Batches for ImageLoader {
     }
 
     fn examples(&self) -> usize {
-        self.source.images.len()
+        self.order.examples()
     }
 
     fn batch_size(&self) -> usize {

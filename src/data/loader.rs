@@ -2,8 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::sampler::Order;
 use super::transforms::{Resample, Resize};
-use super::{Batch, Batches, epoch_order};
+use super::{Batch, Batches, Share};
 
 /// Images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct DataLoader<'a> {
     /// The same images on the device.
     resident: Option<ImageSet>,
     batch_size: usize,
-    shuffle: bool,
+    order: Order,
     device: Device,
     resample: Option<Resample>,
 }
@@ -55,7 +56,14 @@ pub struct DataLoader<'a> {
 impl<'a> DataLoader<'a> {
     /// A loader whose batches are put on `device`. `batch_size` is positive.
     pub fn new(images: &'a ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
-        Self { images, resident: None, batch_size, shuffle, device, resample: None }
+        let order = Order::new(images.len(), shuffle);
+        Self { images, resident: None, batch_size, order, device, resample: None }
+    }
+
+    /// The loader of one process of several; each has batches of `batch_size`.
+    #[must_use]
+    pub fn shared(self, share: Option<Share>) -> Self {
+        Self { order: self.order.shared(share), ..self }
     }
 
     /// The loader with `Resize` before `ToTensor`. Images are resized as their batch is drawn: in memory they stay
@@ -106,17 +114,21 @@ impl<'a> DataLoader<'a> {
 
 impl Batches for DataLoader<'_> {
     fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
-        let order = Tensor::from_slice(&epoch_order(self.images.len(), self.shuffle));
+        let order = Tensor::from_slice(&self.order.draw().order);
         let order = order.to_device(self.source().pixels.device());
         Box::new((done..self.batches()).map(move |i| {
             let start = i * self.batch_size;
-            let size = self.batch_size.min(self.images.len() - start);
+            let size = self.batch_size.min(self.examples() - start);
             self.gather(&order.narrow(0, start as i64, size as i64))
         }))
     }
 
+    fn set_epoch(&self, epoch: usize) {
+        self.order.set_epoch(epoch);
+    }
+
     fn examples(&self) -> usize {
-        self.images.len()
+        self.order.examples()
     }
 
     fn batch_size(&self) -> usize {

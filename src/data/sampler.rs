@@ -1,5 +1,7 @@
 //! The order in which a PyTorch `DataLoader` visits a data set.
 
+use std::cell::Cell;
+
 use super::{Draws, Mt19937};
 use crate::torch;
 
@@ -45,6 +47,91 @@ impl EpochDraws {
         let base_seed = torch::random_i64() as u64;
         let order = if shuffle { randperm(n, torch::random_i64() as u64) } else { (0..n as i64).collect() };
         Self { base_seed, order }
+    }
+}
+
+/// What one of several processes visits of a data set.
+///
+/// ```
+/// use d2l_ch7::data::{Share, randperm};
+///
+/// let share = |rank| Share { rank, ranks: 2, seed: 7 };
+/// let all = randperm(5, 7 + 1);
+/// // In epoch 1, both have three: the first of all comes again.
+/// assert_eq!(share(0).training(5, 1), [all[0], all[2], all[4]]);
+/// assert_eq!(share(1).training(5, 1), [all[1], all[3], all[0]]);
+/// assert_eq!((share(0).test(5), share(1).test(5)), (vec![0, 2, 4], vec![1, 3]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which process, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub ranks: usize,
+    /// Seed of the order, the same for all.
+    pub seed: u64,
+}
+
+impl Share {
+    /// PyTorch's `DistributedSampler(n images, ranks, rank, shuffle=True, seed)` after `set_epoch(epoch)`: all have as many,
+    /// and where that does not come out even, the order begins anew.
+    pub fn training(&self, n: usize, epoch: usize) -> Vec<i64> {
+        let order = randperm(n, self.seed.wrapping_add(epoch as u64));
+        let taken = order.iter().cycle().skip(self.rank).step_by(self.ranks);
+        taken.take(n.div_ceil(self.ranks)).copied().collect()
+    }
+
+    /// Every so-many-th of `n` images: together, the processes have each once.
+    pub fn test(&self, n: usize) -> Vec<i64> {
+        (self.rank..n).step_by(self.ranks).map(|i| i as i64).collect()
+    }
+
+    /// How many of `n` images [`training`](Self::training) or [`test`](Self::test) gives.
+    pub fn examples(&self, n: usize, training: bool) -> usize {
+        if training { n.div_ceil(self.ranks) } else { (self.rank..n).step_by(self.ranks).len() }
+    }
+}
+
+/// Which images a loader visits in an epoch, and in which order.
+#[derive(Debug)]
+pub(super) struct Order {
+    n: usize,
+    shuffle: bool,
+    share: Option<Share>,
+    epoch: Cell<usize>,
+}
+
+impl Order {
+    pub fn new(n: usize, shuffle: bool) -> Self {
+        Self { n, shuffle, share: None, epoch: Cell::new(0) }
+    }
+
+    /// One process's part of it.
+    pub fn shared(self, share: Option<Share>) -> Self {
+        Self { share, ..self }
+    }
+
+    /// `sampler.set_epoch(epoch)`.
+    pub fn set_epoch(&self, epoch: usize) {
+        self.epoch.set(epoch);
+    }
+
+    pub fn examples(&self) -> usize {
+        self.share.map_or(self.n, |share| share.examples(self.n, self.shuffle))
+    }
+
+    /// Draws for an epoch. A sampler that is given its seed draws none.
+    pub fn draw(&self) -> EpochDraws {
+        match self.share {
+            None => EpochDraws::new(self.n, self.shuffle),
+            Some(share) => EpochDraws {
+                base_seed: torch::random_i64() as u64,
+                order: match self.shuffle {
+                    true => share.training(self.n, self.epoch.get()),
+                    false => share.test(self.n),
+                },
+            },
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod compare;
 mod data_used;
 pub mod evaluate;
 pub mod networks;
+mod ranks;
 pub mod recipes;
 mod resumed_config;
 mod run_log;

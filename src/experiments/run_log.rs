@@ -9,12 +9,13 @@ use tch::Tensor;
 
 use super::resumed_config;
 use crate::checkpoint::Checkpoint;
+use crate::distributed::Distributed;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, draw_curves,
-    read_statistics, write_metrics, write_statistics,
+    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, draw_curves, read_ranks,
+    read_statistics, render_ranks, write_metrics, write_ranks, write_statistics,
 };
 use crate::torch::Signature;
-use crate::{EpochRecord, Error, Result, weights};
+use crate::{EpochRecord, Error, RankRecord, Result, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
 #[derive(Debug)]
@@ -63,33 +64,34 @@ fn checkpoint_name(variant: &str) -> String {
     format!("checkpoints/{variant}.safetensors")
 }
 
-/// Files and lines of a run that goes on.
+/// Files and lines of a run that goes on. Of several processes, rank 0 alone has them.
 #[derive(Debug)]
-pub struct RunLog {
+pub struct RunLog<'a> {
     plan: RunPlan,
-    dir: RunDir,
+    ranks: Option<&'a Distributed<'a>>,
+    dir: Option<RunDir>,
     console: Console,
     records: Vec<EpochRecord>,
+    rank_records: Vec<RankRecord>,
     inspection: Option<Inspection>,
     numerics: Option<NumericsEffect>,
 }
 
-impl RunLog {
+impl<'a> RunLog<'a> {
     /// Creates the run directory, with `config.json` in it; or opens the one that the plan resumes.
     ///
     /// # Errors
     /// If the directory cannot be made or written, or if it is not one of a run of the same configuration.
-    pub fn begin(plan: RunPlan) -> Result<Self> {
-        let dir = match &plan.resume {
-            Some(path) => RunDir::open(path)?,
-            None => RunDir::create(plan.out.as_deref(), plan.name)?,
-        };
-        if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
-            dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
+    pub fn begin(plan: RunPlan, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
+        let mut plan = plan;
+        if let Some(ranks) = ranks {
+            go_on_if_restarted(&mut plan, ranks)?;
         }
-        dir.sweep();
+        let writes = ranks.is_none_or(Distributed::is_first);
+        let dir = if writes { Some(open(&plan)?) } else { None };
         let console = Console::new(&plan.variants, plan.epochs);
-        Ok(Self { plan, dir, console, records: Vec::new(), inspection: None, numerics: None })
+        let (records, rank_records) = (Vec::new(), Vec::new());
+        Ok(Self { plan, ranks, dir, console, records, rank_records, inspection: None, numerics: None })
     }
 
     /// A variant's last checkpoint, if the run is resumed and has one.
@@ -97,8 +99,18 @@ impl RunLog {
     /// # Errors
     /// If it is damaged, or not one of this program.
     pub fn checkpoint<S: DeserializeOwned>(&self, variant: &str) -> Result<Option<(Checkpoint, S)>> {
-        let path = self.dir.path().join(checkpoint_name(variant));
-        if path.exists() { Checkpoint::load(&path).map(Some) } else { Ok(None) }
+        let path = self.dir.as_ref().map(|dir| dir.path().join(checkpoint_name(variant)));
+        let path = path.filter(|path| path.exists());
+        let Some(ranks) = self.ranks else { return path.map(|path| Checkpoint::load(&path)).transpose() };
+        // Other ranks may be on machines that do not have the directory.
+        let unreadable = |e: std::io::Error| {
+            Error::failed(format!("cannot read a checkpoint: {e}"), "check the directory")
+        };
+        let bytes = path.map(std::fs::read).transpose().map_err(unreadable)?;
+        let Some(bytes) = ranks.broadcast_bytes(bytes)? else { return Ok(None) };
+        let copy = tempfile::NamedTempFile::new().map_err(unreadable)?;
+        std::fs::write(copy.path(), bytes).map_err(unreadable)?;
+        Checkpoint::load(copy.path()).map(Some)
     }
 
     /// Replaces a variant's checkpoint: the old one stays until the new one is on the disk.
@@ -106,7 +118,8 @@ impl RunLog {
     /// # Errors
     /// If it cannot be written.
     pub fn save_checkpoint(&self, variant: &str, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.save(&self.dir.path().join(checkpoint_name(variant)))
+        let Some(dir) = &self.dir else { return Ok(()) };
+        checkpoint.save(&dir.path().join(checkpoint_name(variant)))
     }
 
     /// Takes over the epochs that a resumed run has finished.
@@ -118,7 +131,9 @@ impl RunLog {
             return Ok(());
         }
         self.records = records;
-        let statistics = read_statistics(&self.dir)?;
+        let Some(dir) = &self.dir else { return Ok(()) };
+        self.rank_records = read_ranks(dir)?;
+        let statistics = read_statistics(dir)?;
         if !statistics.is_empty() {
             self.inspection = Some(Inspection { statistics, ..Inspection::default() });
         }
@@ -129,8 +144,18 @@ impl RunLog {
     ///
     /// # Errors
     /// If a file cannot be written, or if the loss is not finite: the files then hold this epoch all the same.
-    pub fn add(&mut self, record: EpochRecord, state: &[(String, Tensor)]) -> Result<()> {
-        weights::save(&self.dir.weights_path(&record.variant), state)?;
+    pub fn add(
+        &mut self,
+        record: EpochRecord,
+        ranks: Vec<RankRecord>,
+        state: &[(String, Tensor)],
+    ) -> Result<()> {
+        if let Some(dir) = &self.dir {
+            weights::save(&dir.weights_path(&record.variant), state)?;
+        }
+        // An epoch that was finished without its checkpoint is trained again when a run is resumed.
+        self.rank_records.retain(|row| (&row.variant, row.epoch) != (&record.variant, record.epoch));
+        self.rank_records.extend(ranks);
         self.records.push(record);
         self.write_files()?;
         self.print_last();
@@ -140,9 +165,13 @@ impl RunLog {
     fn write_files(&self) -> Result<()> {
         let RunPlan { title, variants, epochs, .. } = &self.plan;
         let records = &self.records;
-        write_metrics(&self.dir, records)?;
+        let Some(dir) = &self.dir else { return Ok(()) };
+        write_metrics(dir, records)?;
+        if !self.rank_records.is_empty() {
+            write_ranks(dir, &self.rank_records)?;
+        }
         let curves = draw_curves(&Curves { title, variants, records, epochs: *epochs })?;
-        self.dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
+        dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
         self.write_report()
     }
 
@@ -152,20 +181,23 @@ impl RunLog {
             Report { recipe: name, facts, variants, records: &self.records, epochs: *epochs }.render();
         let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
         let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
-        let report = report + &inspection + &numerics;
-        self.dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()))
+        let ranks = render_ranks(variants, &self.rank_records);
+        let report = report + &ranks + &inspection + &numerics;
+        let write = |dir: &RunDir| dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()));
+        self.dir.as_ref().map_or(Ok(()), write)
     }
 
     /// Adds what a look into the networks found after an epoch, to the report, `statistics.csv` and the screen.
     pub fn inspected(&mut self, found: Inspection) -> Result<()> {
-        if !self.plan.quiet {
+        if !self.plan.quiet && self.dir.is_some() {
             found.lines().for_each(|line| println!("{line}"));
         }
         let inspection = self.inspection.get_or_insert_default();
         // A resumed run looks again after the epoch that it goes on from.
         inspection.statistics.retain(|row| row.epoch < found.epoch);
         inspection.extend(found);
-        write_statistics(&self.dir, &inspection.statistics)?;
+        let Some(dir) = &self.dir else { return Ok(()) };
+        write_statistics(dir, &inspection.statistics)?;
         self.write_report()
     }
 
@@ -180,7 +212,9 @@ impl RunLog {
 
     /// The line of the last record and, when it ends a round of two variants, the line of their difference.
     fn print_last(&self) {
-        let Some(last) = self.records.last().filter(|_| !self.plan.quiet) else { return };
+        let Some(last) = self.records.last().filter(|_| !self.plan.quiet && self.dir.is_some()) else {
+            return;
+        };
         println!("{}", self.console.epoch_line(last));
         if let ([_, second], [.., before, _]) = (self.plan.variants.as_slice(), self.records.as_slice())
             && last.variant == *second
@@ -196,10 +230,15 @@ impl RunLog {
                     "{}: the training loss became {} in epoch {}",
                     last.variant, last.train_loss, last.epoch
                 ),
-                format!(
-                    "try a smaller --lr; what was trained until then is in {}",
-                    self.dir.path().display()
-                ),
+                match &self.dir {
+                    Some(dir) => {
+                        format!(
+                            "try a smaller --lr; what was trained until then is in {}",
+                            dir.path().display()
+                        )
+                    }
+                    None => "try a smaller --lr".to_owned(),
+                },
             )),
             _ => Ok(()),
         }
@@ -207,15 +246,48 @@ impl RunLog {
 
     /// The error that says where an interrupted run's files are.
     pub fn interrupted(&self) -> Error {
-        let (epochs, dir) = (self.records.len(), self.dir.path().display());
-        Error::interrupted(
-            format!("interrupted after {epochs} finished epochs, counted over all variants"),
-            format!("what they gave is in {dir}; the same command with --resume {dir} goes on"),
-        )
+        let what =
+            format!("interrupted after {} finished epochs, counted over all variants", self.records.len());
+        let Some(dir) = &self.dir else {
+            return Error::interrupted(
+                what,
+                "the same command with --resume goes on from the last checkpoint",
+            );
+        };
+        let dir = dir.path().display();
+        let remedy = format!("what they gave is in {dir}; the same command with --resume {dir} goes on");
+        Error::interrupted(what, remedy)
     }
 
-    /// Ends the run: says where its files are.
-    pub fn finish(self) -> PathBuf {
-        self.dir.path().to_owned()
+    /// Ends the run: says where its files are, if this process wrote them.
+    pub fn finish(self) -> Option<PathBuf> {
+        self.dir.map(|dir| dir.path().to_owned())
     }
+}
+
+/// A launcher that starts a job anew gives it the same command line: what it left in `--out` is then gone on with.
+fn go_on_if_restarted(plan: &mut RunPlan, ranks: &Distributed) -> Result<()> {
+    if ranks.may_be_restarted() && plan.out.is_none() && plan.resume.is_none() {
+        return Err(Error::usage(
+            "a job that torchrun may restart must know its directory",
+            "give --out DIR beside --max-restarts: a restarted job goes on with what it finds there",
+        ));
+    }
+    if ranks.is_restarted() && plan.out.as_ref().is_some_and(|out| out.exists()) {
+        plan.resume = plan.out.take();
+    }
+    Ok(())
+}
+
+/// Creates the run directory of `plan`, or opens the one that it resumes.
+fn open(plan: &RunPlan) -> Result<RunDir> {
+    let dir = match &plan.resume {
+        Some(path) => RunDir::open(path)?,
+        None => RunDir::create(plan.out.as_deref(), plan.name)?,
+    };
+    if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
+        dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
+    }
+    dir.sweep();
+    Ok(dir)
 }

@@ -36,7 +36,8 @@ pub trait Beside<V, N> {
     }
 }
 
-/// Trains the sides until each has so many epochs, and keeps the run's files up to date. Gives its directory.
+/// Trains the sides until each has so many epochs, and keeps the run's files up to date. Gives its directory, on the
+/// process that writes it.
 ///
 /// # Errors
 /// A checkpoint that cannot be resumed from, a file that cannot be written, a loss that is not finite, an interruption.
@@ -46,7 +47,7 @@ pub fn take_turns<V: Copy + Display, N: Module>(
     mut log: RunLog,
     epochs: usize,
     beside: &mut dyn Beside<V, N>,
-) -> Result<PathBuf> {
+) -> Result<Option<PathBuf>> {
     resume(&mut sides, &mut log, beside)?;
     beside.begin(&mut log)?;
     for epoch in 1..=epochs {
@@ -89,8 +90,8 @@ fn train<V: Copy + Display, N: Module>(
     let variant = side.variant.to_string();
     let mut observer = beside.observer(side.variant);
     let save = |checkpoint: Checkpoint| log.save_checkpoint(&variant, &checkpoint);
-    let Some(record) = side.epoch(observer.as_mut(), &save)? else { return Ok(false) };
-    log.add(record, &state(&mut side.net))?;
-    log.save_checkpoint(&variant, &side.checkpoint(observer.as_ref()))?;
+    let Some((record, ranks)) = side.epoch(observer.as_mut(), &save)? else { return Ok(false) };
+    log.add(record, ranks, &state(&mut side.net))?;
+    log.save_checkpoint(&variant, &side.checkpoint(observer.as_ref())?)?;
     Ok(true)
 }

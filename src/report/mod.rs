@@ -10,6 +10,7 @@ pub mod notes;
 mod numbers;
 pub mod plot;
 pub mod pytorch_text;
+mod ranks;
 pub mod run_dir;
 
 pub use console::Console;
@@ -20,6 +21,7 @@ pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Si
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};
+pub use ranks::{read_ranks, render_ranks, write_ranks};
 pub use run_dir::RunDir;
 
 #[cfg(test)]

@@ -99,6 +99,11 @@ mod tests {
                 include_str!("../../csrc/d2l_multi_tensor.cpp"),
                 include_str!("ffi_multi_tensor.rs"),
             ),
+            (
+                include_str!("../../csrc/d2l_dist.h"),
+                include_str!("../../csrc/d2l_dist.cpp"),
+                include_str!("c10d/ffi.rs"),
+            ),
         ];
         let known = |line: &&str| line.starts_with("    ") && line.contains("fn d2l_") && !line.contains('"');
         for (header, source, rust) in files {

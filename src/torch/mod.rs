@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod autocast;
+pub(crate) mod c10d;
 mod determinism;
 mod ffi;
 mod ffi_cuda;
@@ -18,6 +19,7 @@ mod signature;
 mod thread_context;
 
 pub use autocast::autocast_bfloat16;
+pub use c10d::{ProcessGroup, Reducer, Store, StoreAddress};
 pub use determinism::Determinism;
 pub use generator::GeneratorState;
 pub use graph::CudaGraph;

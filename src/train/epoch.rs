@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{Loss, Metric, Sums, Tally};
+use super::{DistributedDataParallel, Loss, Metric, Sums, Tally};
+use crate::Result;
 use crate::data::Batch;
 use crate::layers::Module;
 use crate::optim::Optimizer;
@@ -35,30 +36,54 @@ impl AfterBatch<'_> {
     }
 }
 
+/// What a step does beside the network and the optimizer.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// What it minimizes.
+    pub loss: Loss,
+    /// Where loss and accuracy are summed.
+    pub tally: Tally,
+    /// The processes over which gradients are averaged, if there are several.
+    pub ranks: Option<&'a DistributedDataParallel<'a>>,
+}
+
+impl Training<'_> {
+    /// d2l's: one process, sums on the host.
+    pub fn alone(loss: Loss) -> Self {
+        Self { loss, tally: Tally::Host, ranks: None }
+    }
+}
+
 /// Trains `net` on every batch of `batches` once, and gives the sums of loss and accuracy that were measured
 /// while the weights changed; `None` if `observe`, which is called with network and optimizer after every batch, breaks
-/// off. Begins after `done`, an epoch's first batches that were trained on before. `tally` says where the sums are kept.
+/// off. Begins after `done`, an epoch's first batches that were trained on before. Of several ranks, the sums are this one's.
+///
+/// # Errors
+/// If the exchange with another rank breaks off.
 pub fn train_epoch(
     net: &mut dyn Module,
     batches: impl Iterator<Item = Batch>,
     optimizer: &mut dyn Optimizer,
-    loss: Loss,
+    training: Training,
     done: Progress,
-    tally: Tally,
     mut observe: impl FnMut(AfterBatch, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
-) -> Option<Metric> {
+) -> Result<Option<Metric>> {
+    let Training { loss, tally, ranks } = training;
     let mut sums = Sums::after(done.metric, tally);
     for (number, batch) in (done.batches + 1..).zip(batches) {
         optimizer.zero_grad();
-        let y_hat = net.forward(&batch.x, true);
+        let y_hat = match ranks {
+            Some(ranks) => ranks.forward(net, &batch.x)?,
+            None => net.forward(&batch.x, true),
+        };
         let l = loss.of(&y_hat, &batch.y);
         l.backward();
         optimizer.step();
         sums.add(loss, &l, &y_hat, &batch.y);
         let after = AfterBatch { batches: number, batch_size: batch.y.numel(), sums: &sums };
         if observe(after, net, optimizer).is_break() {
-            return None;
+            return Ok(None);
         }
     }
-    Some(sums.read())
+    Ok(Some(sums.read()))
 }

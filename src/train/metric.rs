@@ -37,6 +37,15 @@ impl Metric {
         self.correct
     }
 
+    /// The sums of several ranks together, added in their order.
+    pub fn sum(ranks: impl IntoIterator<Item = Self>) -> Self {
+        ranks.into_iter().fold(Self::default(), |sum, rank| Self {
+            loss_sum: sum.loss_sum + rank.loss_sum,
+            correct: sum.correct + rank.correct,
+            examples: sum.examples + rank.examples,
+        })
+    }
+
     /// Mean loss per example, in nats for cross entropy.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.examples

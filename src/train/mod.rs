@@ -1,5 +1,6 @@
 //! The loops. They know networks, batches and optimizers as traits and tensors, and no file and no plot.
 
+mod distributed;
 mod epoch;
 mod evaluate;
 mod loss;
@@ -8,7 +9,8 @@ mod numerics;
 mod parallel;
 mod sums;
 
-pub use epoch::{AfterBatch, Progress, train_epoch};
+pub use distributed::DistributedDataParallel;
+pub use epoch::{AfterBatch, Progress, Training, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;

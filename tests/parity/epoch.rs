@@ -6,7 +6,7 @@ use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::layers::state;
 use d2l_ch7::norm::Variant;
-use d2l_ch7::train::{Loss, Progress, Tally};
+use d2l_ch7::train::{Loss, Progress, Tally, Training};
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
@@ -28,11 +28,11 @@ fn check(
         &mut net,
         train_iter.iter(),
         optimizer.as_mut(),
-        Loss::Mean,
+        Training::alone(Loss::Mean),
         Progress::default(),
-        Tally::Host,
         |_, _, _| ControlFlow::Continue(()),
     )
+    .expect("there is no other rank")
     .expect("nobody interrupts");
     let tested = train::evaluate(&mut net, &test_iter, Tally::Host);
 
@@ -82,18 +82,19 @@ fn what_stays_on_the_device_changes_no_bit() {
             let mut net = recipe.initial_net(Variant::Scratch);
             let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
             let (mut seen, done) = (Vec::new(), Progress::default());
+            let training = Training { tally, ..Training::alone(Loss::Mean) };
             let trained = train::train_epoch(
                 &mut net,
                 train_iter.iter(),
                 optimizer.as_mut(),
-                Loss::Mean,
+                training,
                 done,
-                tally,
                 |after, _, _| {
                     seen.push((after.batches, after.batch_size, after.progress().metric.to_bits()));
                     ControlFlow::Continue(())
                 },
-            );
+            )
+            .expect("there is no other rank");
             let tested = train::evaluate(&mut net, &test_iter, tally);
             let weights: Vec<_> = state(&mut net).iter().map(|(_, tensor)| bytes(tensor)).collect();
             (trained.expect("nobody interrupts").to_bits(), tested.to_bits(), seen, weights)

@@ -78,6 +78,13 @@ impl Live {
         &self.data
     }
 
+    /// A module of the reference's Python.
+    pub fn module(&self, module: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(["-m", module]);
+        command
+    }
+
     /// A script of the references.
     pub fn script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);

@@ -10,6 +10,7 @@ mod batch_norm;
 mod cifar;
 mod cuda;
 mod determinism;
+mod distributed;
 mod dropout;
 mod epoch;
 mod first_step;

@@ -1,9 +1,12 @@
 //! Shuffling: `torch.randperm`, and what a `DataLoader` draws when.
 
-use d2l_ch7::data::{epoch_order, randperm};
+use d2l_ch7::data::{Share, epoch_order, randperm};
 use d2l_ch7::torch::{self, GeneratorState};
 use tch::{Device, Tensor};
 
+use serde_json::Value;
+
+use crate::live::{python_side, succeed};
 use crate::support::{Stored, libtorch};
 
 const SEEDS: [u64; 3] = [0, 1, 12345];
@@ -56,4 +59,54 @@ fn a_restored_state_draws_the_same_numbers_again() {
     state.restore().unwrap();
     assert_eq!([torch::random_i64(), torch::random_i64()], first);
     assert_ne!(first[0], first[1]);
+}
+
+/// Lengths that the ranks divide evenly and not, fewer images than ranks, and seeds whose sum with the epoch overflows 32 bits.
+#[test]
+fn shares_are_the_distributed_samplers() {
+    let Some(python) = python_side("DistributedSampler's orders") else { return };
+    let program = "\
+import json, torch
+from torch.utils.data.distributed import DistributedSampler
+orders = {}
+for n in (1, 2, 3, 5, 7, 12, 100, 1001):
+    for ranks in (1, 2, 3, 4, 8):
+        for seed in (0, 7, 123456789, 2**32 - 1, 2**63):
+            for epoch in (0, 1, 5):
+                for rank in range(ranks):
+                    sampler = DistributedSampler(range(n), ranks, rank, shuffle=True, seed=seed)
+                    sampler.set_epoch(epoch)
+                    orders[f'{n} {ranks} {seed} {epoch} {rank}'] = list(sampler)
+print(json.dumps(orders))";
+    let orders = succeed(std::process::Command::new(python).args(["-c", program]));
+    let orders: Value = serde_json::from_str(&orders).unwrap();
+    let orders = orders.as_object().unwrap();
+    assert_eq!(orders.len(), 8 * (1 + 2 + 3 + 4 + 8) * 5 * 3);
+    for (name, order) in orders {
+        let numbers: Vec<u64> = name.split(' ').map(|number| number.parse().unwrap()).collect();
+        let [n, ranks, seed, epoch, rank] = numbers[..] else { panic!("{name}") };
+        let share = Share { rank: rank as usize, ranks: ranks as usize, seed };
+        let training = share.training(n as usize, epoch as usize);
+        assert_eq!(*order, Value::from(training.clone()), "{name}");
+        assert_eq!(share.examples(n as usize, true), training.len(), "{name}");
+    }
+}
+
+#[test]
+fn test_images_are_divided_without_rest() {
+    for n in [0, 1, 5, 9, 10] {
+        for ranks in 1..5 {
+            let shares: Vec<Vec<i64>> = (0..ranks)
+                .map(|rank| {
+                    let share = Share { rank, ranks, seed: 3 };
+                    assert_eq!(share.examples(n, false), share.test(n).len());
+                    assert!(share.test(n).iter().all(|i| *i as usize % ranks == rank));
+                    share.test(n)
+                })
+                .collect();
+            let mut all = shares.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..n as i64).collect::<Vec<_>>());
+        }
+    }
 }

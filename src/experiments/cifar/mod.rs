@@ -6,6 +6,7 @@ mod plan;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tch::Device;
 
@@ -14,17 +15,19 @@ pub use augmentation::{Augmentation, Data};
 use numerics::NumericsBeside;
 
 use super::data_used::DataUsed;
+use super::ranks;
 use super::run_log::RunLog;
 use super::side::{Setting, Side};
 use super::turns::take_turns;
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
+use crate::distributed::{self, Distributed};
 use crate::layers::{Sequential, parameters};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
 use crate::train::{DataParallel, Loss, Numerics, Tally, WithNumerics};
-use crate::{Result, init};
+use crate::{Error, Result, init};
 
 /// The note's learning rate.
 pub const LR: f64 = 1e-3;
@@ -73,6 +76,8 @@ pub struct Cifar {
     pub resume: Option<PathBuf>,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
     pub checkpoint_every: Option<usize>,
+    /// How long a process waits for another, where several train together.
+    pub dist_timeout: Duration,
     /// Neither progress bars nor lines.
     pub quiet: bool,
 }
@@ -80,20 +85,30 @@ pub struct Cifar {
 /// d2l's ResNet-18 as it is trained here.
 type Net = DataParallel<WithNumerics<Sequential>>;
 
-/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
+/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
+/// several processes that train together, on rank 0 alone.
 ///
 /// # Errors
 /// Data that cannot be had or read, a run directory that cannot be made or written, a loss that is not finite, an
-/// interruption. Epochs finished before are on disk.
-pub fn run(config: &Cifar) -> Result<PathBuf> {
-    let data = Cifar10::load(config.data_dir.as_deref(), !config.quiet)?;
+/// interruption, a fault on another process. Epochs finished before are on disk.
+pub fn run(config: &Cifar) -> Result<Option<PathBuf>> {
+    distributed::together(config.dist_timeout, |ranks| train(config, ranks))
+}
+
+fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
+    config.check(ranks)?;
+    let quiet = config.quiet || !ranks::shows(ranks);
+    let data = Cifar10::load(config.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
     let train_images = Arc::new(data.train.first(config.train_examples));
     let test_images = Arc::new(data.test.first(config.test_examples));
+    let plan = config.plan(DataUsed::of(&train_images, &test_images, published), ranks);
+    ranks::agree(ranks, &plan)?;
+    let share = ranks::share(ranks, config.seed);
 
-    let test_iter = config.loader(&test_images, Compose::new(), false);
+    let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
     let train_iters: Vec<_> =
-        config.variants.iter().map(|&data| config.train_iter(&train_images, data)).collect();
+        config.variants.iter().map(|&data| config.train_iter(&train_images, data).shared(share)).collect();
     let mut sides = Vec::new();
     for (&data, train_iter) in config.variants.iter().zip(&train_iters) {
         let setting = Setting {
@@ -103,17 +118,30 @@ pub fn run(config: &Cifar) -> Result<PathBuf> {
             tally: config.tally,
             // The network itself draws nothing at random.
             devices: &config.devices,
+            ranks,
             epochs: config.epochs,
             checkpoint_every: config.checkpoint_every,
-            quiet: config.quiet,
+            quiet,
         };
         sides.push(Side::new(data, config.seed, setting, || config.begin(config.numerics))?);
     }
-    let log = RunLog::begin(config.plan(DataUsed::of(&train_images, &test_images, published)))?;
+    let log = RunLog::begin(plan, ranks)?;
     take_turns(sides, log, config.epochs, &mut NumericsBeside::new(config, &train_iters[0], &test_iter))
 }
 
 impl Cifar {
+    /// Refuses what several processes cannot do together.
+    fn check(&self, ranks: Option<&Distributed>) -> Result<()> {
+        ranks::check_devices(ranks, &self.devices)?;
+        if ranks.is_none() || self.numerics.are_default() {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "what --amp and --channels-last change is measured in one process",
+            "leave them out, or leave torchrun out",
+        ))
+    }
+
     /// The note's `load_cifar10`.
     fn loader(&self, images: &Arc<Images>, augs: Compose, is_train: bool) -> ImageLoader {
         ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.devices[0])

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::{Cifar, Data};
+use crate::distributed::Distributed;
 use crate::experiments::data_used::DataUsed;
+use crate::experiments::ranks::batch_size;
 use crate::experiments::run_log::{RunPlan, facts, kernels};
 use crate::torch::Signature;
 
@@ -20,6 +22,8 @@ struct Chosen {
     #[serde(flatten)]
     data: DataUsed,
     workers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     amp: bool,
     channels_last: bool,
     deterministic: bool,
@@ -29,7 +33,7 @@ struct Chosen {
 
 impl Cifar {
     /// The plan of this run, once its data is known.
-    pub(super) fn plan(&self, data: DataUsed) -> RunPlan {
+    pub(super) fn plan(&self, data: DataUsed, ranks: Option<&Distributed>) -> RunPlan {
         let signature = Signature::of_devices(&self.devices);
         let augment = self.variants.contains(&Data::Augmented).then(|| self.augment.name());
         let chosen = [
@@ -37,7 +41,7 @@ impl Cifar {
             ("augmentation", augment.unwrap_or("none").to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("Adam, learning rate {}, losses of a batch summed", self.lr)),
-            ("batch size", self.batch_size.to_string()),
+            ("batch size", batch_size(self.batch_size, ranks)),
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
             ("kernels", kernels(self.deterministic).to_owned()),
@@ -66,6 +70,7 @@ impl Cifar {
             lr: self.lr,
             data,
             workers: self.workers,
+            ranks: ranks.map(Distributed::size),
             amp: self.numerics.amp,
             channels_last: self.numerics.channels_last,
             deterministic: self.deterministic,

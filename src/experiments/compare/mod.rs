@@ -6,16 +6,19 @@ mod plan;
 
 use std::path::PathBuf;
 use std::slice;
+use std::time::Duration;
 
 use tch::Device;
 
 use super::data_used::DataUsed;
+use super::ranks;
 use super::recipes::Recipe;
 use super::run_log::RunLog;
 use super::side::{Observer, Setting};
 use super::turns::{Beside, take_turns};
 use crate::checkpoint::Checkpoint;
-use crate::data::{DataLoader, FashionMnist, ImageSet, Images};
+use crate::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
+use crate::distributed::{self, Distributed};
 use crate::layers::{Sequential, to_device};
 use crate::norm::Variant;
 use crate::optim::Optimizer;
@@ -58,6 +61,8 @@ pub struct Compare {
     pub resume: Option<PathBuf>,
     /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
     pub checkpoint_every: Option<usize>,
+    /// How long a process waits for another, where several train together.
+    pub dist_timeout: Duration,
     /// Also look into the networks: gamma and beta, running statistics side by side.
     pub inspect: bool,
     /// Neither progress bars nor lines.
@@ -67,40 +72,50 @@ pub struct Compare {
 /// A batch norm, and a network with it.
 type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 
-/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory.
+/// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
+/// several processes that train together, on rank 0 alone.
 ///
 /// # Errors
 /// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
-/// loss that is not finite, an interruption. Epochs finished before are on disk.
-pub fn run(config: &Compare) -> Result<PathBuf> {
-    let data = FashionMnist::load(config.data_dir.as_deref(), !config.quiet)?;
+/// loss that is not finite, an interruption, a fault on another process. Epochs finished before are on disk.
+pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
+    distributed::together(config.dist_timeout, |ranks| train(config, ranks))
+}
+
+fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
+    ranks::check_devices(ranks, &[config.device])?;
+    let quiet = config.quiet || !ranks::shows(ranks);
+    let data = FashionMnist::load(config.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
     let train = data.train.first(config.train_examples);
     let test = data.test.first(config.test_examples);
-    let plan = config.plan(DataUsed::of(&train, &test, published));
-    let (train_images, test_images) = (image_set(train), image_set(test));
-    check_last_batch(train_images.len(), config.batch_size)?;
+    let plan = config.plan(DataUsed::of(&train, &test, published), ranks);
+    ranks::agree(ranks, &plan)?;
+    let [train_images, test_images] = [train, test].map(image_set);
+    let share = ranks::share(ranks, config.seed);
 
     let loader = |images, shuffle| {
         let loader = DataLoader::new(images, config.batch_size, shuffle, config.device);
-        let loader = loader.resize(config.recipe.resize());
+        let loader = loader.shared(share).resize(config.recipe.resize());
         if config.tally == Tally::Device { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
+    check_last_batch(train_iter.examples(), config.batch_size)?;
     let setting = Setting {
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
         tally: config.tally,
         devices: slice::from_ref(&config.device),
+        ranks,
         epochs: config.epochs,
         checkpoint_every: config.checkpoint_every,
-        quiet: config.quiet,
+        quiet,
     };
     let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
-    let log = RunLog::begin(plan)?;
+    let log = RunLog::begin(plan, ranks)?;
     take_turns(sides, log, config.epochs, &mut Inspection(inspector))
 }
 

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::Compare;
+use crate::distributed::Distributed;
 use crate::experiments::data_used::DataUsed;
+use crate::experiments::ranks::batch_size;
 use crate::experiments::run_log::{RunPlan, facts, kernels};
 use crate::torch::Signature;
 
@@ -19,6 +21,8 @@ struct Chosen {
     #[serde(flatten)]
     data: DataUsed,
     workers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     deterministic: bool,
     d2l_ch7: &'static str,
     signature: Signature,
@@ -26,13 +30,13 @@ struct Chosen {
 
 impl Compare {
     /// The plan of this comparison, once its data is known.
-    pub(super) fn plan(&self, data: DataUsed) -> RunPlan {
+    pub(super) fn plan(&self, data: DataUsed, ranks: Option<&Distributed>) -> RunPlan {
         let signature = Signature::of(self.device);
         let chosen = [
             ("network", self.recipe.about.to_owned()),
             ("seed", self.seed.to_string()),
             ("optimizer", format!("{}, learning rate {}", self.recipe.optimizer, self.lr)),
-            ("batch size", self.batch_size.to_string()),
+            ("batch size", batch_size(self.batch_size, ranks)),
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
             ("kernels", kernels(self.deterministic).to_owned()),
@@ -53,6 +57,7 @@ impl Compare {
             lr: self.lr,
             data,
             workers: self.workers,
+            ranks: ranks.map(Distributed::size),
             deterministic: self.deterministic,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature,

@@ -1,0 +1,211 @@
+#include "d2l_dist.h"
+
+#include "guarded.h"
+
+// libtorch's wheels are built with Gloo; the header looks for the definition of that build.
+#define USE_C10D_GLOO
+#include <c10/util/Flags.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <torch/csrc/distributed/c10d/comm.hpp>
+#include <torch/csrc/distributed/c10d/logger.hpp>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+C10_DECLARE_int(caffe2_log_level);
+
+using d2l::guarded;
+using d2l::tensor;
+using std::chrono::milliseconds;
+
+namespace {
+
+// DistributedDataParallel.broadcast_bucket_size.
+constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
+
+using Store = c10::intrusive_ptr<c10d::Store>;
+using Group = c10::intrusive_ptr<c10d::ProcessGroup>;
+
+struct Reducer {
+  std::vector<at::Tensor> params;
+  c10d::Reducer reducer;
+};
+
+// c10d logs what it also throws, with a stack trace, before anyone can catch it. PyTorch's variable still shows it.
+void silence_log() {
+  constexpr int kFatal = 3;
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = kFatal;
+}
+
+Store& store_of(d2l_store handle) { return *static_cast<Store*>(handle); }
+Group& group_of(d2l_group handle) { return *static_cast<Group*>(handle); }
+Reducer& reducer_of(d2l_reducer handle) { return *static_cast<Reducer*>(handle); }
+
+std::vector<at::Tensor> tensors_of(const d2l_tensor* tensors, size_t count) {
+  std::vector<at::Tensor> all;
+  for (size_t i = 0; i < count; ++i) all.push_back(tensor(tensors[i]));
+  return all;
+}
+
+// The buckets of DistributedDataParallel's first step: one for each kind and device of parameter. It finds better ones by then.
+std::vector<std::vector<size_t>> first_buckets(const std::vector<at::Tensor>& params) {
+  auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(params, {std::numeric_limits<int64_t>::max()}));
+  return {buckets.rbegin(), buckets.rend()};
+}
+
+std::vector<std::vector<size_t>> saved_buckets(const at::Tensor& layout, size_t count) {
+  TORCH_CHECK(layout.sizes() == at::IntArrayRef({static_cast<int64_t>(count), 2}), "the buckets are those of another network");
+  const auto places = layout.to(at::kLong).contiguous();
+  std::vector<std::vector<size_t>> buckets;
+  for (int64_t parameter = 0; parameter < places.size(0); ++parameter) {
+    const auto bucket = static_cast<size_t>(places[parameter][0].item<int64_t>());
+    const auto place = static_cast<size_t>(places[parameter][1].item<int64_t>());
+    TORCH_CHECK(bucket < count && place < count, "the buckets are those of another network");
+    if (buckets.size() <= bucket) buckets.resize(bucket + 1);
+    if (buckets[bucket].size() <= place) buckets[bucket].resize(place + 1, count);
+    buckets[bucket][place] = static_cast<size_t>(parameter);
+  }
+  for (const auto& bucket : buckets) {
+    TORCH_CHECK(!bucket.empty(), "the buckets are those of another network");
+    for (const auto parameter : bucket) TORCH_CHECK(parameter < count, "the buckets are those of another network");
+  }
+  return buckets;
+}
+
+std::unordered_map<size_t, std::string> numbers_as_names(size_t count) {
+  std::unordered_map<size_t, std::string> names;
+  for (size_t i = 0; i < count; ++i) names[i] = std::to_string(i);
+  return names;
+}
+
+}  // namespace
+
+d2l_error d2l_store_connect(const char* host, uint16_t port, bool serve, int64_t timeout_ms, const char* prefix, d2l_store* store) {
+  return guarded([&] {
+    silence_log();
+    c10d::TCPStoreOptions options;
+    options.port = port;
+    options.isServer = serve;
+    options.waitWorkers = false;
+    options.multiTenant = true;
+    options.timeout = milliseconds(timeout_ms);
+    const Store tcp = c10::make_intrusive<c10d::TCPStore>(host, options);
+    *store = new Store(c10::make_intrusive<c10d::PrefixStore>(prefix, tcp));
+  });
+}
+
+void d2l_store_free(d2l_store store) noexcept { delete static_cast<Store*>(store); }
+
+d2l_error d2l_store_set(d2l_store store, const char* key, const uint8_t* value, size_t length) {
+  return guarded([&] { store_of(store)->set(key, std::vector<uint8_t>(value, value + length)); });
+}
+
+d2l_error d2l_store_get(d2l_store store, const char* key, int64_t timeout_ms, d2l_tensor* value) {
+  return guarded([&] {
+    Store& from = store_of(store);
+    from->wait({key}, milliseconds(timeout_ms));
+    std::vector<uint8_t> bytes = from->get(key);
+    *value = new at::Tensor(at::from_blob(bytes.data(), {static_cast<int64_t>(bytes.size())}, at::kByte).clone());
+  });
+}
+
+d2l_error d2l_store_check(d2l_store store, const char* key, bool* there) {
+  return guarded([&] { *there = store_of(store)->check({key}); });
+}
+
+d2l_error d2l_group_gloo(d2l_store store, int rank, int size, int64_t timeout_ms, d2l_group* group) {
+  return guarded([&] {
+    const Store under = c10::make_intrusive<c10d::PrefixStore>("gloo", store_of(store));
+    const auto options = c10d::ProcessGroupGloo::Options::create_default(milliseconds(timeout_ms));
+    const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(under, rank, size, options);
+    auto made = c10::make_intrusive<c10d::ProcessGroup>(under, rank, size);
+    made->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+    made->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
+    *group = new Group(std::move(made));
+  });
+}
+
+void d2l_group_free(d2l_group group) noexcept { delete static_cast<Group*>(group); }
+
+d2l_error d2l_group_barrier(d2l_group group) {
+  return guarded([&] { group_of(group)->barrier()->wait(); });
+}
+
+d2l_error d2l_group_all_reduce(d2l_group group, d2l_tensor self) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> tensors{tensor(self)};
+    group_of(group)->allreduce(tensors)->wait();
+  });
+}
+
+d2l_error d2l_group_broadcast(d2l_group group, const d2l_tensor* tensors, size_t count) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    c10d::broadcast_coalesced(group_of(group), tensors_of(tensors, count), kBroadcastBytes, 0);
+  });
+}
+
+d2l_error d2l_group_verify(d2l_group group, const d2l_tensor* params, size_t count) {
+  return guarded([&] { c10d::verify_params_across_processes(group_of(group), tensors_of(params, count), {}); });
+}
+
+d2l_error d2l_reducer_new(d2l_group group, const d2l_tensor* params, size_t count, d2l_tensor layout, d2l_reducer* reducer) {
+  return guarded([&] {
+    auto all = tensors_of(params, count);
+    auto buckets = layout ? saved_buckets(tensor(layout), count) : first_buckets(all);
+    *reducer = new Reducer{
+        all,
+        c10d::Reducer(
+            all, std::move(buckets), group_of(group), std::vector<bool>(count, false), c10d::kDefaultBucketBytesCap,
+            /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, numbers_as_names(count),
+            c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
+            /*bucket_bytes_cap_list=*/{})};
+  });
+}
+
+// Its destructor may throw in theory (it removes hooks); there is nothing to be done about it but to leave them.
+void d2l_reducer_free(d2l_reducer reducer) noexcept {
+  try {
+    delete static_cast<Reducer*>(reducer);
+  } catch (...) {
+  }
+}
+
+d2l_error d2l_reducer_before_forward(d2l_reducer reducer) {
+  return guarded([&] {
+    c10d::Reducer& under = reducer_of(reducer).reducer;
+    under.prepare_for_forward();
+    under.rebuild_buckets();
+  });
+}
+
+d2l_error d2l_reducer_after_forward(d2l_reducer reducer) {
+  return guarded([&] { reducer_of(reducer).reducer.prepare_for_backward({}); });
+}
+
+d2l_error d2l_reducer_layout(d2l_reducer reducer, d2l_tensor* layout) {
+  return guarded([&] {
+    auto& [params, under] = reducer_of(reducer);
+    under.rebuild_buckets();
+    auto places = at::empty({static_cast<int64_t>(params.size()), 2}, at::kLong);
+    for (const auto& bucket : under.get_grad_buckets()) {
+      const auto members = bucket.getParameters();
+      for (size_t place = 0; place < members.size(); ++place) {
+        for (size_t i = 0; i < params.size(); ++i) {
+          if (!params[i].is_same(members[place])) continue;
+          places[static_cast<int64_t>(i)][0].fill_(static_cast<int64_t>(bucket.getIndex()));
+          places[static_cast<int64_t>(i)][1].fill_(static_cast<int64_t>(place));
+        }
+      }
+    }
+    *layout = new at::Tensor(places);
+  });
+}

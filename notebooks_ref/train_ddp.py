@@ -1,0 +1,165 @@
+"""Trains one variant of one recipe with DistributedDataParallel on Gloo, and writes down every number exactly.
+
+    torchrun --nproc-per-node 2 train_ddp.py --recipe book --variant scratch --seed 0 --epochs 2 --out run.json
+
+Every rank seeds with --seed and takes its share of the training images from DistributedSampler; of the test images it takes
+every so-many-th. Batch size and learning rate are a rank's. Figures are sums over the ranks; rank 0 writes. `cifar` is
+d2l's ResNet-18, whose step is d2l.train_ch13's.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data.distributed import DistributedSampler
+
+import cifar10
+import fashion_mnist
+import loops
+from recipes import RECIPES
+from train import positive, write
+
+CIFAR = "cifar"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line; what is not given is the recipe's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", choices=(*RECIPES, CIFAR), default="book")
+    parser.add_argument("--variant", choices=("scratch", "native", "plain", "augmented"), default="scratch")
+    parser.add_argument("--augment", choices=cifar10.AUGMENTATIONS, default="flip")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=positive)
+    parser.add_argument("--batch-size", type=positive)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--train-examples", type=positive, metavar="N", help="the first N only")
+    parser.add_argument("--test-examples", type=positive, metavar="N", help="the first N only")
+    parser.add_argument("--threads", type=positive, help="libtorch's threads (its default)")
+    parser.add_argument("--workers", type=int, default=0, help="each rank's worker processes")
+    parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
+    parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
+    parser.add_argument("--weights", type=Path, metavar="OUT.safetensors", help="the final state_dict")
+    arguments = parser.parse_args()
+    arguments.device = torch.device("cpu")
+    note = {"epochs": 10, "batch_size": 256, "lr": 0.001}
+    for name, value in note.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value if arguments.recipe == CIFAR else getattr(RECIPES[arguments.recipe], name))
+    return arguments
+
+
+def data_sets(arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
+    """Training and test images."""
+    if arguments.recipe == CIFAR:
+        augment = arguments.augment if arguments.variant == "augmented" else None
+        train, test = cifar10.transform(augment), cifar10.transform(None)
+        return (
+            cifar10.Cifar10(arguments.data_dir, cifar10.TRAIN_FILES, train, arguments.train_examples),
+            cifar10.Cifar10(arguments.data_dir, cifar10.TEST_FILES, test, arguments.test_examples),
+        )
+    splits = ((fashion_mnist.TRAIN, arguments.train_examples), (fashion_mnist.TEST, arguments.test_examples))
+    tensors = (fashion_mnist.read_tensors(arguments.data_dir, *split) for split in splits)
+    train, test = (TensorDataset(X.to(torch.float32).div(255), y) for X, y in tensors)
+    return train, test
+
+
+def begin(arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The net and its optimizer as they are before the first step."""
+    if arguments.recipe == CIFAR:
+        from d2l import torch as d2l
+        from train_cifar import init_weights
+
+        net = d2l.resnet18(10, 3)
+        net.apply(init_weights)
+        return net, torch.optim.Adam(net.parameters(), lr=arguments.lr)
+    recipe = RECIPES[arguments.recipe]
+    net = recipe.build(arguments.variant)
+    recipe.initialize(net)
+    return net, recipe.optimizer(net.parameters(), arguments.lr)
+
+
+def summed(sums: tuple[float, float, float]) -> tuple[float, float]:
+    """Mean loss and accuracy over all ranks: their sums of losses, correct predictions and examples, added by rank."""
+    gathered = [torch.empty(3, dtype=torch.float64) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, torch.tensor(sums, dtype=torch.float64))
+    loss_sum, correct, examples = (sum(column) for column in zip(*(rank.tolist() for rank in gathered)))
+    return loss_sum / examples, correct / examples
+
+
+def train_one_epoch(net, optimizer, loader, summed_loss: bool) -> tuple[float, float, float]:
+    """One pass over this rank's share; its sums while the weights were changing."""
+    cross_entropy = nn.CrossEntropyLoss(reduction="none" if summed_loss else "mean")
+    loss_sum, correct, examples = 0.0, 0.0, 0
+    net.train()
+    for X, y in loader:
+        optimizer.zero_grad()
+        y_hat = net(X)
+        loss = cross_entropy(y_hat, y)
+        loss = loss.sum() if summed_loss else loss
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            loss_sum += float(loss if summed_loss else loss * len(X))
+            correct += loops.count_correct(y_hat, y)
+            examples += len(X)
+    return loss_sum, correct, examples
+
+
+@torch.no_grad()
+def evaluate(net, loader) -> tuple[float, float, float]:
+    """This rank's sums over its test images, by rank 0's running statistics, which are the ones that are saved."""
+    for buffer in net.buffers():
+        dist.broadcast(buffer, 0)
+    cross_entropy = nn.CrossEntropyLoss()
+    loss_sum, correct, examples = 0.0, 0.0, 0
+    net.eval()
+    for X, y in loader:
+        y_hat = net(X)
+        loss_sum += float(cross_entropy(y_hat, y) * len(X))
+        correct += loops.count_correct(y_hat, y)
+        examples += len(X)
+    return loss_sum, correct, examples
+
+
+def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
+    """Seeds once, builds the net, trains it: the order in which a notebook uses random numbers."""
+    train, test = data_sets(arguments)
+    torch.manual_seed(arguments.seed)
+    net, optimizer = begin(arguments)
+    trained = DistributedDataParallel(net)
+    sampler = DistributedSampler(train, shuffle=True, seed=arguments.seed)
+    share = Subset(test, range(dist.get_rank(), len(test), dist.get_world_size()))
+    train_loader = DataLoader(train, arguments.batch_size, sampler=sampler, num_workers=arguments.workers)
+    test_loader = DataLoader(share, arguments.batch_size, num_workers=arguments.workers)
+
+    records = []
+    for epoch in range(arguments.epochs):
+        sampler.set_epoch(epoch)
+        start = time.perf_counter()
+        trained_sums = train_one_epoch(trained, optimizer, train_loader, arguments.recipe == CIFAR)
+        seconds = time.perf_counter() - start
+        figures = *summed(trained_sums), *summed(evaluate(net, test_loader))
+        records.append(loops.Epoch(*figures, seconds, time.perf_counter() - start))
+    return net, records
+
+
+def main() -> None:
+    """Runs the command line on this rank."""
+    arguments = parse_arguments()
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    dist.init_process_group("gloo")
+    outcome = run(arguments)
+    if dist.get_rank() == 0:
+        write(arguments, *outcome)
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

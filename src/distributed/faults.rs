@@ -1,0 +1,228 @@
+//! When something goes wrong on one rank, all end, and say on which it was.
+//!
+//! A rank that fails by itself leaves word at the store. One that is killed or hangs cannot, and so each rank shows there
+//! that it lives, twice a second; whose exchange broke off looks who no longer does.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Launch;
+use crate::error::Kind;
+use crate::torch::Store;
+use crate::{Error, Result, interrupt};
+
+/// Between two signs of life.
+const PULSE: Duration = Duration::from_millis(500);
+/// A rank without a sign of life for so long is taken for dead.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long a rank that is told to end (SIGTERM, Ctrl-C) may take for it. One that waits for another does not hear it.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a question to the store may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Where the ranks of a job meet, and this one among them.
+#[derive(Debug)]
+pub(super) struct Meeting {
+    pub launch: Launch,
+    pub store: Store,
+    pub timeout: Duration,
+    _pulse: Pulse,
+}
+
+/// What a rank that fails leaves at the store.
+#[derive(Serialize, Deserialize)]
+struct Word {
+    what: String,
+    remedy: String,
+}
+
+impl Meeting {
+    pub fn new(launch: Launch, timeout: Duration) -> Result<Self> {
+        let connect = || {
+            Store::connect(&launch.store, timeout).map_err(|error| {
+                Error::failed(
+                    format!(
+                        "rank {} cannot reach the store at {}:{} ({error})",
+                        launch.rank, launch.store.host, launch.store.port
+                    ),
+                    "check MASTER_ADDR and MASTER_PORT, and that rank 0 or torchrun runs there",
+                )
+            })
+        };
+        let store = connect()?;
+        let mut address = launch.store.clone();
+        address.serve = false;
+        let pulse = Pulse::start(Store::connect(&address, timeout)?, pulse_key(launch.rank));
+        Ok(Self { launch, store, timeout, _pulse: pulse })
+    }
+
+    /// Runs `f`; if it fails here or on another rank, tells where.
+    pub fn guarded<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
+            Err(Error::failed(
+                format!("the computation broke off: {}", text.lines().next().unwrap_or_default()),
+                "if the device ran out of memory, choose a smaller --batch-size; else please report this",
+            ))
+        });
+        let outcome = outcome.map_err(|error| self.explained(error));
+        self.leave();
+        outcome
+    }
+
+    /// An error of this rank as the job sees it.
+    fn explained(&self, error: Error) -> Error {
+        if error.kind() != Kind::Interrupted && !is_of_exchange(&error.to_string()) {
+            let word = Word { what: error.to_string(), remedy: error.remedy().to_owned() };
+            let word = serde_json::to_vec(&word).expect("text serializes");
+            // Where the store is gone, nobody is left to tell.
+            let _ = self.store.set(&word_key(self.launch.rank), &word);
+            // A wrong command line is every rank's.
+            return match error.kind() {
+                Kind::Usage => error,
+                _ => Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy()),
+            };
+        }
+        match self.who_failed() {
+            Ok(Some(found)) => found,
+            Ok(None) if error.kind() == Kind::Interrupted => error,
+            Ok(None) => Error::failed(
+                format!(
+                    "rank {}: the exchange with the other ranks broke off, though all of them run: {error}",
+                    self.launch.rank
+                ),
+                format!(
+                    "if one is slower than the others by more than {} s, give a longer --dist-timeout",
+                    self.timeout.as_secs()
+                ),
+            ),
+            Err(_) if error.kind() == Kind::Interrupted => error,
+            Err(_) => Error::failed(
+                format!(
+                    "rank {}: the store is gone, and with it rank 0 or torchrun: {error}",
+                    self.launch.rank
+                ),
+                RESUME,
+            ),
+        }
+    }
+
+    /// The rank at fault, if one left word or shows no sign of life.
+    fn who_failed(&self) -> Result<Option<Error>> {
+        let others: Vec<usize> = (0..self.launch.size).filter(|&rank| rank != self.launch.rank).collect();
+        let pulses =
+            |ranks: &[usize]| ranks.iter().map(|&rank| self.pulse_of(rank)).collect::<Result<Vec<_>>>();
+        let (start, before) = (Instant::now(), pulses(&others)?);
+        while start.elapsed() < SILENCE {
+            for &rank in &others {
+                if self.store.has(&word_key(rank))? {
+                    let word = self.store.get(&word_key(rank), ANSWER)?;
+                    let word: Word = serde_json::from_slice(&word)
+                        .unwrap_or_else(|_| Word { what: "unknown".to_owned(), remedy: RESUME.to_owned() });
+                    return Ok(Some(Error::failed(format!("rank {rank}: {}", word.what), word.remedy)));
+                }
+            }
+            thread::sleep(PULSE / 5);
+        }
+        let after = pulses(&others)?;
+        for ((rank, before), after) in others.into_iter().zip(before).zip(after) {
+            if before == after && !self.store.has(&left_key(rank))? {
+                let silent = SILENCE.as_secs();
+                let what = match after {
+                    Some(_) => format!("rank {rank} was killed or hangs: no sign of life for {silent} s"),
+                    None => format!("rank {rank} did not come within {} s", self.timeout.as_secs()),
+                };
+                return Ok(Some(Error::failed(what, RESUME)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn pulse_of(&self, rank: usize) -> Result<Option<Vec<u8>>> {
+        let key = pulse_key(rank);
+        if self.store.has(&key)? { self.store.get(&key, ANSWER).map(Some) } else { Ok(None) }
+    }
+
+    /// Says that this rank goes, whatever the reason. The rank that serves the store goes when the others that live have gone.
+    fn leave(&self) {
+        let _ = self.store.set(&left_key(self.launch.rank), b"");
+        if !self.launch.store.serve {
+            return;
+        }
+        let pulse = |rank| self.pulse_of(rank).ok().flatten();
+        let start = Instant::now();
+        let before: Vec<_> = (0..self.launch.size).map(pulse).collect();
+        let gone = |rank: usize| {
+            let silent = before[rank].is_none() || start.elapsed() > SILENCE && pulse(rank) == before[rank];
+            silent || self.store.has(&left_key(rank)).unwrap_or(true)
+        };
+        while start.elapsed() < 3 * SILENCE && !(0..self.launch.size).all(gone) {
+            thread::sleep(PULSE / 5);
+        }
+    }
+}
+
+const RESUME: &str =
+    "look at that rank's own messages; the same command with --resume goes on from the last checkpoint";
+
+fn pulse_key(rank: usize) -> String {
+    format!("pulse/{rank}")
+}
+
+fn word_key(rank: usize) -> String {
+    format!("failed/{rank}")
+}
+
+fn left_key(rank: usize) -> String {
+    format!("left/{rank}")
+}
+
+/// Whether the text is of an exchange that broke off, which is never the first cause. The classes of c10d's errors do not
+/// come through the backward pass; their words do.
+fn is_of_exchange(text: &str) -> bool {
+    ["gloo", "Gloo", "onnection", "imed out", "timeout", "socket", "Failed to recv", "Broken pipe"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// A thread that shows signs of life, over a connection of its own, until it is dropped.
+#[derive(Debug)]
+struct Pulse {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pulse {
+    fn start(store: Store, key: String) -> Self {
+        let (stop, stopped) = channel();
+        let thread = thread::spawn(move || {
+            let mut told = None;
+            for beat in 0u64.. {
+                if interrupt::requested() && told.get_or_insert_with(Instant::now).elapsed() > FAREWELL {
+                    eprintln!(
+                        "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
+                    );
+                    std::process::exit(130);
+                }
+                let shown = store.set(&key, &beat.to_le_bytes());
+                if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // It ends by itself; a panic there would have nothing to say.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}

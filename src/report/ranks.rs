@@ -1,0 +1,118 @@
+//! Several processes: `ranks.csv`, one row an epoch, variant and rank, and their speed in the report.
+
+use std::fmt::Write;
+
+use super::RunDir;
+use super::numbers::{grouped, median};
+use crate::{Error, RankRecord, Result};
+
+/// The file's name in a run directory.
+const RANKS: &str = "ranks.csv";
+
+/// Replaces a run's `ranks.csv` by `records`, whose fields are its columns.
+///
+/// # Errors
+/// If it cannot be written; the old one then stays.
+pub fn write_ranks(run: &RunDir, records: &[RankRecord]) -> Result<()> {
+    run.write_atomically(RANKS, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        for record in records {
+            writer.serialize(record)?;
+        }
+        writer.flush()
+    })
+}
+
+/// Reads the rows of a run's `ranks.csv`; none if there is no such file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read_ranks(run: &RunDir) -> Result<Vec<RankRecord>> {
+    let path = run.path().join(RANKS);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let rows = csv::Reader::from_path(&path).and_then(|mut reader| reader.deserialize().collect());
+    rows.map_err(|e| {
+        Error::failed(
+            format!("cannot read {}: {e}", path.display()),
+            "name the directory of a run of this program",
+        )
+    })
+}
+
+/// The report's section on them, for `variants` in their order; empty without records.
+pub fn render_ranks(variants: &[String], records: &[RankRecord]) -> String {
+    let Some(ranks) = records.iter().map(|record| record.rank + 1).max() else { return String::new() };
+    let mut text = format!(
+        "\n## Processes\n\n{ranks} processes trained together; a step's gradients are the mean of theirs. Training images a \
+         second, the median over epochs:\n\n| rank |{}\n|---|{}\n",
+        variants.iter().map(|variant| format!(" {variant} |")).collect::<String>(),
+        "---:|".repeat(variants.len())
+    );
+    let mut row = |name: &str, wanted: &dyn Fn(&RankRecord) -> bool| {
+        let speeds = variants.iter().map(|variant| {
+            let of = |record: &&RankRecord| record.variant == *variant && wanted(record);
+            let rows: Vec<&RankRecord> = records.iter().filter(of).collect();
+            let epochs = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
+            let speeds =
+                (1..=epochs).filter_map(|epoch| together(rows.iter().filter(|row| row.epoch == epoch)));
+            median(speeds).map_or(" |".to_owned(), |speed| format!(" {} |", grouped(speed)))
+        });
+        let speeds: String = speeds.collect();
+        writeln!(text, "| {name} |{speeds}").expect("a String takes everything");
+    };
+    for rank in 0..ranks {
+        row(&rank.to_string(), &|record| record.rank == rank);
+    }
+    row("all", &|_| true);
+    text
+}
+
+/// Images a second of the ranks together, which end an epoch when the slowest does.
+fn together<'a>(rows: impl Iterator<Item = &'a &'a RankRecord>) -> Option<f64> {
+    let (mut examples, mut seconds) = (0, 0.0f64);
+    for row in rows {
+        examples += row.examples;
+        seconds = seconds.max(row.train_seconds);
+    }
+    (examples > 0).then(|| examples as f64 / seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<RankRecord> {
+        let row = |epoch, rank, examples, train_seconds| RankRecord {
+            variant: "scratch".to_owned(),
+            epoch,
+            rank,
+            examples,
+            train_seconds,
+            examples_per_second: examples as f64 / train_seconds,
+        };
+        vec![row(1, 0, 100, 0.1), row(1, 1, 90, 0.2)]
+    }
+
+    #[test]
+    fn a_section_has_every_rank_and_all_together() {
+        let text = render_ranks(&["scratch".to_owned()], &rows());
+        let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(
+            table,
+            ["| rank | scratch |", "|---|---:|", "| 0 | 1,000 |", "| 1 | 450.0 |", "| all | 950.0 |"]
+        );
+        assert!(text.contains("2 processes"), "{text}");
+        assert_eq!(render_ranks(&["scratch".to_owned()], &[]), "");
+    }
+
+    #[test]
+    fn rows_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
+        assert_eq!(read_ranks(&run).unwrap(), []);
+        write_ranks(&run, &rows()).unwrap();
+        assert_eq!(read_ranks(&run).unwrap(), rows());
+    }
+}

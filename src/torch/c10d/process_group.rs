@@ -1,0 +1,93 @@
+//! A group of processes that exchange tensors.
+
+use std::ffi::{c_int, c_void};
+use std::time::Duration;
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use super::store::milliseconds;
+use super::{Store, ffi};
+use crate::torch::ffi::check;
+use crate::{Error, Result};
+
+/// The processes of a job, ranks 0 to size - 1 (PyTorch: `dist.init_process_group("gloo")`).
+///
+/// Every rank calls the same collectives in the same order. One that fails, because a rank is gone or does not come in
+/// time, leaves the group unusable.
+#[derive(Debug)]
+pub struct ProcessGroup(*mut c_void);
+
+impl ProcessGroup {
+    /// Joins the group of `size` ranks that meet at `store`. A collective that takes longer than `timeout` fails.
+    ///
+    /// # Errors
+    /// If not every rank comes in time.
+    pub fn gloo(store: &Store, rank: usize, size: usize, timeout: Duration) -> Result<Self> {
+        let [rank, size] = [rank, size].map(c_int::try_from);
+        let (Ok(rank), Ok(size)) = (rank, size) else {
+            return Err(Error::usage("more ranks than torch.distributed knows", "start fewer processes"));
+        };
+        let mut group = std::ptr::null_mut();
+        // SAFETY: the store is alive, and csrc/ takes a reference of its own; `group` is a valid place for one pointer.
+        check(unsafe { ffi::d2l_group_gloo(store.as_ptr(), rank, size, milliseconds(timeout), &mut group) })?;
+        Ok(Self(group))
+    }
+
+    /// `dist.barrier()`: waits until every rank is here.
+    ///
+    /// # Errors
+    /// If one does not come in time.
+    pub fn barrier(&self) -> Result<()> {
+        // SAFETY: the group is alive.
+        check(unsafe { ffi::d2l_group_barrier(self.0) })
+    }
+
+    /// `dist.all_reduce(tensor)`: replaces it by its sum over the ranks, elementwise, the same bits on each. It is on the
+    /// CPU, contiguous, and of the same shape and kind on each.
+    ///
+    /// # Errors
+    /// If a rank is gone or does not come in time.
+    pub fn all_reduce(&self, tensor: &mut Tensor) -> Result<()> {
+        // SAFETY: group and tensor are alive during the call, which ends when the exchange has.
+        check(unsafe { ffi::d2l_group_all_reduce(self.0, tensor.as_mut_ptr()) })
+    }
+
+    /// Replaces the tensors, on the CPU, by rank 0's, as `DistributedDataParallel` does with parameters and buffers.
+    ///
+    /// # Errors
+    /// If a rank is gone or does not come in time.
+    pub fn broadcast(&self, tensors: &[Tensor]) -> Result<()> {
+        let tensors: Vec<Tensor> = tensors.iter().map(Tensor::detach).collect();
+        let pointers = pointers(&tensors);
+        // SAFETY: group and tensors are alive during the call, which ends when the exchange has.
+        check(unsafe { ffi::d2l_group_broadcast(self.0, pointers.as_ptr(), pointers.len()) })
+    }
+
+    /// Checks that every rank's parameters have the number and shapes of rank 0's.
+    ///
+    /// # Errors
+    /// If they have not, or if a rank is gone or does not come in time.
+    pub fn verify_shapes(&self, params: &[Tensor]) -> Result<()> {
+        let pointers = pointers(params);
+        // SAFETY: group and tensors are alive during the call.
+        check(unsafe { ffi::d2l_group_verify(self.0, pointers.as_ptr(), pointers.len()) })
+    }
+
+    /// For the reducer, which takes a reference of its own.
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.0
+    }
+}
+
+/// What csrc/ takes for a list of tensors.
+pub(super) fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
+    tensors.iter().map(|tensor| tensor.as_ptr().cast_mut()).collect()
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        // SAFETY: csrc/ made it, and it is freed once; who needs it longer has a reference.
+        unsafe { ffi::d2l_group_free(self.0) };
+    }
+}

@@ -1,0 +1,150 @@
+//! Ranks as threads of one process, each with its own connection.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use tch::{Kind, Tensor};
+
+use super::*;
+
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Runs `f` on so many ranks at once, whose collectives take so long at most; gives what each gave.
+pub(crate) fn ranks<T: Send>(
+    size: usize,
+    timeout: Duration,
+    f: impl Fn(usize, &Store, &ProcessGroup) -> T + Sync,
+) -> Vec<T> {
+    // The port is free until someone else takes it in the moment to come.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let rank = |rank: usize| {
+        let address =
+            StoreAddress { host: "127.0.0.1".to_owned(), port, serve: rank == 0, prefix: "test".to_owned() };
+        let store = Store::connect(&address, TIMEOUT).unwrap();
+        let group = ProcessGroup::gloo(&store, rank, size, timeout).unwrap();
+        let result = f(rank, &store, &group);
+        // Rank 0 serves the store: it is the last to go.
+        store.set(&format!("done/{rank}"), &[]).unwrap();
+        if rank == 0 {
+            (1..size).for_each(|other| drop(store.get(&format!("done/{other}"), TIMEOUT).unwrap()));
+        }
+        result
+    };
+    let rank = &rank;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..size).map(|number| scope.spawn(move || rank(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.detach().reshape([-1])).unwrap()
+}
+
+#[test]
+fn what_one_rank_sets_another_gets() {
+    let got = ranks(2, TIMEOUT, |rank, store, group| {
+        assert!(!store.has("nobody sets this").unwrap());
+        if rank == 1 {
+            store.set("key", &[0, 255, rank as u8]).unwrap();
+        }
+        let got = store.get("key", TIMEOUT).unwrap();
+        group.barrier().unwrap();
+        assert!(store.has("key").unwrap());
+        assert!(store.get("nobody sets this", Duration::from_millis(50)).is_err());
+        got
+    });
+    assert_eq!(got, [[0, 255, 1], [0, 255, 1]]);
+}
+
+#[test]
+fn sums_and_broadcasts_reach_every_rank() {
+    let got = ranks(3, TIMEOUT, |rank, _, group| {
+        let mut sum = Tensor::from_slice(&[rank as f32, 10.0]);
+        group.all_reduce(&mut sum).unwrap();
+        let mine = [Tensor::from_slice(&[rank as f32 + 5.0]), Tensor::from_slice(&[rank as i64 + 7])];
+        group.broadcast(&mine).unwrap();
+        (floats(&sum), floats(&mine[0]), mine[1].int64_value(&[0]))
+    });
+    for got in got {
+        assert_eq!(got, (vec![3.0, 30.0], vec![5.0], 7));
+    }
+}
+
+#[test]
+fn a_rank_that_does_not_come_is_not_waited_for_forever() {
+    ranks(2, Duration::from_secs(2), |rank, store, group| {
+        if rank == 0 {
+            let error = group.all_reduce(&mut Tensor::from(1.0f32)).unwrap_err();
+            assert!(error.to_string().starts_with("libtorch: "), "{error}");
+            store.set("waited", &[]).unwrap();
+        } else {
+            store.get("waited", TIMEOUT).unwrap();
+        }
+    });
+}
+
+#[test]
+fn parameters_of_another_shape_are_refused() {
+    let refused = ranks(2, TIMEOUT, |rank, _, group| {
+        let params = [Tensor::zeros([2, 3 + rank as i64], tch::kind::FLOAT_CPU)];
+        group.verify_shapes(&params).map_err(|error| error.to_string())
+    });
+    let error = refused[1].as_ref().unwrap_err();
+    assert!(error.contains("appears not to match"), "{error}");
+}
+
+/// Two layers whose gradients differ from rank to rank: after the backward pass each has the mean, in every step, with the
+/// first buckets and with those that follow; and again with a reducer that is given the layout.
+#[test]
+fn gradients_are_averaged_in_buckets_that_can_be_kept() {
+    let got = ranks(3, TIMEOUT, |rank, _, group| {
+        let leaf = |size: &[i64]| {
+            let values = Tensor::arange(size.iter().product::<i64>(), tch::kind::FLOAT_CPU).reshape(size);
+            (values / 7.0).set_requires_grad(true)
+        };
+        // Three buckets of 1 MiB and of 25 MiB at most.
+        let params = [leaf(&[300_000]), leaf(&[2, 3]), leaf(&[7_000_000]), leaf(&[5])];
+        let reducer = Reducer::new(group, &params, None).unwrap();
+        let first = reducer.layout().unwrap();
+        let step = |reducer: &Reducer| {
+            reducer.before_forward().unwrap();
+            let scale = (rank + 1) as f64;
+            let loss = params.iter().map(|p| (p * p).sum(Kind::Float)).reduce(|a, b| a + b).unwrap() * scale;
+            reducer.after_forward().unwrap();
+            loss.backward();
+            for param in &params {
+                // The mean of 2p, 4p and 6p, each divided by 3 first.
+                let expected =
+                    [2.0f32, 4.0, 6.0].map(|factor| param * f64::from(factor) * (1.0f32 / 3.0) as f64);
+                let expected = expected.iter().fold(param.zeros_like(), |sum, part| sum + part);
+                let largest = |tensor: Tensor| tensor.abs().max().double_value(&[]);
+                assert!(largest(param.grad() - &expected) <= 1e-6 * largest(expected));
+                crate::torch::clear_grad(&mut param.shallow_clone());
+            }
+        };
+        step(&reducer);
+        let rebuilt = reducer.layout().unwrap();
+        step(&reducer);
+        assert!(reducer.layout().unwrap() == rebuilt);
+        drop(reducer);
+
+        let reducer = Reducer::new(group, &params, Some(&rebuilt)).unwrap();
+        assert!(reducer.layout().unwrap() == rebuilt);
+        step(&reducer);
+        assert!(reducer.layout().unwrap() == rebuilt);
+        let bad = Reducer::new(group, &params[..2], Some(&rebuilt)).unwrap_err();
+        assert!(bad.to_string().contains("buckets are those of another network"), "{bad}");
+        drop(reducer);
+
+        // Without a reducer, gradients are a rank's own again.
+        params[3].sum(Kind::Float).backward();
+        assert_eq!(floats(&params[3].grad()), [1.0; 5]);
+        [first, rebuilt].map(|layout| Vec::<i64>::try_from(layout.reshape([-1])).unwrap())
+    });
+    let [first, rebuilt] = &got[0];
+    assert_eq!(first, &[0, 0, 0, 1, 0, 2, 0, 3], "one bucket");
+    assert!(rebuilt.iter().step_by(2).max() > Some(&0), "several buckets: {rebuilt:?}");
+    assert!(got.iter().all(|layouts| layouts == &got[0]));
+}

@@ -1,0 +1,262 @@
+//! Several processes that train together, started as a launcher starts them: by five variables in the environment. Their
+//! bits are compared with Python's in `tests/parity/distributed.rs`.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use d2l_ch7::data::{Draws, Mt19937};
+use d2l_ch7::report::read_metrics;
+
+mod place;
+
+use place::{Place, TEST, TRAIN, assert_two_lines, program};
+
+/// Runs that are killed, unless the environment says how many.
+const KILLED_RUNS: usize = 3;
+
+/// A job whose ranks meet at a port of its own.
+struct Job {
+    size: usize,
+    port: u16,
+}
+
+impl Job {
+    fn new(size: usize) -> Self {
+        // The port is free until someone else takes it in the moment to come.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { size, port }
+    }
+
+    /// The variables of one rank.
+    fn place<'a>(&self, rank: usize, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("RANK", rank.to_string())
+            .env("LOCAL_RANK", rank.to_string())
+            .env("WORLD_SIZE", self.size.to_string())
+            .env("MASTER_ADDR", "127.0.0.1")
+            .env("MASTER_PORT", self.port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+    }
+
+    fn start(&self, command: impl Fn(usize) -> Command) -> Vec<Child> {
+        (0..self.size).map(|rank| self.place(rank, &mut command(rank)).spawn().unwrap()).collect()
+    }
+
+    fn run(&self, command: impl Fn(usize) -> Command) -> Vec<Output> {
+        self.start(command).into_iter().map(|child| child.wait_with_output().unwrap()).collect()
+    }
+}
+
+fn assert_all_succeed(outputs: &[Output]) {
+    for output in outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// The figures that no clock decides, and the weights.
+fn outcome(out: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
+    let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
+        let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);
+        format!("{} {} {figures:?}", row.variant, row.epoch)
+    });
+    let mut weights: Vec<_> =
+        fs::read_dir(out.join("weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    weights.sort();
+    (rows.collect(), weights.iter().map(|path| fs::read(path).unwrap()).collect())
+}
+
+#[test]
+fn rank_0_alone_writes_and_tells() {
+    let place = Place::new();
+    let outputs = Job::new(3).run(|_| place.compare(&[]));
+    assert_all_succeed(&outputs);
+    assert!(String::from_utf8_lossy(&outputs[0].stdout).contains("epoch 2/2"));
+    for output in &outputs[1..] {
+        assert_eq!((&output.stdout[..], String::from_utf8_lossy(&output.stderr).as_ref()), (&b""[..], ""));
+    }
+    let read = |name: &str| fs::read_to_string(place.out().join(name)).unwrap();
+    assert!(read("config.json").contains("\"ranks\": 3"));
+    let report = read("report.md");
+    assert!(report.contains("3 processes") && report.contains("32 on each of 3 processes"), "{report}");
+    // Two variants, two epochs, three ranks, which had a third of the images each.
+    let rows: Vec<String> = read("ranks.csv").lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(rows.len(), 2 * 2 * 3);
+    assert!(rows.iter().all(|row| row.split(',').nth(3) == Some(&(TRAIN / 3).to_string())), "{rows:?}");
+    // Every test image was counted once: accuracies are so many of all.
+    for row in read_metrics(&place.out().join("metrics.csv")).unwrap() {
+        let correct = row.test_acc * TEST as f64;
+        assert!((correct - correct.round()).abs() < 1e-9, "{row:?}");
+    }
+}
+
+#[test]
+fn a_job_of_one_rank_is_a_job() {
+    let place = Place::new();
+    let outputs = Job::new(1).run(|_| place.compare(&["--quiet"]));
+    assert_all_succeed(&outputs);
+    assert_eq!(fs::read_to_string(place.out().join("ranks.csv")).unwrap().lines().count(), 1 + 2 * 2);
+}
+
+/// A random rank of three is killed at a random moment, again and again. What dropout, augmentation and the optimizers draw
+/// and remember comes back, and so does the order in which gradients are added.
+#[test]
+fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
+    let killed_runs =
+        std::env::var("D2L_KILLED_RUNS").map_or(KILLED_RUNS, |number| number.parse().expect("a number"));
+    let place = Place::new();
+    let (fashion_mnist, cifar10) =
+        (place.data().display().to_string(), place.cifar10().display().to_string());
+    let compare = |recipe: &str| {
+        format!("compare --recipe {recipe} --batch-size 4 --inspect --data-dir {fashion_mnist}")
+    };
+    let cifar = format!(
+        "cifar --workers 0 --augment all --batch-size 2 --train-examples 14 --test-examples 4 --data-dir {cifar10}"
+    );
+    let runs = [compare("dropout"), compare("adamw"), cifar];
+    let command = |run: &str, option: &str, out: &Path| {
+        let mut command = program();
+        command.args(run.split(' ')).args([
+            "--epochs",
+            "2",
+            "--seed",
+            "3",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+        ]);
+        command.args(["--quiet", "--checkpoint-every", "1"]);
+        command.arg(option).arg(out);
+        command
+    };
+    let mut chance = Mt19937::new(5);
+    let mut kills = 0;
+    for i in 0..killed_runs {
+        let run = &runs[i % runs.len()];
+        let [whole, killed] = ["whole", "killed"].map(|name| place.folder.path().join(format!("{name}-{i}")));
+        let started = Instant::now();
+        assert_all_succeed(&Job::new(3).run(|_| command(run, "--out", &whole)));
+        let took = started.elapsed();
+
+        let mut ranks = Job::new(3).start(|_| command(run, "--out", &killed));
+        // Not before there is something to go on from.
+        while fs::read_dir(killed.join("checkpoints")).map_or(0, Iterator::count) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(took.mul_f32(0.4 * chance.rand()));
+        let victim = chance.randint(3);
+        ranks[victim].kill().unwrap();
+        let ended = ranks.into_iter().map(|child| child.wait_with_output().unwrap());
+        for (_, output) in ended.enumerate().filter(|(rank, _)| *rank != victim) {
+            // Who was done by then has nothing to tell.
+            if !output.status.success() {
+                assert_two_lines(&output, 1, &format!("rank {victim}"));
+                kills += 1;
+            }
+        }
+        assert_all_succeed(&Job::new(3).run(|_| command(run, "--resume", &killed)));
+        assert!(outcome(&killed) == outcome(&whole), "{run}: other bits");
+    }
+    assert!(kills > 0, "every job was done before it was killed");
+}
+
+#[test]
+fn a_rank_that_is_started_otherwise_is_named_on_every_rank() {
+    let place = Place::new();
+    let other = Place::new();
+    let label = other.data().join("train-labels-idx1-ubyte");
+    let mut labels = fs::read(&label).unwrap();
+    *labels.last_mut().unwrap() ^= 1;
+    fs::write(&label, labels).unwrap();
+    let other_data = other.data().display().to_string();
+    for (option, value, words) in [
+        ("--seed", "4", "rank 1 is not like rank 0: its seed is 4, rank 0's is 0"),
+        ("--recipe", "adamw", "rank 1 is not like rank 0: its lr is"),
+        ("--data-dir", &other_data, "rank 1 is not like rank 0: its data (SHA-256) is"),
+    ] {
+        let outputs = Job::new(2).run(|rank| {
+            let mut command = program();
+            let data = place.data().display().to_string();
+            let mut arguments = vec!["compare", "--device", "cpu", "--threads", "1", "--epochs", "1"];
+            arguments.extend(["--batch-size", "32"]);
+            let data = if rank == 1 && option == "--data-dir" { value } else { &data };
+            arguments.extend(["--data-dir", data]);
+            if rank == 1 && option != "--data-dir" {
+                arguments.extend([option, value]);
+            }
+            command.args(arguments).arg("--out").arg(place.out());
+            command
+        });
+        outputs.iter().for_each(|output| assert_two_lines(output, 2, words));
+        assert!(!place.out().exists());
+    }
+}
+
+#[test]
+fn a_rank_that_does_not_come_is_named() {
+    let place = Place::new();
+    let job = Job::new(3);
+    let ranks: Vec<Child> = [0, 1]
+        .map(|rank| job.place(rank, &mut place.compare(&["--dist-timeout", "3"])).spawn().unwrap())
+        .into();
+    for rank in ranks {
+        assert_two_lines(&rank.wait_with_output().unwrap(), 1, "rank 2 did not come within 3 s");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_rank_that_hangs_is_named() {
+    let place = Place::new();
+    let mut ranks = Job::new(2).start(|_| place.compare(&["--quiet", "--dist-timeout", "3"]));
+    let mut other = ranks.pop().unwrap();
+    while !place.out().join("metrics.csv").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = other.id().to_string();
+    assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
+    let output = ranks.pop().unwrap().wait_with_output().unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_two_lines(&output, 1, "rank 1 was killed or hangs");
+}
+
+/// What rank 0 alone finds out ends the others too, with its words.
+#[test]
+fn what_one_rank_cannot_do_is_told_on_all() {
+    let place = Place::new();
+    fs::create_dir(place.out()).unwrap();
+    let outputs = Job::new(2).run(|_| place.compare(&[]));
+    assert_two_lines(&outputs[0], 2, "exists, and a run writes over nothing");
+    assert_two_lines(&outputs[1], 1, "rank 0: ");
+    assert_two_lines(&outputs[1], 1, "exists, and a run writes over nothing");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let place = Place::new();
+    assert_two_lines(
+        &place.compare(&[]).env("RANK", "0").output().unwrap(),
+        2,
+        "the environment lacks LOCAL_RANK",
+    );
+    let job = Job::new(2);
+    let outputs = job.run(|_| {
+        let mut command = program();
+        command.args(["cifar", "--device", "cpu,cpu", "--data-dir"]).arg(place.cifar10());
+        command
+    });
+    outputs.iter().for_each(|output| assert_two_lines(output, 2, "takes one device"));
+    let restarts = Job::new(1).run(|_| {
+        let mut command = program();
+        command.env("TORCHELASTIC_MAX_RESTARTS", "1").args(["compare", "--device", "cpu", "--data-dir"]);
+        command.arg(place.data()).args(["--batch-size", "32"]).current_dir(place.folder.path());
+        command
+    });
+    assert_two_lines(&restarts[0], 2, "must know its directory");
+}

@@ -211,7 +211,7 @@ fn graphs(facts: &Facts) -> Option<Finding> {
     missing.then(|| {
         warning(
             "CUDA graphs were left out of this build, for want of the headers of CUDA's runtime",
-            "pip-install nvidia-cuda-runtime and nvidia-cuda-crt, both 13.0, beside PyTorch, and build again",
+            "pip-install nvidia-cuda-runtime and nvidia-cuda-crt, both 13.0, beside PyTorch; `cargo clean --release -p d2l_ch7`; build again",
         )
     })
 }

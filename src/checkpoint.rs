@@ -95,12 +95,23 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be read, is damaged, or was written by another version.
     pub fn load<S: DeserializeOwned>(path: &Path) -> Result<(Self, S)> {
-        weights::read(path).and_then(Self::of_tensors).map_err(|reason| {
-            Error::failed(
-                format!("cannot resume from {}: {reason}", path.display()),
-                "start the run anew, in another directory",
-            )
-        })
+        Self::decode(&Self::read_bytes(path)?, &path.display().to_string())
+    }
+
+    /// The bytes of the file, for [`decode`](Self::decode) on every process that goes on from it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is larger than any checkpoint.
+    pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+        weights::read_bytes(path).map_err(|reason| refused(&path.display().to_string(), &reason))
+    }
+
+    /// What [`load`](Self::load) gives of a file with these bytes; `origin` names it in an error.
+    ///
+    /// # Errors
+    /// If it is damaged, or was written by another version.
+    pub fn decode<S: DeserializeOwned>(bytes: &[u8], origin: &str) -> Result<(Self, S)> {
+        weights::decode(bytes).and_then(Self::of_tensors).map_err(|reason| refused(origin, &reason))
     }
 
     /// What a file with these tensors holds; an error is the reason why it is no checkpoint.
@@ -120,6 +131,13 @@ impl Checkpoint {
         let Versioned { state, .. } = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
         Ok((Self { tensors }, state))
     }
+}
+
+fn refused(origin: &str, reason: &str) -> Error {
+    Error::failed(
+        format!("cannot resume from {origin}: {reason}"),
+        "start the run anew, in another directory",
+    )
 }
 
 /// Of names, kinds, shapes and elements.

@@ -44,7 +44,12 @@ pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
 }
 
 /// [`load`], whose error is the reason alone.
-pub(crate) fn read(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
+fn read(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
+    decode(&read_bytes(path)?)
+}
+
+/// The bytes of the file, if it begins like one that [`decode`] takes; an error is the reason why not.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     let at_most = |bytes: &mut Vec<u8>, n| (&file).take(n).read_to_end(bytes).map_err(|e| e.to_string());
@@ -54,7 +59,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it has more than {MAX_BYTES} bytes"));
     }
-    decode(&bytes)
+    Ok(bytes)
 }
 
 /// Names and tensors of a safetensors file with this content; an error is the reason why it is none.

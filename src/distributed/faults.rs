@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Launch;
 use crate::error::Kind;
 use crate::torch::Store;
-use crate::{Error, Result, interrupt};
+use crate::{Error, Result, interrupt, torch};
 
 /// Between two signs of life.
 const PULSE: Duration = Duration::from_millis(500);
@@ -207,7 +207,7 @@ impl Pulse {
                     eprintln!(
                         "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
                     );
-                    std::process::exit(130);
+                    torch::exit_at_once(130);
                 }
                 let shown = store.set(&key, &beat.to_le_bytes());
                 if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {

@@ -103,14 +103,11 @@ impl<'a> RunLog<'a> {
         let path = path.filter(|path| path.exists());
         let Some(ranks) = self.ranks else { return path.map(|path| Checkpoint::load(&path)).transpose() };
         // Other ranks may be on machines that do not have the directory.
-        let unreadable = |e: std::io::Error| {
-            Error::failed(format!("cannot read a checkpoint: {e}"), "check the directory")
-        };
-        let bytes = path.map(std::fs::read).transpose().map_err(unreadable)?;
-        let Some(bytes) = ranks.broadcast_bytes(bytes)? else { return Ok(None) };
-        let copy = tempfile::NamedTempFile::new().map_err(unreadable)?;
-        std::fs::write(copy.path(), bytes).map_err(unreadable)?;
-        Checkpoint::load(copy.path()).map(Some)
+        let bytes = path.map(|path| Checkpoint::read_bytes(&path)).transpose()?;
+        let bytes = ranks.broadcast_bytes(bytes)?;
+        bytes
+            .map(|bytes| Checkpoint::decode(&bytes, &format!("rank 0's {}", checkpoint_name(variant))))
+            .transpose()
     }
 
     /// Replaces a variant's checkpoint: the old one stays until the new one is on the disk.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::Args;
 use tch::Device;
 
+use super::values::learning_rate;
+use crate::experiments::options::Options;
 use crate::torch::{self, Determinism};
 use crate::train::Tally;
 use crate::{Error, Result};
@@ -17,24 +19,86 @@ const DIST_TIMEOUT: NonZeroUsize = NonZeroUsize::new(120).expect("it is not zero
 
 /// Where a run is kept, and how it goes on after it broke off.
 #[derive(Debug, Args)]
-pub(super) struct KeepArgs {
+struct KeepArgs {
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    out: Option<PathBuf>,
     /// Go on with the run in this directory, to the bits that it would have given; other options as it was started with
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
-    pub(super) resume: Option<PathBuf>,
+    resume: Option<PathBuf>,
     /// Where torchrun started several processes: seconds that one waits for another before all end with a word on who failed
     #[arg(long, value_name = "SECONDS", default_value_t = DIST_TIMEOUT, allow_negative_numbers = true)]
-    pub(super) dist_timeout: NonZeroUsize,
+    dist_timeout: NonZeroUsize,
     /// Also save a checkpoint after every N batches [default: after each epoch, and on Ctrl-C]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) checkpoint_every: Option<NonZeroUsize>,
+    checkpoint_every: Option<NonZeroUsize>,
 }
 
 impl KeepArgs {
-    pub(super) fn dist_timeout(&self) -> Duration {
+    fn dist_timeout(&self) -> Duration {
         Duration::from_secs(self.dist_timeout.get() as u64)
+    }
+}
+
+/// What a run trains with, on what, and where it is kept.
+#[derive(Debug, Args)]
+pub(super) struct TrainArgs {
+    /// Seed of each variant's random streams
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    seed: u64,
+    /// Passes over the training images [default: the note's]
+    #[arg(long, allow_negative_numbers = true)]
+    epochs: Option<NonZeroUsize>,
+    /// Images a step [default: the note's]
+    #[arg(long, allow_negative_numbers = true)]
+    batch_size: Option<NonZeroUsize>,
+    /// Learning rate [default: the note's]
+    #[arg(long, allow_negative_numbers = true, value_parser = learning_rate)]
+    lr: Option<f64>,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    train_examples: Option<NonZeroUsize>,
+    #[command(flatten)]
+    keep: KeepArgs,
+    /// Show neither progress nor results; they are in the directory that is printed last
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// What a recipe says where the user says nothing.
+pub(super) struct Defaults {
+    pub(super) epochs: usize,
+    pub(super) batch_size: usize,
+    pub(super) lr: f64,
+}
+
+impl TrainArgs {
+    /// Before anything is computed.
+    pub(super) fn set_up_libtorch(&self) -> Result<()> {
+        self.place.set_up_libtorch()
+    }
+
+    /// What is chosen for a run on `device`, with the loader of so many `workers`.
+    pub(super) fn options(self, defaults: &Defaults, workers: usize, device: Device) -> Options {
+        Options {
+            seed: self.seed,
+            epochs: self.epochs.map_or(defaults.epochs, NonZeroUsize::get),
+            batch_size: self.batch_size.map_or(defaults.batch_size, NonZeroUsize::get),
+            lr: self.lr.unwrap_or(defaults.lr),
+            tally: self.place.tally(device),
+            deterministic: self.place.deterministic,
+            train_examples: self.train_examples.map(NonZeroUsize::get),
+            test_examples: self.place.test_examples.map(NonZeroUsize::get),
+            workers,
+            data_dir: self.place.data_dir,
+            dist_timeout: self.keep.dist_timeout(),
+            out: self.keep.out,
+            resume: self.keep.resume,
+            checkpoint_every: self.keep.checkpoint_every.map(NonZeroUsize::get),
+            quiet: self.quiet,
+        }
     }
 }
 

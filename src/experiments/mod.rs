@@ -7,6 +7,7 @@ pub mod compare;
 mod data_used;
 pub mod evaluate;
 pub mod networks;
+pub mod options;
 mod ranks;
 pub mod recipes;
 mod resumed_config;

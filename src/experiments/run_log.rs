@@ -41,7 +41,7 @@ pub struct RunPlan {
 }
 
 /// What the report tells of a run: what was `chosen`, and what decides the bits beside it.
-pub fn facts<const N: usize>(chosen: [(&str, String); N], signature: &Signature) -> Vec<(String, String)> {
+pub fn facts(chosen: Vec<(&str, String)>, signature: &Signature) -> Vec<(String, String)> {
     let machine = [
         ("device", signature.device.clone()),
         ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
@@ -49,11 +49,6 @@ pub fn facts<const N: usize>(chosen: [(&str, String); N], signature: &Signature)
         ("threads", signature.threads.to_string()),
     ];
     chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// What the report says of the kernels that libtorch takes.
-pub fn kernels(deterministic: bool) -> &'static str {
-    if deterministic { "deterministic ones only" } else { "those that PyTorch takes by default" }
 }
 
 /// The file that says what was chosen.

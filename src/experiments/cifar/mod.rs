@@ -6,7 +6,6 @@ mod plan;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tch::Device;
 
@@ -15,6 +14,7 @@ pub use augmentation::{Augmentation, Data};
 use numerics::NumericsBeside;
 
 use super::data_used::DataUsed;
+use super::options::Options;
 use super::ranks;
 use super::run_log::RunLog;
 use super::side::{Setting, Side};
@@ -26,7 +26,7 @@ use crate::layers::{Sequential, parameters};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Variant;
 use crate::optim::{Adam, Optimizer};
-use crate::train::{DataParallel, Loss, Numerics, Tally, WithNumerics};
+use crate::train::{DataParallel, Loss, Numerics, WithNumerics};
 use crate::{Error, Result, init};
 
 /// The note's learning rate.
@@ -45,41 +45,13 @@ pub struct Cifar {
     pub variants: Vec<Data>,
     /// What the augmented variant does to its images.
     pub augment: Augmentation,
-    /// Seed of each variant's random streams.
-    pub seed: u64,
-    /// Passes over the training images, at least 1.
-    pub epochs: usize,
-    /// Images a step, at least 1.
-    pub batch_size: usize,
-    /// Learning rate, finite and positive.
-    pub lr: f64,
     /// Where the network is trained, one device or more: each batch is divided among them. The first has the images,
     /// the loss and the optimizer.
     pub devices: Vec<Device>,
     /// Precision and memory format.
     pub numerics: Numerics,
-    /// Where loss and accuracy are summed.
-    pub tally: Tally,
-    /// Whether libtorch was told to take deterministic kernels only.
-    pub deterministic: bool,
-    /// How many of the first training images are used; `None`: all.
-    pub train_examples: Option<usize>,
-    /// How many of the first test images are used; `None`: all.
-    pub test_examples: Option<usize>,
-    /// Worker processes of the loader whose random streams are reproduced.
-    pub workers: usize,
-    /// Where the data set is; `None`: found, or fetched into the cache.
-    pub data_dir: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
-    pub out: Option<PathBuf>,
-    /// The directory of a run to go on with.
-    pub resume: Option<PathBuf>,
-    /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
-    pub checkpoint_every: Option<usize>,
-    /// How long a process waits for another, where several train together.
-    pub dist_timeout: Duration,
-    /// Neither progress bars nor lines.
-    pub quiet: bool,
+    /// What is chosen alike for every training.
+    pub options: Options,
 }
 
 /// d2l's ResNet-18 as it is trained here.
@@ -92,19 +64,19 @@ type Net = DataParallel<WithNumerics<Sequential>>;
 /// Data that cannot be had or read, a run directory that cannot be made or written, a loss that is not finite, an
 /// interruption, a fault on another process. Epochs finished before are on disk.
 pub fn run(config: &Cifar) -> Result<Option<PathBuf>> {
-    distributed::together(config.dist_timeout, |ranks| train(config, ranks))
+    distributed::together(config.options.dist_timeout, |ranks| train(config, ranks))
 }
 
 fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     config.check(ranks)?;
-    let quiet = config.quiet || !ranks::shows(ranks);
-    let data = Cifar10::load(config.data_dir.as_deref(), !quiet)?;
+    let quiet = config.options.quiet || !ranks::shows(ranks);
+    let data = Cifar10::load(config.options.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
-    let train_images = Arc::new(data.train.first(config.train_examples));
-    let test_images = Arc::new(data.test.first(config.test_examples));
+    let train_images = Arc::new(data.train.first(config.options.train_examples));
+    let test_images = Arc::new(data.test.first(config.options.test_examples));
     let plan = config.plan(DataUsed::of(&train_images, &test_images, published), ranks);
     ranks::agree(ranks, &plan)?;
-    let share = ranks::share(ranks, config.seed);
+    let share = ranks::share(ranks, config.options.seed);
 
     let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
     let train_iters: Vec<_> =
@@ -115,18 +87,23 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
-            tally: config.tally,
+            tally: config.options.tally,
             // The network itself draws nothing at random.
             devices: &config.devices,
             ranks,
-            epochs: config.epochs,
-            checkpoint_every: config.checkpoint_every,
+            epochs: config.options.epochs,
+            checkpoint_every: config.options.checkpoint_every,
             quiet,
         };
-        sides.push(Side::new(data, config.seed, setting, || config.begin(config.numerics))?);
+        sides.push(Side::new(data, config.options.seed, setting, || config.begin(config.numerics))?);
     }
     let log = RunLog::begin(plan, ranks)?;
-    take_turns(sides, log, config.epochs, &mut NumericsBeside::new(config, &train_iters[0], &test_iter))
+    take_turns(
+        sides,
+        log,
+        config.options.epochs,
+        &mut NumericsBeside::new(config, &train_iters[0], &test_iter),
+    )
 }
 
 impl Cifar {
@@ -144,7 +121,14 @@ impl Cifar {
 
     /// The note's `load_cifar10`.
     fn loader(&self, images: &Arc<Images>, augs: Compose, is_train: bool) -> ImageLoader {
-        ImageLoader::new(Arc::clone(images), augs, self.batch_size, is_train, self.workers, self.devices[0])
+        ImageLoader::new(
+            Arc::clone(images),
+            augs,
+            self.options.batch_size,
+            is_train,
+            self.options.workers,
+            self.devices[0],
+        )
     }
 
     fn train_iter(&self, images: &Arc<Images>, data: Data) -> ImageLoader {
@@ -162,7 +146,7 @@ impl Cifar {
         init::xavier_weights(&mut net);
         let with_numerics = |net| WithNumerics::new(net, numerics);
         let mut net = DataParallel::new(with_numerics(net), &self.devices, || with_numerics(build()));
-        let trainer = Adam::new(parameters(&mut net), self.lr);
+        let trainer = Adam::new(parameters(&mut net), self.options.lr);
         (net, Box::new(trainer))
     }
 }

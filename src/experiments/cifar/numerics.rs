@@ -55,7 +55,7 @@ impl turns::Beside<Data, Net> for NumericsBeside<'_> {
     }
 
     fn after_round(&mut self, epoch: usize, sides: &mut [Side<Data, Net>], log: &mut RunLog) -> Result<()> {
-        let Some(effect) = self.effect.as_mut().filter(|_| epoch == self.config.epochs) else {
+        let Some(effect) = self.effect.as_mut().filter(|_| epoch == self.config.options.epochs) else {
             return Ok(());
         };
         for side in sides {
@@ -78,7 +78,7 @@ impl Cifar {
         }
         let batch = train_iter.iter().next()?;
         let mut steps = [self.numerics, Numerics::default()].map(|numerics| {
-            torch::manual_seed(self.seed);
+            torch::manual_seed(self.options.seed);
             let (net, trainer) = self.begin(numerics);
             Steps { net, trainer, devices: &self.devices, seconds: Vec::new() }
         });
@@ -114,7 +114,7 @@ impl Cifar {
     fn test_beside(&self, chosen: f64, net: &mut Net, test_iter: &dyn Batches) -> Result<Beside> {
         let (mut plain, _) = self.begin(Numerics::default());
         load_state(&mut plain, &state(net), "the trained network")?;
-        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.tally).accuracy() })
+        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.options.tally).accuracy() })
     }
 }
 

@@ -6,11 +6,11 @@ mod plan;
 
 use std::path::PathBuf;
 use std::slice;
-use std::time::Duration;
 
 use tch::Device;
 
 use super::data_used::DataUsed;
+use super::options::Options;
 use super::ranks;
 use super::recipes::Recipe;
 use super::run_log::RunLog;
@@ -33,40 +33,12 @@ pub struct Compare {
     pub recipe: &'static Recipe,
     /// What is compared, in the order of the report; each once.
     pub variants: Vec<Variant>,
-    /// Seed of each variant's random streams.
-    pub seed: u64,
-    /// Passes over the training images, at least 1.
-    pub epochs: usize,
-    /// Images a step, at least 2.
-    pub batch_size: usize,
-    /// Learning rate, finite and positive.
-    pub lr: f64,
     /// Where the networks are trained.
     pub device: Device,
-    /// Where loss and accuracy are summed; with [`Tally::Device`] the images are on the device too.
-    pub tally: Tally,
-    /// Whether libtorch was told to take deterministic kernels only.
-    pub deterministic: bool,
-    /// How many of the first training images are used; `None`: all.
-    pub train_examples: Option<usize>,
-    /// How many of the first test images are used; `None`: all.
-    pub test_examples: Option<usize>,
-    /// Worker processes of the loader that is reproduced. Images that are not augmented draw nothing in them.
-    pub workers: usize,
-    /// Where the data set is; `None`: found, or fetched into the cache.
-    pub data_dir: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
-    pub out: Option<PathBuf>,
-    /// The directory of a run to go on with.
-    pub resume: Option<PathBuf>,
-    /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
-    pub checkpoint_every: Option<usize>,
-    /// How long a process waits for another, where several train together.
-    pub dist_timeout: Duration,
     /// Also look into the networks: gamma and beta, running statistics side by side.
     pub inspect: bool,
-    /// Neither progress bars nor lines.
-    pub quiet: bool,
+    /// What is chosen alike for every training.
+    pub options: Options,
 }
 
 /// A batch norm, and a network with it.
@@ -79,44 +51,45 @@ type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 /// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
 /// loss that is not finite, an interruption, a fault on another process. Epochs finished before are on disk.
 pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
-    distributed::together(config.dist_timeout, |ranks| train(config, ranks))
+    distributed::together(config.options.dist_timeout, |ranks| train(config, ranks))
 }
 
 fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     ranks::check_devices(ranks, &[config.device])?;
-    let quiet = config.quiet || !ranks::shows(ranks);
-    let data = FashionMnist::load(config.data_dir.as_deref(), !quiet)?;
+    let quiet = config.options.quiet || !ranks::shows(ranks);
+    let data = FashionMnist::load(config.options.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
-    let train = data.train.first(config.train_examples);
-    let test = data.test.first(config.test_examples);
+    let train = data.train.first(config.options.train_examples);
+    let test = data.test.first(config.options.test_examples);
     let plan = config.plan(DataUsed::of(&train, &test, published), ranks);
     ranks::agree(ranks, &plan)?;
     let [train_images, test_images] = [train, test].map(image_set);
-    let share = ranks::share(ranks, config.seed);
+    let share = ranks::share(ranks, config.options.seed);
 
     let loader = |images, shuffle| {
-        let loader = DataLoader::new(images, config.batch_size, shuffle, config.device);
+        let loader = DataLoader::new(images, config.options.batch_size, shuffle, config.device);
         let loader = loader.shared(share).resize(config.recipe.resize());
-        if config.tally == Tally::Device { loader.resident() } else { loader }
+        if config.options.tally == Tally::Device { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
-    check_last_batch(train_iter.examples(), config.batch_size)?;
+    check_last_batch(train_iter.examples(), config.options.batch_size)?;
     let setting = Setting {
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
-        tally: config.tally,
+        tally: config.options.tally,
         devices: slice::from_ref(&config.device),
         ranks,
-        epochs: config.epochs,
-        checkpoint_every: config.checkpoint_every,
+        epochs: config.options.epochs,
+        checkpoint_every: config.options.checkpoint_every,
         quiet,
     };
-    let side = |&variant: &Variant| Side::new(variant, config.seed, setting, || config.begin(variant));
+    let side =
+        |&variant: &Variant| Side::new(variant, config.options.seed, setting, || config.begin(variant));
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let log = RunLog::begin(plan, ranks)?;
-    take_turns(sides, log, config.epochs, &mut Inspection(inspector))
+    take_turns(sides, log, config.options.epochs, &mut Inspection(inspector))
 }
 
 fn image_set(images: Images) -> ImageSet {
@@ -167,7 +140,7 @@ impl Compare {
     fn begin(&self, variant: Variant) -> (Sequential, Box<dyn Optimizer>) {
         let mut net = self.recipe.initial_net(variant);
         to_device(&mut net, self.device);
-        let optimizer = self.recipe.optimizer(&mut net, self.lr);
+        let optimizer = self.recipe.optimizer(&mut net, self.options.lr);
         (net, optimizer)
     }
 }

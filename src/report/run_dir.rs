@@ -161,15 +161,7 @@ fn cannot_create(path: &Path, e: &io::Error) -> Error {
 mod tests {
     use super::*;
     use crate::error::Kind;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
+    use crate::whole_file::tests::names;
 
     #[test]
     fn a_dated_directory_is_always_new() {

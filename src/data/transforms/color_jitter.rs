@@ -131,7 +131,7 @@ fn range(name: &str, strength: Strength, center: f64, bounds: (f64, f64)) -> Res
     if !(bounds.0 <= min && min <= max && max <= bounds.1 && max.is_finite()) {
         return Err(Error::usage(
             format!("{name} cannot be jittered by a factor from {min} to {max}"),
-            format!("Give a range within {} to {}, the smaller number first.", bounds.0, bounds.1),
+            format!("give a range within {} to {}, the smaller number first", bounds.0, bounds.1),
         ));
     }
     Ok(if min == center && max == center { None } else { Some((min, max)) })

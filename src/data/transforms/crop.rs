@@ -128,6 +128,6 @@ fn check(name: &str, min: f64, max: f64, in_range: bool) -> Result<()> {
     }
     Err(Error::usage(
         format!("a crop's {name} cannot go from {min} to {max}"),
-        "Give two positive numbers, the smaller one first.",
+        "give two positive numbers, the smaller one first",
     ))
 }

@@ -25,7 +25,7 @@ impl ToTensor {
         let (Some((mode, height, width)), true) = (images.first().map(shape), same) else {
             return Err(Error::failed(
                 format!("{} images that are not all of one size and mode make no batch", images.len()),
-                "Resize or crop them to the same size first.",
+                "resize or crop them to the same size first",
             ));
         };
         let size = [images.len(), mode.channels(), height, width].map(|n| n as i64);
@@ -80,7 +80,7 @@ impl Normalize {
         if mean.is_empty() || mean.len() != std.len() || std.iter().any(|&std| std as f32 == 0.0) {
             return Err(Error::usage(
                 format!("images cannot be normalized by the means {mean:?} and standard deviations {std:?}"),
-                "Give a mean and a standard deviation other than 0 for each channel.",
+                "give a mean and a standard deviation other than 0 for each channel",
             ));
         }
         let channels = |values: &[f64]| Tensor::from_slice(values).to_kind(Kind::Float).reshape([-1, 1, 1]);

@@ -177,7 +177,7 @@ fn a_rank_that_is_started_otherwise_is_named_on_every_rank() {
     for (option, value, words) in [
         ("--seed", "4", "rank 1 is not like rank 0: its seed is 4, rank 0's is 0"),
         ("--recipe", "adamw", "rank 1 is not like rank 0: its lr is"),
-        ("--data-dir", &other_data, "rank 1 is not like rank 0: its data (SHA-256) is"),
+        ("--data-dir", &other_data, "rank 1 is not like rank 0: its train_sha256 is"),
     ] {
         let outputs = Job::new(2).run(|rank| {
             let mut command = program();

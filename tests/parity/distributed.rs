@@ -2,7 +2,11 @@
 //! three processes, compared bit for bit.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use d2l_ch7::data::{Draws, Mt19937};
+use d2l_ch7::report::read_metrics;
 
 use crate::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
@@ -83,4 +87,97 @@ fn jobs_on_cifar_are_distributed_data_parallels_to_the_last_bit() {
         let more = format!("{few} {more}");
         check(&live, &folder, &Job { ranks, recipe: "cifar", variant, seed, epochs: 1, more: &more });
     }
+}
+
+/// Restarted jobs, unless `D2L_KILLED_RUNS` says how many.
+const KILLED_RUNS: usize = 2;
+
+/// A job that torchrun starts anew whenever a rank of it fails.
+fn restartable(live: &Live, out: &Path, name: &str) -> Command {
+    let mut job = torchrun(live, "3");
+    job.args(["--max-restarts", "5", "--no-python", env!("CARGO_BIN_EXE_d2l_ch7"), "--recipe", "dropout"]);
+    job.args(["--train-examples", "2000", "--test-examples", "300", "--batch-size", "20", "--epochs", "2"]);
+    job.args([
+        "--variants",
+        "native",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--checkpoint-every",
+        "2",
+        "--quiet",
+    ]);
+    job.arg("--data-dir").arg(live.data()).arg("--out").arg(out).env(JOB, name);
+    job
+}
+
+/// What tells the ranks of a job from all other processes.
+const JOB: &str = "D2L_TEST_JOB";
+
+/// The process of a rank, if it runs.
+fn process_of(name: &str, rank: usize) -> Option<u32> {
+    let [job, rank] = [format!("{JOB}={name}"), format!("RANK={rank}")];
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let has = |variable: &str| environment.split(|&byte| byte == 0).any(|set| set == variable.as_bytes());
+        if has(&job) && has(&rank) { entry.file_name().to_str()?.parse().ok() } else { None }
+    })
+}
+
+/// Kills random ranks at random moments, as long as the job has something to go on from. Gives how many.
+fn kill_ranks(job: &mut Child, name: &str, out: &Path, chance: &mut Mt19937, took: Duration) -> usize {
+    let mut kills = 0;
+    for _ in 0..=chance.randint(2) {
+        std::thread::sleep(took.mul_f32(0.3 * chance.rand()));
+        let rank = chance.randint(3);
+        let victim = loop {
+            if job.try_wait().unwrap().is_some() {
+                return kills;
+            }
+            let begun = out.join("checkpoints/native.safetensors").exists();
+            if let Some(process) = process_of(name, rank).filter(|_| begun) {
+                break process;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let killed = Command::new("kill").args(["-KILL", &victim.to_string()]).stderr(Stdio::null()).status();
+        kills += usize::from(killed.unwrap().success());
+    }
+    kills
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn jobs_that_torchrun_restarts_end_with_the_same_bits() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("jobs that torchrun restarts") else { return };
+    let killed_runs =
+        std::env::var("D2L_KILLED_RUNS").map_or(KILLED_RUNS, |number| number.parse().expect("a number"));
+    let out = |name: &str| live.folder.path().join(name);
+    let outcome = |name: &str| {
+        let rows = read_metrics(&out(name).join("metrics.csv"))
+            .unwrap()
+            .into_iter()
+            .map(|row| [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits));
+        (rows.collect::<Vec<_>>(), std::fs::read(out(name).join("weights/native.safetensors")).unwrap())
+    };
+    let begun = Instant::now();
+    succeed(&mut restartable(&live, &out("whole"), "whole"));
+    let took = begun.elapsed();
+    let (whole, mut chance, mut kills) = (outcome("whole"), Mt19937::new(2), 0);
+    for run in 0..killed_runs {
+        let name = format!("killed-{run}-{}", std::process::id());
+        let mut job = restartable(&live, &out(&name), &name)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        kills += kill_ranks(&mut job, &name, &out(&name), &mut chance, took);
+        let ended = job.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{name}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert!(outcome(&name) == whole, "{name}: other bits after {kills} kills");
+    }
+    assert!(kills > 0, "every job was done before a rank of it was killed");
+    println!("{kills} kills of ranks of {killed_runs} jobs");
 }

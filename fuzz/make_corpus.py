@@ -18,6 +18,8 @@ from PIL import Image
 from safetensors.numpy import save
 
 CORPUS = Path(__file__).parent / "corpus"
+# Of checkpoints.
+VERSION = 2
 NOISE = np.random.default_rng(0)
 
 
@@ -68,21 +70,23 @@ def safetensors():
 
 
 def checkpoint():
-    metrics = "variant,epoch,train_loss,train_acc,test_loss,test_acc,train_seconds,epoch_seconds,examples_per_second\n"
-    row = "native,1,0.5,0.75,0.5,0.75,1.0,1.5,100.0\n"
-    within = {"batches": 3, "batch_size": 8, "metric": [0, 0, 0], "took": {"secs": 1, "nanos": 5}}
+    columns = ["variant", "epoch", "train_loss", "train_acc", "test_loss", "test_acc"]
+    columns += ["train_seconds", "epoch_seconds", "examples_per_second", "peak_memory_bytes"]
+    metrics = ",".join(columns) + "\n"
+    row = "native,1,0.5,0.75,0.5,0.75,1.0,1.5,100.0,\n"
+    within = {"batches": 3, "batch_size": 8, "metric": [0, 0, 0], "metrics": [[0, 0, 0]] * 2, "took": {"secs": 1, "nanos": 5}}
     generator = torch.get_rng_state().numpy()
     for name, state in [
         ("sound-between", {"records": metrics + row, "within": None}),
         ("sound-within", {"records": metrics, "within": within}),
         ("sound-forever", {"records": metrics, "within": {**within, "batches": 2**64 - 1}}),
     ]:
-        state = json.dumps({"version": 1, "state": state}).encode()
+        state = json.dumps({"version": VERSION, "state": state}).encode()
         write("checkpoint", name, state + b"\0" + generator.tobytes())
         write("checkpoint", name + ".safetensors", sealed(state, generator))
         write("checkpoint", name.replace("sound", "refused") + "-generator", state + b"\0" + generator.tobytes()[:-8])
-    write("checkpoint", "refused-version", b'{"version": 2, "state": null}\0' + generator.tobytes())
-    write("checkpoint", "refused-deep", b'{"version": 1, "state": ' + b"[" * 5000)
+    write("checkpoint", "refused-version", b'{"version": 1, "state": null}\0' + generator.tobytes())
+    write("checkpoint", "refused-deep", b'{"version": 2, "state": ' + b"[" * 5000)
 
 
 def sealed(state, generator):

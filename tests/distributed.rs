@@ -52,6 +52,15 @@ impl Job {
     }
 }
 
+/// Waits until `done`.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what} never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn assert_all_succeed(outputs: &[Output]) {
     for output in outputs {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -145,9 +154,7 @@ fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
 
         let mut ranks = Job::new(3).start(|_| command(run, "--out", &killed));
         // Not before there is something to go on from.
-        while fs::read_dir(killed.join("checkpoints")).map_or(0, Iterator::count) == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("a checkpoint", || fs::read_dir(killed.join("checkpoints")).map_or(0, Iterator::count) > 0);
         std::thread::sleep(took.mul_f32(0.4 * chance.rand()));
         let victim = chance.randint(3);
         ranks[victim].kill().unwrap();
@@ -215,15 +222,46 @@ fn a_rank_that_hangs_is_named() {
     let place = Place::new();
     let mut ranks = Job::new(2).start(|_| place.compare(&["--quiet", "--dist-timeout", "3"]));
     let mut other = ranks.pop().unwrap();
-    while !place.out().join("metrics.csv").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("an epoch", || place.out().join("metrics.csv").exists());
     let id = other.id().to_string();
     assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
     let output = ranks.pop().unwrap().wait_with_output().unwrap();
     other.kill().unwrap();
     other.wait().unwrap();
     assert_two_lines(&output, 1, "rank 1 was killed or hangs");
+}
+
+/// Rank 0 has the store: without it, as behind a link that is cut, nobody can be asked.
+#[cfg(unix)]
+#[test]
+fn a_store_that_does_not_answer_ends_who_waits_for_it() {
+    let place = Place::new();
+    let mut ranks = Job::new(2).start(|_| {
+        let mut command = program();
+        command.args([
+            "compare",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+            "--batch-size",
+            "4",
+            "--epochs",
+            "100000",
+        ]);
+        command.args(["--quiet", "--dist-timeout", "3", "--data-dir"]).arg(place.data());
+        command.arg("--out").arg(place.out());
+        command
+    });
+    until("an epoch", || place.out().join("metrics.csv").exists());
+    let other = ranks.pop().unwrap();
+    let id = ranks[0].id().to_string();
+    assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
+    let output = other.wait_with_output().unwrap();
+    ranks[0].kill().unwrap();
+    ranks[0].wait().unwrap();
+    assert_two_lines(&output, 1, "rank 1: ");
+    assert_two_lines(&output, 1, "the store does not answer");
 }
 
 /// What rank 0 alone finds out ends the others too, with its words.

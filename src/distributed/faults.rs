@@ -3,6 +3,7 @@
 //! A rank that fails by itself leaves word at the store. One that is killed or hangs cannot, and so each rank shows there
 //! that it lives, twice a second; whose exchange broke off looks who no longer does.
 
+use std::cell::OnceCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -21,6 +22,8 @@ const PULSE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long a rank that is told to end (SIGTERM, Ctrl-C) may take for it. One that waits for another does not hear it.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a rank whose exchange broke off may look for the cause. A store that is cut off gives no answer, not even that.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a question to the store may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -31,6 +34,8 @@ pub(super) struct Meeting {
     pub store: Store,
     pub timeout: Duration,
     _pulse: Pulse,
+    /// Dropped last: what goes before it may wait for the store.
+    watchdog: OnceCell<Watchdog>,
 }
 
 /// What a rank that fails leaves at the store.
@@ -57,7 +62,7 @@ impl Meeting {
         let mut address = launch.store.clone();
         address.serve = false;
         let pulse = Pulse::start(Store::connect(&address, timeout)?, pulse_key(launch.rank));
-        Ok(Self { launch, store, timeout, _pulse: pulse })
+        Ok(Self { launch, store, timeout, _pulse: pulse, watchdog: OnceCell::new() })
     }
 
     /// Runs `f`; if it fails here or on another rank, tells where.
@@ -88,6 +93,7 @@ impl Meeting {
                 _ => Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy()),
             };
         }
+        self.watchdog.get_or_init(|| Watchdog::start(self.launch.rank, &error));
         match self.who_failed() {
             Ok(Some(found)) => found,
             Ok(None) if error.kind() == Kind::Interrupted => error,
@@ -224,5 +230,25 @@ impl Drop for Pulse {
         drop(self.stop.take());
         // It ends by itself; a panic there would have nothing to say.
         let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Ends the process with the error that it has, unless it is dropped in time.
+#[derive(Debug)]
+struct Watchdog {
+    _stop: Sender<()>,
+}
+
+impl Watchdog {
+    fn start(rank: usize, error: &Error) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let (error, exit_code) = (error.to_string(), error.exit_code());
+        thread::spawn(move || {
+            if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("error: rank {rank}: {error}; the store does not answer\nhelp: {RESUME}");
+                torch::exit_at_once(exit_code);
+            }
+        });
+        Self { _stop: stop }
     }
 }

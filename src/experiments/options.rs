@@ -96,19 +96,19 @@ impl Options {
     pub(super) fn plan(&self, words: Words, data: DataUsed, ranks: Option<&Distributed>) -> RunPlan {
         let Words { recipe, variants, heading, network, optimizer, dataset, signature, .. } = words;
         let Self { seed, lr, epochs, .. } = *self;
+        let (size, device) = (batch_size(self.batch_size, ranks), &signature.device);
         let kernels = if self.deterministic { "deterministic ones only" } else { "those that PyTorch takes" };
         let mut told = vec![("network", network)];
         told.extend(words.facts);
         told.extend([
             ("seed", seed.to_string()),
             ("optimizer", format!("{optimizer}, learning rate {lr}")),
-            ("batch size", batch_size(self.batch_size, ranks)),
+            ("batch size", size.clone()),
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
             ("kernels", kernels.to_owned()),
             ("data", data.origin(dataset)),
         ]);
-        let (size, device) = (self.batch_size, &signature.device);
         let title =
             format!("{heading}\nseed {seed}, batch size {size}, {optimizer}, learning rate {lr}, {device}");
         let facts = facts(told, &signature);

@@ -1,11 +1,12 @@
 //! The switches of libtorch that decide bits on CUDA, and whether a run gives them again: of the whole process.
 
 use super::ffi;
-use super::ffi_cuda::{self, d2l_get_determinism, d2l_set_cublas_workspace, d2l_set_determinism};
+use super::ffi_cuda::{d2l_get_determinism, d2l_set_cublas_workspace, d2l_set_determinism};
 use crate::Result;
 
 /// What `torch.use_deterministic_algorithms` and `torch.backends` set. libtorch begins with the settings of
-/// [`Determinism::default`].
+/// [`Determinism::default`]. In memory it is the `d2l_determinism` of `csrc/`.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Determinism {
     /// `torch.use_deterministic_algorithms`: an operation takes its deterministic kernel, or fails where it has none, with a
@@ -49,18 +50,10 @@ impl Determinism {
     /// # Errors
     /// If TF32 was set for matrix products and cuDNN in ways that libtorch finds contradictory.
     pub fn now() -> Result<Self> {
-        let mut now = ffi_cuda::Determinism::default();
+        let mut now = Self::default();
         // SAFETY: `now` is a valid place for the result.
         ffi::check(unsafe { d2l_get_determinism(&mut now) })?;
-        let ffi_cuda::Determinism {
-            algorithms,
-            warn_only,
-            cudnn_deterministic,
-            cudnn_benchmark,
-            matmul_tf32,
-            cudnn_tf32,
-        } = now;
-        Ok(Self { algorithms, warn_only, cudnn_deterministic, cudnn_benchmark, matmul_tf32, cudnn_tf32 })
+        Ok(now)
     }
 
     /// Sets all of it. With deterministic algorithms, also the environment variable `CUBLAS_WORKSPACE_CONFIG` to `:4096:8`,
@@ -70,21 +63,11 @@ impl Determinism {
     /// # Errors
     /// If libtorch does not take it.
     pub fn set(self) -> Result<()> {
-        let Self { algorithms, warn_only, cudnn_deterministic, cudnn_benchmark, matmul_tf32, cudnn_tf32 } =
-            self;
-        if algorithms {
+        if self.algorithms {
             // SAFETY: takes nothing; libtorch's own lock guards the environment, as far as libtorch reads it.
             ffi::check(unsafe { d2l_set_cublas_workspace() })?;
         }
-        let wanted = ffi_cuda::Determinism {
-            algorithms,
-            warn_only,
-            cudnn_deterministic,
-            cudnn_benchmark,
-            matmul_tf32,
-            cudnn_tf32,
-        };
-        // SAFETY: `wanted` lives during the call.
-        ffi::check(unsafe { d2l_set_determinism(&wanted) })
+        // SAFETY: the settings live during the call.
+        ffi::check(unsafe { d2l_set_determinism(&self) })
     }
 }

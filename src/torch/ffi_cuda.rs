@@ -2,17 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-/// `d2l_determinism`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Determinism {
-    pub algorithms: bool,
-    pub warn_only: bool,
-    pub cudnn_deterministic: bool,
-    pub cudnn_benchmark: bool,
-    pub matmul_tf32: bool,
-    pub cudnn_tf32: bool,
-}
+use super::Determinism;
 
 /// `d2l_memory`.
 #[repr(C)]

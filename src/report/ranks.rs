@@ -1,9 +1,7 @@
 //! Several processes: `ranks.csv`, one row an epoch, variant and rank, and their speed in the report.
 
-use std::fmt::Write;
-
-use super::RunDir;
 use super::numbers::{grouped, median};
+use super::{RunDir, Side, Table};
 use crate::{Error, RankRecord, Result};
 
 /// The file's name in a run directory.
@@ -44,29 +42,27 @@ pub fn read_ranks(run: &RunDir) -> Result<Vec<RankRecord>> {
 /// The report's section on them, for `variants` in their order; empty without records.
 pub fn render_ranks(variants: &[String], records: &[RankRecord]) -> String {
     let Some(ranks) = records.iter().map(|record| record.rank + 1).max() else { return String::new() };
-    let mut text = format!(
-        "\n## Processes\n\n{ranks} processes trained together; a step's gradients are the mean of theirs. Training images a \
-         second, the median over epochs:\n\n| rank |{}\n|---|{}\n",
-        variants.iter().map(|variant| format!(" {variant} |")).collect::<String>(),
-        "---:|".repeat(variants.len())
-    );
-    let mut row = |name: &str, wanted: &dyn Fn(&RankRecord) -> bool| {
+    let heads = variants.iter().map(|variant| (variant.as_str(), Side::Right));
+    let mut table = Table::new([("rank", Side::Left)].into_iter().chain(heads));
+    let mut row = |name: String, wanted: &dyn Fn(&RankRecord) -> bool| {
         let speeds = variants.iter().map(|variant| {
             let of = |record: &&RankRecord| record.variant == *variant && wanted(record);
             let rows: Vec<&RankRecord> = records.iter().filter(of).collect();
             let epochs = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
             let speeds =
                 (1..=epochs).filter_map(|epoch| together(rows.iter().filter(|row| row.epoch == epoch)));
-            median(speeds).map_or(" |".to_owned(), |speed| format!(" {} |", grouped(speed)))
+            median(speeds).map_or_else(String::new, grouped)
         });
-        let speeds: String = speeds.collect();
-        writeln!(text, "| {name} |{speeds}").expect("a String takes everything");
+        table.row([name].into_iter().chain(speeds));
     };
     for rank in 0..ranks {
-        row(&rank.to_string(), &|record| record.rank == rank);
+        row(rank.to_string(), &|record| record.rank == rank);
     }
-    row("all", &|_| true);
-    text
+    row("all".to_owned(), &|_| true);
+    format!(
+        "\n## Processes\n\n{ranks} processes trained together; a step's gradients are the mean of theirs. Training images a \
+         second, the median over epochs:\n\n{table}"
+    )
 }
 
 /// Images a second of the ranks together, which end an epoch when the slowest does.
@@ -101,7 +97,13 @@ mod tests {
         let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(
             table,
-            ["| rank | scratch |", "|---|---:|", "| 0 | 1,000 |", "| 1 | 450.0 |", "| all | 950.0 |"]
+            [
+                "| rank | scratch |",
+                "| ---- | ------: |",
+                "| 0    |   1,000 |",
+                "| 1    |   450.0 |",
+                "| all  |   950.0 |"
+            ]
         );
         assert!(text.contains("2 processes"), "{text}");
         assert_eq!(render_ranks(&["scratch".to_owned()], &[]), "");

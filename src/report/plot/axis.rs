@@ -23,13 +23,14 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis over epochs 1 to `epochs`, a tick at whole epochs only.
-    pub fn epochs(epochs: usize) -> Self {
-        let last = epochs.max(1);
-        // With few epochs each has its tick; beyond, at most about ten round ones, and the first.
+    /// An axis over whole numbers from 1 to `last`, a tick at whole numbers only.
+    pub fn counted(last: usize) -> Self {
+        let last = last.max(1);
+        // With few of them each has its tick; beyond, at most about ten round ones, and the first.
         let step = if last <= 12 { 1 } else { round_step(last as f64 / 10.0).max(1.0) as usize };
         let first = (step >= 5).then_some(1);
-        let ticks = first.into_iter().chain((step..=last).step_by(step)).map(|epoch| epoch as f64).collect();
+        let ticks =
+            first.into_iter().chain((step..=last).step_by(step)).map(|number| number as f64).collect();
         let margin = (0.03 * (last - 1) as f64).max(0.5);
         Self { low: 1.0 - margin, high: last as f64 + margin, ticks, exponent: 0, decimals: 0 }
     }
@@ -106,12 +107,12 @@ mod tests {
     const ANY: RangeInclusive<f64> = f64::NEG_INFINITY..=f64::INFINITY;
 
     #[test]
-    fn epochs_have_whole_ticks_up_to_the_last() {
-        assert_eq!(Axis::epochs(1).ticks, [1.0]);
-        assert_eq!(Axis::epochs(3).ticks, [1.0, 2.0, 3.0]);
-        assert_eq!(Axis::epochs(20).ticks.len(), 10);
-        assert_eq!(Axis::epochs(50).ticks, [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]);
-        assert_eq!(Axis::epochs(100).label(90.0), "90");
+    fn counted_axes_have_whole_ticks_up_to_the_last() {
+        assert_eq!(Axis::counted(1).ticks, [1.0]);
+        assert_eq!(Axis::counted(3).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::counted(20).ticks.len(), 10);
+        assert_eq!(Axis::counted(50).ticks, [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]);
+        assert_eq!(Axis::counted(100).label(90.0), "90");
     }
 
     #[test]

@@ -1,21 +1,20 @@
-//! Pictures. Here `curves.png`: losses and accuracies of every variant over epochs, and how two variants differ.
+//! Pictures, and what they share.
 
 mod axis;
 mod canvas;
+mod curves;
 mod gallery;
 mod histograms;
 mod panel;
 
 use plotters::style::RGBColor;
 
-use self::canvas::{Align, Shape, Stroke, Text};
+use self::canvas::{Align, Shape, Text};
+pub use self::curves::{CURVES, Curves, draw_curves};
 pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
-use self::panel::{Frame, Panel, Series};
-use crate::{EpochRecord, Result};
-
-/// The picture's name in a run directory.
-pub const CURVES: &str = "curves.png";
+use self::panel::{Frame, Panel};
+use crate::Result;
 
 /// Pixels from left to right.
 pub const WIDTH: u32 = 1200;
@@ -27,81 +26,20 @@ const HEADER: f64 = 74.0;
 const PANEL: f64 = 366.0;
 
 /// Okabe and Ito's palette, told apart by colour-blind eyes too, with a shape each for prints without colour.
-const VARIANTS: [(RGBColor, Shape); 4] = [
+const PALETTE: [(RGBColor, Shape); 4] = [
     (RGBColor(0x00, 0x72, 0xb2), Shape::Circle),
     (RGBColor(0xe6, 0x6a, 0x00), Shape::Square),
     (RGBColor(0x00, 0x9e, 0x73), Shape::Triangle),
     (RGBColor(0xcc, 0x79, 0xa7), Shape::Diamond),
 ];
-const DIFFERENCES: [(RGBColor, Shape); 2] =
-    [(RGBColor(0x22, 0x22, 0x22), Shape::Circle), (RGBColor(0x9a, 0x4d, 0xa8), Shape::Diamond)];
 
-/// What [`draw_curves`] draws.
-#[derive(Clone, Copy, Debug)]
-pub struct Curves<'a> {
-    /// The first line is the title; a second one is written smaller below it.
-    pub title: &'a str,
-    /// In the order of the legend; with exactly two, a row of panels shows the first minus the second.
-    pub variants: &'a [String],
-    /// Of any variant and epoch; those that are missing are left out.
-    pub records: &'a [EpochRecord],
-    /// The epochs of the whole run, over which the axis goes from the start.
-    pub epochs: usize,
-}
-
-/// A quantity of a record, as a panel shows it.
-type Value = fn(&EpochRecord) -> f64;
-
-/// One pair of curves: what they are called, their unit, and the values in training and test.
-struct Quantity {
-    name: &'static str,
-    label: &'static str,
-    difference_label: &'static str,
-    train: Value,
-    test: Value,
-    /// Whether the panel of differences shows the test too. The test loss swings so much from epoch to epoch that the
-    /// difference in training, which tells of the arithmetic, would be a flat line beside it.
-    test_difference: bool,
-    /// No value is larger.
-    largest: f64,
-    /// The least that an axis spans.
-    span: f64,
-}
-
-const LOSS: Quantity = Quantity {
-    name: "Loss",
-    label: "loss (nats per example)",
-    difference_label: "difference (nats per example)",
-    train: |record| record.train_loss,
-    test: |record| record.test_loss,
-    test_difference: false,
-    largest: f64::INFINITY,
-    span: 0.05,
-};
-const ACCURACY: Quantity = Quantity {
-    name: "Accuracy",
-    label: "accuracy (%)",
-    difference_label: "difference (percentage points)",
-    train: |record| 100.0 * record.train_acc,
-    test: |record| 100.0 * record.test_acc,
-    test_difference: true,
-    largest: 100.0,
-    span: 1.0,
-};
-
-/// Draws the curves, [`WIDTH`] pixels wide, as the bytes of a PNG file. What is not finite is left out.
-///
-/// # Errors
-/// If the drawing fails, for which there is no known cause.
-pub fn draw_curves(curves: &Curves) -> Result<Vec<u8>> {
-    let mut rows = vec![[LOSS, ACCURACY].map(|quantity| curves.panel(&quantity))];
-    if let [first, second] = curves.variants {
-        rows.push([LOSS, ACCURACY].map(|quantity| curves.difference_panel(&quantity, first, second)));
-    }
+/// Panels in rows of two below a title.
+fn draw_panels(title: &str, rows: &[[Panel; 2]]) -> Result<Vec<u8>> {
     let height =
-        (2.0 * MARGIN + HEADER + PANEL * rows.len() as f64 + MARGIN * (rows.len() - 1) as f64) as u32;
+        (2.0 * MARGIN + HEADER + PANEL * rows.len() as f64 + MARGIN * rows.len().saturating_sub(1) as f64)
+            as u32;
     canvas::png(WIDTH, height, |canvas| {
-        draw_title(canvas, curves.title)?;
+        draw_title(canvas, title)?;
         for (row, panels) in rows.iter().enumerate() {
             let top = MARGIN + HEADER + (PANEL + MARGIN) * row as f64;
             let width = (f64::from(WIDTH) - 3.0 * MARGIN) / 2.0;
@@ -130,173 +68,4 @@ fn draw_title(canvas: &canvas::Canvas, title: &str) -> canvas::Drawn {
         canvas.text(line, (MARGIN, MARGIN + baseline), Text { size, ..look })?;
     }
     Ok(())
-}
-
-impl Curves<'_> {
-    fn panel(&self, quantity: &Quantity) -> Panel {
-        let series = self.variants.iter().enumerate().map(|(i, variant)| {
-            let (color, shape) = VARIANTS[i % VARIANTS.len()];
-            // The first is drawn below the others and broader, so that it shows where they coincide.
-            let (width, radius) = if i == 0 && self.variants.len() > 1 { (4.4, 6.0) } else { (2.0, 4.0) };
-            [("training", quantity.train, false), ("test", quantity.test, true)]
-                .map(|(what, value, dashed)| Series {
-                    name: format!("{variant}, {what}"),
-                    stroke: Stroke { width, color, dashed },
-                    shape,
-                    radius,
-                    points: self.points(variant, value),
-                })
-                .into()
-        });
-        Panel {
-            title: quantity.name.to_owned(),
-            label: quantity.label,
-            series: series.collect(),
-            epochs: self.last_epoch(),
-            span: quantity.span,
-            bounds: 0.0..=quantity.largest,
-            zero: false,
-        }
-    }
-
-    fn difference_panel(&self, quantity: &Quantity, first: &str, second: &str) -> Panel {
-        let mut series = vec![("training", quantity.train, false)];
-        if quantity.test_difference {
-            series.push(("test", quantity.test, true));
-        }
-        let series =
-            series.into_iter().zip(DIFFERENCES).map(|((what, value, dashed), (color, shape))| Series {
-                name: what.to_owned(),
-                stroke: Stroke { width: 2.0, color, dashed },
-                shape,
-                radius: 4.0,
-                points: difference(&self.points(first, value), &self.points(second, value)),
-            });
-        let series: Vec<Series> = series.collect();
-        let zero = series.iter().all(|series| series.points.iter().all(|point| point.1 == 0.0));
-        Panel {
-            title: format!("{}, {first} minus {second}", quantity.name),
-            label: quantity.difference_label,
-            series: vec![series],
-            epochs: self.last_epoch(),
-            // Nothing but zeros needs some span; else the smallest difference there is fills the panel.
-            span: if zero { quantity.span } else { f64::MIN_POSITIVE },
-            bounds: f64::NEG_INFINITY..=f64::INFINITY,
-            zero: true,
-        }
-    }
-
-    /// Epoch and value, rising epochs.
-    fn points(&self, variant: &str, value: Value) -> Vec<(usize, f64)> {
-        let records = self.records.iter().filter(|record| record.variant == variant);
-        let mut points: Vec<_> = records.map(|record| (record.epoch, value(record))).collect();
-        points.sort_by_key(|point| point.0);
-        points
-    }
-
-    fn last_epoch(&self) -> usize {
-        self.records.iter().map(|record| record.epoch).fold(self.epochs, usize::max)
-    }
-}
-
-/// First minus second at the epochs that both have.
-fn difference(first: &[(usize, f64)], second: &[(usize, f64)]) -> Vec<(usize, f64)> {
-    let of_second = |epoch| second.iter().find(|point| point.0 == epoch);
-    first.iter().filter_map(|&(epoch, a)| of_second(epoch).map(|&(_, b)| (epoch, a - b))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::tests::record;
-
-    const BOTH: [&str; 2] = ["scratch", "native"];
-
-    fn records(variants: &[&str], epochs: usize) -> Vec<EpochRecord> {
-        (1..=epochs).flat_map(|epoch| variants.iter().map(move |variant| record(variant, epoch))).collect()
-    }
-
-    /// Width, height and pixels of the picture.
-    fn draw(variants: &[&str], records: &[EpochRecord], epochs: usize) -> (u32, u32, Vec<u8>) {
-        let variants: Vec<String> = variants.iter().map(|&variant| variant.to_owned()).collect();
-        let curves = Curves { title: "book\nseed 0", variants: &variants, records, epochs };
-        let bytes = draw_curves(&curves).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        (info.width, info.height, pixels)
-    }
-
-    /// How many pixels have about this colour.
-    fn count((_, _, pixels): &(u32, u32, Vec<u8>), RGBColor(r, g, b): RGBColor) -> usize {
-        pixels.chunks(3).filter(|p| p[0] == r && p[1] == g && p[2] == b).count()
-    }
-
-    #[test]
-    fn two_variants_have_a_row_of_differences() {
-        let one = draw(&["native"], &records(&["native"], 3), 3);
-        let two = draw(&BOTH, &records(&BOTH, 3), 3);
-        assert_eq!((one.0, two.0), (WIDTH, WIDTH));
-        assert_eq!(f64::from(two.1 - one.1), PANEL + MARGIN);
-        assert_eq!(count(&one, DIFFERENCES[1].0), 0);
-        assert!(count(&two, DIFFERENCES[1].0) > 0);
-    }
-
-    #[test]
-    fn what_a_curve_shows_is_in_the_picture() {
-        let all = records(&BOTH, 4);
-        let picture = draw(&BOTH, &all, 4);
-        assert_eq!(picture, draw(&BOTH, &all, 4));
-        let changes: [fn(&mut EpochRecord); 4] = [
-            |record| record.train_loss += 0.02,
-            |record| record.test_loss += 0.02,
-            |record| record.train_acc += 0.02,
-            |record| record.test_acc += 0.02,
-        ];
-        for change in changes {
-            let mut changed = all.clone();
-            change(&mut changed[3]);
-            assert!(picture != draw(&BOTH, &changed, 4));
-        }
-    }
-
-    #[test]
-    fn a_single_epoch_shows_as_markers() {
-        let nothing = draw(&["native"], &[], 1);
-        let point = draw(&["native"], &records(&["native"], 1), 1);
-        let color = VARIANTS[0].0;
-        // A filled disc and a ring in either panel.
-        assert!(count(&point, color) > count(&nothing, color) + 50);
-
-        // So does an epoch between two without a value, even in a run too long for a marker at every epoch.
-        let lone = |finite: &[usize]| {
-            let mut all = records(&["native"], 30);
-            for record in &mut all {
-                let loss = if finite.contains(&record.epoch) { 0.5 } else { f64::NAN };
-                (record.train_loss, record.test_loss) = (loss, loss);
-            }
-            count(&draw(&["native"], &all, 30), color)
-        };
-        assert!(lone(&[10, 30]) > lone(&[30]) + 10);
-    }
-
-    #[test]
-    fn values_that_are_not_finite_are_left_out() {
-        let mut all = records(&BOTH, 3);
-        for record in all.iter_mut().filter(|record| record.epoch > 1) {
-            (record.train_loss, record.test_loss) = (f64::NAN, f64::INFINITY);
-        }
-        let with = draw(&BOTH, &all, 3);
-        for record in all.iter_mut().filter(|record| record.epoch > 1) {
-            (record.train_loss, record.test_loss) = (f64::NEG_INFINITY, f64::MAX);
-        }
-        assert!(with == draw(&BOTH, &all, 3));
-    }
-
-    #[test]
-    fn differences_are_first_minus_second_where_both_are() {
-        let first = [(1, 0.5), (2, 0.25), (3, 0.125)];
-        let second = [(1, 0.25), (3, 0.5)];
-        assert_eq!(difference(&first, &second), [(1, 0.25), (3, -0.375)]);
-    }
 }

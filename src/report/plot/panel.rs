@@ -1,4 +1,4 @@
-//! One panel: a title, a legend above the data, axes with units, and series over epochs.
+//! One panel: a title, a legend above the data, axes with units, and series over epochs or other whole numbers.
 
 use std::ops::RangeInclusive;
 
@@ -7,8 +7,8 @@ use plotters::style::RGBColor;
 use super::axis::{Axis, drawable};
 use super::canvas::{Align, Canvas, Drawn, Point, Shape, Stroke, Text};
 
-/// With more epochs than this, markers would be beads on a string: only lone points and last ones get one.
-const MARKED_EPOCHS: usize = 20;
+/// With more points than this, markers would be beads on a string: only lone points and last ones get one.
+const MARKED_POINTS: usize = 20;
 
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
@@ -30,7 +30,7 @@ pub struct Series {
     pub shape: Shape,
     /// Of the markers, in pixels.
     pub radius: f64,
-    /// Epoch and value, rising epochs; values that are not finite leave a gap.
+    /// Whole number and value, the numbers rising; values that are not finite leave a gap.
     pub points: Vec<(usize, f64)>,
 }
 
@@ -42,8 +42,10 @@ pub struct Panel {
     pub label: &'static str,
     /// Series by row of the legend.
     pub series: Vec<Vec<Series>>,
-    /// The last epoch of the axis.
-    pub epochs: usize,
+    /// What the whole numbers count: `epoch`.
+    pub counted: &'static str,
+    /// The last of them on the axis, which begins with 1.
+    pub last: usize,
     /// The least that the value axis spans.
     pub span: f64,
     /// What values can be.
@@ -77,13 +79,13 @@ pub fn draw(canvas: &Canvas, panel: &Panel, frame: Frame) -> Drawn {
     let values = series().flat_map(|series| series.points.iter().map(|point| point.1));
     let values = values.chain(panel.zero.then_some(0.0));
     let map = Map {
-        epochs: Axis::epochs(panel.epochs),
+        numbers: Axis::counted(panel.last),
         values: Axis::fit(values, panel.span, panel.bounds.clone()),
         plot,
-        marked: panel.epochs <= MARKED_EPOCHS,
+        marked: panel.last <= MARKED_POINTS,
     };
-    let labels = Labels { x: "epoch", y: panel.label, left: frame.left };
-    draw_axes(canvas, plot, (&map.epochs, &map.values), labels)?;
+    let labels = Labels { x: panel.counted, y: panel.label, left: frame.left };
+    draw_axes(canvas, plot, (&map.numbers, &map.values), labels)?;
     if panel.zero {
         let y = map.y(0.0);
         canvas.fill((plot.left, y), (plot.right, y + 1.0), FRAME)?;
@@ -148,9 +150,9 @@ pub fn draw_axes(canvas: &Canvas, plot: Frame, (xs, ys): (&Axis, &Axis), labels:
     canvas.text(&ys.title(labels.y), (labels.left + 12.0, (y0 + y1) / 2.0), look)
 }
 
-/// From epochs and values to pixels.
+/// From whole numbers and values to pixels.
 struct Map {
-    epochs: Axis,
+    numbers: Axis,
     values: Axis,
     plot: Frame,
     /// Whether every point gets its marker.
@@ -158,8 +160,8 @@ struct Map {
 }
 
 impl Map {
-    fn x(&self, epoch: f64) -> f64 {
-        self.epochs.pixel(epoch, self.plot.left, self.plot.right)
+    fn x(&self, number: f64) -> f64 {
+        self.numbers.pixel(number, self.plot.left, self.plot.right)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -170,10 +172,10 @@ impl Map {
         let last = series.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
         for run in runs(&series.points) {
             let line: Vec<Point> =
-                run.iter().map(|&(epoch, value)| (self.x(epoch as f64), self.y(value))).collect();
+                run.iter().map(|&(number, value)| (self.x(number as f64), self.y(value))).collect();
             canvas.line(&line, series.stroke)?;
-            for (&(epoch, _), &at) in run.iter().zip(&line) {
-                if self.marked || run.len() == 1 || Some(epoch) == last {
+            for (&(number, _), &at) in run.iter().zip(&line) {
+                if self.marked || run.len() == 1 || Some(number) == last {
                     draw_marker(canvas, series, at)?;
                 }
             }
@@ -182,7 +184,7 @@ impl Map {
     }
 }
 
-/// The points that lines join: those of successive epochs with values that can be drawn.
+/// The points that lines join: those of successive numbers with values that can be drawn.
 fn runs(points: &[(usize, f64)]) -> impl Iterator<Item = &[(usize, f64)]> {
     points.chunk_by(|a, b| drawable(a.1) == drawable(b.1) && a.0 + 1 == b.0).filter(|run| drawable(run[0].1))
 }
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_break_where_a_value_or_an_epoch_is_missing() {
+    fn lines_break_where_a_value_or_a_number_is_missing() {
         let points = [(1, 0.5), (2, f64::NAN), (3, 0.4), (4, 0.3), (5, f64::INFINITY), (7, 0.2), (9, 0.1)];
         let runs: Vec<_> = runs(&points).collect();
         assert_eq!(runs, [&points[0..1], &points[2..4], &points[5..6], &points[6..7]]);

@@ -35,7 +35,7 @@ fn main() {
     let loader = |images, shuffle| DataLoader::new(images, recipe.batch_size, shuffle, Device::Cpu);
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-checkpoint.safetensors");
-    for variant in Variant::ALL {
+    for variant in Variant::NOTEBOOKS {
         torch::manual_seed(0);
         let mut net = recipe.initial_net(variant);
         let mut optimizer = recipe.optimizer(&mut net, recipe.lr);

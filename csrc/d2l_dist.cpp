@@ -5,6 +5,7 @@
 // libtorch's wheels are built with Gloo; the header looks for the definition of that build.
 #define USE_C10D_GLOO
 #include <c10/util/Flags.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <limits>
+#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -32,6 +34,7 @@ constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
 
 using Store = c10::intrusive_ptr<c10d::Store>;
 using Group = c10::intrusive_ptr<c10d::ProcessGroup>;
+using Work = c10::intrusive_ptr<c10d::Work>;
 
 struct Reducer {
   std::vector<at::Tensor> params;
@@ -79,6 +82,53 @@ std::vector<std::vector<size_t>> saved_buckets(const at::Tensor& layout, size_t 
   return buckets;
 }
 
+// Gloo numbers a group's collectives as they are called, and expects no two threads to call at once.
+class Gloo : public c10d::ProcessGroupGloo {
+ public:
+  using ProcessGroupGloo::ProcessGroupGloo;
+
+  Work allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) override {
+    const std::lock_guard<std::mutex> one_at_a_time(calls_);
+    return ProcessGroupGloo::allreduce(tensors, options);
+  }
+
+  Work broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) override {
+    const std::lock_guard<std::mutex> one_at_a_time(calls_);
+    return ProcessGroupGloo::broadcast(tensors, options);
+  }
+
+  Work allgather(
+      std::vector<std::vector<at::Tensor>>& outputs, std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions& options) override {
+    const std::lock_guard<std::mutex> one_at_a_time(calls_);
+    return ProcessGroupGloo::allgather(outputs, inputs, options);
+  }
+
+  Work barrier(const c10d::BarrierOptions& options) override {
+    const std::lock_guard<std::mutex> one_at_a_time(calls_);
+    return ProcessGroupGloo::barrier(options);
+  }
+
+ private:
+  std::mutex calls_;
+};
+
+// A sum over the ranks. Each rank's loss depends on every rank's share of it: the gradient of a share is the sum of theirs.
+class SumOverRanks : public torch::autograd::Function<SumOverRanks> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& share, const Group& group) {
+    context->saved_data["group"] = c10::IValue::make_capsule(group);
+    std::vector<at::Tensor> sum{share.clone(at::MemoryFormat::Contiguous)};
+    group->allreduce(sum)->wait();
+    return sum[0];
+  }
+
+  static torch::autograd::variable_list backward(
+      torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradients) {
+    const auto group = c10::static_intrusive_pointer_cast<c10d::ProcessGroup>(context->saved_data["group"].toCapsule());
+    return {apply(gradients[0], group), at::Tensor()};
+  }
+};
+
 std::unordered_map<size_t, std::string> numbers_as_names(size_t count) {
   std::unordered_map<size_t, std::string> names;
   for (size_t i = 0; i < count; ++i) names[i] = std::to_string(i);
@@ -124,7 +174,7 @@ d2l_error d2l_group_gloo(d2l_store store, int rank, int size, int64_t timeout_ms
   return guarded([&] {
     const Store under = c10::make_intrusive<c10d::PrefixStore>("gloo", store_of(store));
     const auto options = c10d::ProcessGroupGloo::Options::create_default(milliseconds(timeout_ms));
-    const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(under, rank, size, options);
+    const auto gloo = c10::make_intrusive<Gloo>(under, rank, size, options);
     auto made = c10::make_intrusive<c10d::ProcessGroup>(under, rank, size);
     made->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
     made->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
@@ -144,6 +194,10 @@ d2l_error d2l_group_all_reduce(d2l_group group, d2l_tensor self) {
     std::vector<at::Tensor> tensors{tensor(self)};
     group_of(group)->allreduce(tensors)->wait();
   });
+}
+
+d2l_error d2l_group_sum(d2l_group group, d2l_tensor self, d2l_tensor* sum) {
+  return guarded([&] { *sum = new at::Tensor(SumOverRanks::apply(tensor(self), group_of(group))); });
 }
 
 d2l_error d2l_group_broadcast(d2l_group group, const d2l_tensor* tensors, size_t count) {

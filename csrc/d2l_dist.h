@@ -31,6 +31,9 @@ void d2l_group_free(d2l_group group) D2L_NOEXCEPT;
 d2l_error d2l_group_barrier(d2l_group group);
 // Replaces `tensor` by its sum over the ranks.
 d2l_error d2l_group_all_reduce(d2l_group group, d2l_tensor tensor);
+// torch.distributed.nn.functional.all_reduce(tensor, group=group): the sum over the ranks as a new tensor, through which gradients
+// flow. The backward pass sums over the ranks too, so every rank makes it.
+d2l_error d2l_group_sum(d2l_group group, d2l_tensor tensor, d2l_tensor* sum);
 // Replaces the tensors by rank 0's, as dist._broadcast_coalesced(group, tensors, 250 MiB, 0).
 d2l_error d2l_group_broadcast(d2l_group group, const d2l_tensor* tensors, size_t count);
 // dist._verify_params_across_processes: fails if shapes or number differ from rank 0's.

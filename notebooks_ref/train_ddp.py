@@ -4,7 +4,7 @@
 
 Every rank seeds with --seed and takes its share of the training images from DistributedSampler; of the test images it takes
 every so-many-th. Batch size and learning rate are a rank's. Figures are sums over the ranks; rank 0 writes. `cifar` is
-d2l's ResNet-18, whose step is d2l.train_ch13's.
+d2l's ResNet-18, whose step is d2l.train_ch13's. The variant `scratch-sync` normalizes by the batches of all ranks.
 """
 
 import argparse
@@ -22,16 +22,17 @@ import cifar10
 import fashion_mnist
 import loops
 from recipes import RECIPES
+from synchronized import SyncBatchNorm
 from train import positive, write
 
-CIFAR = "cifar"
+CIFAR, SYNC = "cifar", "scratch-sync"
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line; what is not given is the recipe's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=(*RECIPES, CIFAR), default="book")
-    parser.add_argument("--variant", choices=("scratch", "native", "plain", "augmented"), default="scratch")
+    parser.add_argument("--variant", choices=("scratch", "native", SYNC, "plain", "augmented"), default="scratch")
     parser.add_argument("--augment", choices=cifar10.AUGMENTATIONS, default="flip")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=positive)
@@ -78,7 +79,7 @@ def begin(arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimiz
         net.apply(init_weights)
         return net, torch.optim.Adam(net.parameters(), lr=arguments.lr)
     recipe = RECIPES[arguments.recipe]
-    net = recipe.build(arguments.variant)
+    net = recipe.network(SyncBatchNorm) if arguments.variant == SYNC else recipe.build(arguments.variant)
     recipe.initialize(net)
     return net, recipe.optimizer(net.parameters(), arguments.lr)
 

@@ -53,11 +53,12 @@ fn tell(dir: Option<PathBuf>) {
 fn list() {
     println!("recipes");
     for recipe in &RECIPES {
-        println!("  {:11} {}", recipe.name, recipe.about);
+        println!("  {:12} {}", recipe.name, recipe.about);
     }
     println!("variants");
-    println!("  {:11} batch norm by hand, the book's formula", Variant::Scratch);
-    println!("  {:11} libtorch's batch norm", Variant::Native);
+    println!("  {:12} batch norm by hand, the book's formula", Variant::Scratch);
+    println!("  {:12} libtorch's batch norm", Variant::Native);
+    println!("  {:12} by hand, over the batches of all processes (torchrun)", Variant::ScratchSync);
     println!("networks");
     for network in &NETWORKS {
         println!("  {:15} {}", network.name, network.about);

@@ -104,6 +104,31 @@ fn rank_0_alone_writes_and_tells() {
 }
 
 #[test]
+fn synchronized_statistics_stand_beside_each_ranks_own() {
+    let place = Place::new();
+    let variants = ["--quiet", "--variants", "scratch,scratch-sync"];
+    assert_all_succeed(&Job::new(2).run(|_| place.compare(&variants)));
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    let section = report.split_once("## Synchronized statistics").expect(&report).1;
+    // LeNet's four batch norms; each rank's batch has other means than both together.
+    let rows: Vec<Vec<&str>> = section
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        rows.iter().map(|row| (row[0], row[1])).collect::<Vec<_>>(),
+        [("1", "6"), ("5", "16"), ("10", "120"), ("13", "84")]
+    );
+    for row in rows {
+        let [distance, least, most] = [2, 3, 4].map(|i| row[i].parse::<f64>().unwrap());
+        assert!(distance > 0.0 && least < 1.0 && most > 1.0, "{row:?}");
+    }
+    assert!(section.contains("(synchronized.png)") && place.out().join("synchronized.png").exists());
+}
+
+#[test]
 fn a_job_of_one_rank_is_a_job() {
     let place = Place::new();
     let outputs = Job::new(1).run(|_| place.compare(&["--quiet"]));

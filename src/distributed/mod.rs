@@ -8,6 +8,7 @@ mod agreement;
 mod faults;
 mod launch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tch::Tensor;
@@ -20,7 +21,7 @@ pub use launch::Launch;
 /// This process among those of its job.
 #[derive(Debug)]
 pub struct Distributed<'a> {
-    group: ProcessGroup,
+    group: Arc<ProcessGroup>,
     meeting: &'a Meeting,
 }
 
@@ -36,7 +37,7 @@ pub fn together<T>(timeout: Duration, f: impl FnOnce(Option<&Distributed>) -> Re
     let meeting = Meeting::new(launch, timeout)?;
     meeting.guarded(|| {
         let Launch { rank, size, .. } = meeting.launch;
-        let group = ProcessGroup::gloo(&meeting.store, rank, size, timeout)?;
+        let group = Arc::new(ProcessGroup::gloo(&meeting.store, rank, size, timeout)?);
         f(Some(&Distributed { group, meeting: &meeting }))
     })
 }
@@ -68,7 +69,7 @@ impl Distributed<'_> {
     }
 
     /// The processes as c10d knows them.
-    pub fn group(&self) -> &ProcessGroup {
+    pub fn group(&self) -> &Arc<ProcessGroup> {
         &self.group
     }
 

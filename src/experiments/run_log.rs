@@ -11,8 +11,9 @@ use super::resumed_config;
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, draw_curves, read_ranks,
-    read_statistics, render_ranks, write_metrics, write_ranks, write_statistics,
+    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, SYNCHRONIZED,
+    Synchronization, draw_curves, draw_synchronized, read_ranks, read_statistics, render_ranks,
+    write_metrics, write_ranks, write_statistics,
 };
 use crate::torch::Signature;
 use crate::{EpochRecord, Error, RankRecord, Result, weights};
@@ -69,6 +70,7 @@ pub struct RunLog<'a> {
     records: Vec<EpochRecord>,
     rank_records: Vec<RankRecord>,
     inspection: Option<Inspection>,
+    synchronization: Option<Synchronization>,
     numerics: Option<NumericsEffect>,
 }
 
@@ -86,7 +88,17 @@ impl<'a> RunLog<'a> {
         let dir = if writes { Some(open(&plan)?) } else { None };
         let console = Console::new(&plan.variants, plan.epochs);
         let (records, rank_records) = (Vec::new(), Vec::new());
-        Ok(Self { plan, ranks, dir, console, records, rank_records, inspection: None, numerics: None })
+        Ok(Self {
+            plan,
+            ranks,
+            dir,
+            console,
+            records,
+            rank_records,
+            inspection: None,
+            synchronization: None,
+            numerics: None,
+        })
     }
 
     /// A variant's last checkpoint, if the run is resumed and has one.
@@ -174,7 +186,8 @@ impl<'a> RunLog<'a> {
         let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
         let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
         let ranks = render_ranks(variants, &self.rank_records);
-        let report = report + &ranks + &inspection + &numerics;
+        let synchronization = self.synchronization.as_ref().map(Synchronization::render).unwrap_or_default();
+        let report = report + &ranks + &synchronization + &inspection + &numerics;
         let write = |dir: &RunDir| dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()));
         self.dir.as_ref().map_or(Ok(()), write)
     }
@@ -190,6 +203,16 @@ impl<'a> RunLog<'a> {
         inspection.extend(found);
         let Some(dir) = &self.dir else { return Ok(()) };
         write_statistics(dir, &inspection.statistics)?;
+        self.write_report()
+    }
+
+    /// Sets the statistics of synchronized batch norms beside each process's own, in the report and in a picture.
+    pub fn synchronized(&mut self, found: Synchronization) -> Result<()> {
+        if let Some(dir) = &self.dir {
+            let picture = draw_synchronized(&found)?;
+            dir.write_atomically(SYNCHRONIZED, |file| file.write_all(&picture))?;
+        }
+        self.synchronization = Some(found);
         self.write_report()
     }
 

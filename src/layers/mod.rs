@@ -7,6 +7,7 @@ mod misfit;
 mod module;
 mod sequential;
 mod simple;
+mod synchronized;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
@@ -14,3 +15,4 @@ pub use misfit::Misfit;
 pub use module::{Module, Slot, load_state, parameters, state, to_device, visit};
 pub use sequential::Sequential;
 pub use simple::{AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};
+pub use synchronized::{BatchStatistics, Synchronized, visit_synchronized};

@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::Misfit;
+use super::{Misfit, Synchronized};
 use crate::{Error, Result};
 
 /// A layer or network (PyTorch: `nn.Module`). It may be used from another thread than the one that made it.
@@ -34,6 +34,11 @@ pub trait Module: Send {
 
     /// The weight that the book's `init_weights` redraws: that of `Conv2d` and `Linear`.
     fn xavier_weight(&mut self) -> Option<&mut Tensor> {
+        None
+    }
+
+    /// This layer, if it exchanges with other processes in its forward pass.
+    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
         None
     }
 }

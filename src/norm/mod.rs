@@ -1,5 +1,6 @@
 //! Batch normalization (Ioffe and Szegedy, 2015; d2l section 7.5), twice: [`scratch`] is the book's formula
-//! written out over tensors, [`native`] is libtorch's own. They differ in more than speed:
+//! written out over tensors, [`native`] is libtorch's own; and once more, [`scratch_sync`], for several processes that
+//! normalize by the batches of all. The first two differ in more than speed:
 //!
 //! | | scratch | native |
 //! |---|---|---|
@@ -9,6 +10,7 @@
 
 pub mod native;
 pub mod scratch;
+pub mod scratch_sync;
 
 use std::fmt;
 
@@ -26,24 +28,30 @@ pub enum Dims {
     Four,
 }
 
-/// Which of the two implementations a network uses: what `d2l_ch7 compare` compares.
+/// Which implementation a network uses: what `d2l_ch7 compare` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     /// The book's formula, [`scratch::BatchNorm`].
     Scratch,
     /// libtorch's kernels, [`native::BatchNorm`].
     Native,
+    /// The book's formula over the batches of all processes, [`scratch_sync::BatchNorm`].
+    ScratchSync,
 }
 
 impl Variant {
-    /// Both, in the order in which they are compared.
-    pub const ALL: [Self; 2] = [Self::Scratch, Self::Native];
+    /// Every one, in the order in which they are told of.
+    pub const ALL: [Self; 3] = [Self::Scratch, Self::Native, Self::ScratchSync];
+
+    /// Those of the notebooks, in the order in which they are compared.
+    pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
 
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scratch => "scratch",
             Self::Native => "native",
+            Self::ScratchSync => "scratch-sync",
         }
     }
 
@@ -52,6 +60,7 @@ impl Variant {
         match self {
             Self::Scratch => Box::new(scratch::BatchNorm::new(num_features, dims)),
             Self::Native => Box::new(native::BatchNorm::new(num_features, dims)),
+            Self::ScratchSync => Box::new(scratch_sync::BatchNorm::new(num_features, dims)),
         }
     }
 }

@@ -51,18 +51,22 @@ pub fn batch_norm(
     let mean = mean_of_batch(x);
     let var = mean_of_batch(&(x - &mean).pow_tensor_scalar(2));
     let x_hat = (x - &mean) / (&var + eps).sqrt();
-    let moved = |moving: &Tensor, new: &Tensor| tch::no_grad(|| momentum * moving + (1.0 - momentum) * new);
-    (gamma * x_hat + beta, moved(moving_mean, &mean), moved(moving_var, &var))
+    (gamma * x_hat + beta, moved(momentum, moving_mean, &mean), moved(momentum, moving_var, &var))
+}
+
+/// The moving statistics after a batch with statistics `new`.
+pub(super) fn moved(momentum: f64, moving: &Tensor, new: &Tensor) -> Tensor {
+    tch::no_grad(|| momentum * moving + (1.0 - momentum) * new)
 }
 
 /// The layer around [`batch_norm`]: scale `gamma` and shift `beta`, which are trained, and the moving
 /// statistics. All are of shape (1, C) or (1, C, 1, 1).
 #[derive(Debug)]
 pub struct BatchNorm {
-    gamma: Tensor,
-    beta: Tensor,
-    moving_mean: Tensor,
-    moving_var: Tensor,
+    pub(super) gamma: Tensor,
+    pub(super) beta: Tensor,
+    pub(super) moving_mean: Tensor,
+    pub(super) moving_var: Tensor,
 }
 
 impl BatchNorm {
@@ -80,6 +84,13 @@ impl BatchNorm {
             moving_var: Tensor::ones(&shape, options),
         }
     }
+
+    pub(super) fn move_statistics_to(&mut self, device: Device) {
+        if self.moving_mean.device() != device {
+            self.moving_mean = self.moving_mean.to_device(device);
+            self.moving_var = self.moving_var.to_device(device);
+        }
+    }
 }
 
 impl Module for BatchNorm {
@@ -88,10 +99,7 @@ impl Module for BatchNorm {
     }
 
     fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
-        if self.moving_mean.device() != x.device() {
-            self.moving_mean = self.moving_mean.to_device(x.device());
-            self.moving_var = self.moving_var.to_device(x.device());
-        }
+        self.move_statistics_to(x.device());
         let (y, moving_mean, moving_var) =
             batch_norm(x, &self.gamma, &self.beta, &self.moving_mean, &self.moving_var, EPS, MOMENTUM, train);
         (self.moving_mean, self.moving_var) = (moving_mean, moving_var);

@@ -12,6 +12,7 @@ pub mod plot;
 pub mod pytorch_text;
 mod ranks;
 pub mod run_dir;
+mod synchronized;
 
 pub use console::Console;
 pub use csv::{
@@ -21,8 +22,10 @@ pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Si
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};
+pub use plot::{SYNCHRONIZED, draw_synchronized};
 pub use ranks::{read_ranks, render_ranks, write_ranks};
 pub use run_dir::RunDir;
+pub use synchronized::{ChannelStatistics, Synchronization, SynchronizedLayer};
 
 #[cfg(test)]
 pub(crate) mod tests {

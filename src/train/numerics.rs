@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::layers::{Module, Slot, visit};
+use crate::layers::{Module, Slot, Synchronized, visit};
 use crate::torch::{autocast_bfloat16, channels_last};
 
 /// Precision and memory format; by default PyTorch's own, float32 and contiguous.
@@ -69,5 +69,9 @@ impl<M: Module> Module for WithNumerics<M> {
 
     fn xavier_weight(&mut self) -> Option<&mut Tensor> {
         self.module.xavier_weight()
+    }
+
+    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
+        self.module.synchronized()
     }
 }

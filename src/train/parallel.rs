@@ -5,7 +5,7 @@ use std::thread;
 
 use tch::{Device, Tensor};
 
-use crate::layers::{Module, Slot, to_device, visit};
+use crate::layers::{Module, Slot, Synchronized, to_device, visit};
 use crate::torch::{GeneratorState, ThreadContext};
 
 /// PyTorch's `nn.DataParallel(module, device_ids=devices)`: cuts a batch along its first dimension, as `torch.chunk`
@@ -121,6 +121,10 @@ impl<M: Module> Module for DataParallel<M> {
 
     fn xavier_weight(&mut self) -> Option<&mut Tensor> {
         self.module.xavier_weight()
+    }
+
+    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
+        self.module.synchronized()
     }
 }
 
@@ -252,7 +256,7 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_the_first_part_and_weights_stay_the_modules() {
-        for variant in Variant::ALL {
+        for variant in Variant::NOTEBOOKS {
             let build =
                 || Sequential::new().then(Linear::new(3, 2)).then_boxed(variant.batch_norm(2, Dims::Two));
             let mut net = DataParallel::new(build(), &[CPU; 2], build);

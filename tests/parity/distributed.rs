@@ -67,6 +67,8 @@ fn jobs_are_distributed_data_parallels_to_the_last_bit() {
         ("3", "adamw", "scratch", "123456789"),
         ("2", "adamw", "native", "1"),
         ("3", "dropout", "native", "2"),
+        ("2", "book", "scratch-sync", "5"),
+        ("3", "adamw", "scratch-sync", "8"),
     ] {
         check(&live, &data, &Job { ranks, recipe, variant, seed, epochs: 2, more: few });
     }

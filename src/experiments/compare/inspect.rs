@@ -130,7 +130,7 @@ fn of(state: &State, layer: &str, tensor: &str) -> Tensor {
 /// Gamma and beta of the first batch norm, which is layer 1 in every recipe.
 fn scale(variant: Variant, state: &State) -> Scale {
     let (gamma, beta) = match variant {
-        Variant::Scratch => ("gamma", "beta"),
+        Variant::Scratch | Variant::ScratchSync => ("gamma", "beta"),
         Variant::Native => ("weight", "bias"),
     };
     let values =

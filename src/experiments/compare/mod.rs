@@ -3,6 +3,7 @@
 
 mod inspect;
 mod plan;
+mod synchronized;
 
 use std::path::PathBuf;
 use std::slice;
@@ -89,7 +90,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
     let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
     let log = RunLog::begin(plan, ranks)?;
-    take_turns(sides, log, config.options.epochs, &mut Inspection(inspector))
+    take_turns(sides, log, config.options.epochs, &mut Looks { inspector, ranks })
 }
 
 fn image_set(images: Images) -> ImageSet {
@@ -110,28 +111,38 @@ fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
     ))
 }
 
-/// A look into the networks, if it was asked for.
-struct Inspection(Option<Inspector>);
+/// Looks into the networks.
+struct Looks<'a> {
+    /// What `--inspect` asks for.
+    inspector: Option<Inspector>,
+    /// The processes among which batch norms may be synchronized.
+    ranks: Option<&'a Distributed<'a>>,
+}
 
-impl Beside<Variant, Sequential> for Inspection {
+impl Beside<Variant, Sequential> for Looks<'_> {
     fn observer(&mut self, variant: Variant) -> Box<dyn Observer + '_> {
-        match &mut self.0 {
+        match &mut self.inspector {
             Some(inspector) if variant == Variant::Scratch => Box::new(inspector),
             _ => Box::new(()),
         }
     }
 
     fn resume(&mut self, variant: Variant, checkpoint: &Checkpoint) {
-        if let Some(inspector) = self.0.as_mut().filter(|_| variant == Variant::Scratch) {
+        if let Some(inspector) = self.inspector.as_mut().filter(|_| variant == Variant::Scratch) {
             inspector.resume(&checkpoint.group("observer"));
         }
     }
 
     fn after_round(&mut self, epoch: usize, sides: &mut [Side], log: &mut RunLog) -> Result<()> {
-        match &self.0 {
-            Some(inspector) => log.inspected(inspector.compare(epoch, sides)),
-            None => Ok(()),
+        if let Some(inspector) = &self.inspector {
+            log.inspected(inspector.compare(epoch, sides))?;
         }
+        let Some(ranks) = self.ranks else { return Ok(()) };
+        let Some(side) = sides.iter_mut().find(|side| side.variant == Variant::ScratchSync) else {
+            return Ok(());
+        };
+        let found = synchronized::gather(side.variant.to_string(), epoch, &mut side.net, ranks)?;
+        found.map_or(Ok(()), |found| log.synchronized(found))
     }
 }
 

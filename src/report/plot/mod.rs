@@ -6,6 +6,7 @@ mod curves;
 mod gallery;
 mod histograms;
 mod panel;
+mod synchronized;
 
 use plotters::style::RGBColor;
 
@@ -14,6 +15,7 @@ pub use self::curves::{CURVES, Curves, draw_curves};
 pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 use self::panel::{Frame, Panel};
+pub use self::synchronized::{SYNCHRONIZED, draw_synchronized};
 use crate::Result;
 
 /// Pixels from left to right.

@@ -38,6 +38,7 @@ unsafe extern "C" {
     pub fn d2l_group_free(group: *mut c_void);
     pub fn d2l_group_barrier(group: *mut c_void) -> *mut c_char;
     pub fn d2l_group_all_reduce(group: *mut c_void, tensor: *mut C_tensor) -> *mut c_char;
+    pub fn d2l_group_sum(group: *mut c_void, tensor: *mut C_tensor, sum: *mut *mut C_tensor) -> *mut c_char;
     pub fn d2l_group_broadcast(
         group: *mut c_void,
         tensors: *const *mut C_tensor,

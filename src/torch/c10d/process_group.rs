@@ -18,6 +18,12 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct ProcessGroup(*mut c_void);
 
+// SAFETY: c10d's ProcessGroup reads tables that are filled when it is made, and csrc's Gloo takes a lock where a collective
+// begins; neither belongs to a thread.
+unsafe impl Send for ProcessGroup {}
+// SAFETY: as above.
+unsafe impl Sync for ProcessGroup {}
+
 impl ProcessGroup {
     /// Joins the group of `size` ranks that meet at `store`. A collective that takes longer than `timeout` fails.
     ///
@@ -51,6 +57,19 @@ impl ProcessGroup {
     pub fn all_reduce(&self, tensor: &mut Tensor) -> Result<()> {
         // SAFETY: group and tensor are alive during the call, which ends when the exchange has.
         check(unsafe { ffi::d2l_group_all_reduce(self.0, tensor.as_mut_ptr()) })
+    }
+
+    /// `torch.distributed.nn.functional.all_reduce(tensor)`: its sum over the ranks, elementwise, through which gradients
+    /// flow. The backward pass sums the ranks' gradients: every rank makes one, or none does.
+    ///
+    /// # Errors
+    /// If a rank is gone or does not come in time; in the backward pass, libtorch throws.
+    pub fn sum(&self, tensor: &Tensor) -> Result<Tensor> {
+        let mut sum = std::ptr::null_mut();
+        // SAFETY: group and tensor are alive during the call; `sum` is a valid place for one pointer.
+        check(unsafe { ffi::d2l_group_sum(self.0, tensor.as_ptr().cast_mut(), &mut sum) })?;
+        // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
+        Ok(unsafe { Tensor::from_ptr(sum) })
     }
 
     /// Replaces the tensors, on the CPU, by rank 0's, as `DistributedDataParallel` does with parameters and buffers.

@@ -1,6 +1,7 @@
 //! Ranks as threads of one process, each with its own connection.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) fn ranks<T: Send>(
     size: usize,
     timeout: Duration,
-    f: impl Fn(usize, &Store, &ProcessGroup) -> T + Sync,
+    f: impl Fn(usize, &Store, &Arc<ProcessGroup>) -> T + Sync,
 ) -> Vec<T> {
     // The port is free until someone else takes it in the moment to come.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -22,7 +23,7 @@ pub(crate) fn ranks<T: Send>(
         let address =
             StoreAddress { host: "127.0.0.1".to_owned(), port, serve: rank == 0, prefix: "test".to_owned() };
         let store = Store::connect(&address, TIMEOUT).unwrap();
-        let group = ProcessGroup::gloo(&store, rank, size, timeout).unwrap();
+        let group = Arc::new(ProcessGroup::gloo(&store, rank, size, timeout).unwrap());
         let result = f(rank, &store, &group);
         // Rank 0 serves the store: it is the last to go.
         store.set(&format!("done/{rank}"), &[]).unwrap();
@@ -69,6 +70,20 @@ fn sums_and_broadcasts_reach_every_rank() {
     });
     for got in got {
         assert_eq!(got, (vec![3.0, 30.0], vec![5.0], 7));
+    }
+}
+
+/// With L = a * S² on rank a - 1, and S the sum of the shares: dL/dshare, over all ranks' losses, is (1 + 2) * 2 S.
+#[test]
+fn gradients_flow_through_a_sum_over_ranks() {
+    let got = ranks(2, TIMEOUT, |rank, _, group| {
+        let share = Tensor::from_slice(&[1.0f32, rank as f32]).set_requires_grad(true);
+        let sum = group.sum(&share).unwrap();
+        ((&sum * &sum).sum(Kind::Float) * (rank + 1) as f64).backward();
+        (floats(&sum), floats(&share), floats(&share.grad()))
+    });
+    for (rank, got) in got.into_iter().enumerate() {
+        assert_eq!(got, (vec![2.0, 1.0], vec![1.0, rank as f32], vec![12.0, 6.0]));
     }
 }
 

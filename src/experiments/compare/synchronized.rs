@@ -1,0 +1,42 @@
+//! What the batch norms of `scratch-sync` normalized by, beside what each process's own batch has.
+
+use tch::{Kind, Tensor};
+
+use crate::Result;
+use crate::distributed::Distributed;
+use crate::layers::{BatchStatistics, Module, visit_synchronized};
+use crate::report::{ChannelStatistics, Synchronization, SynchronizedLayer};
+
+/// Gathers the statistics of the last batch that `net` was trained on, in `epoch`; `None` if it has none: a run that was resumed
+/// has not trained yet. Every rank calls it.
+///
+/// # Errors
+/// If another rank is gone.
+pub(super) fn gather(
+    variant: String,
+    epoch: usize,
+    net: &mut dyn Module,
+    ranks: &Distributed,
+) -> Result<Option<Synchronization>> {
+    let mut found = Vec::new();
+    visit_synchronized(net, &mut |name, layer| {
+        found.extend(layer.statistics().map(|statistics| (name.to_owned(), statistics)));
+    });
+    let layer = |(name, BatchStatistics { own, all }): (String, BatchStatistics)| {
+        let own = ranks.gather(&own.each_ref().map(floats).concat())?;
+        let ranks = own.iter().map(|both| channels(both)).collect();
+        Ok(SynchronizedLayer { name, all: channels(&all.each_ref().map(floats).concat()), ranks })
+    };
+    let layers = found.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
+    Ok((!layers.is_empty()).then_some(Synchronization { variant, epoch, layers }))
+}
+
+/// Means, then variances.
+fn channels(both: &[f64]) -> ChannelStatistics {
+    let (mean, var) = both.split_at(both.len() / 2);
+    ChannelStatistics { mean: mean.to_vec(), var: var.to_vec() }
+}
+
+fn floats(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).expect("f64 values in one dimension")
+}

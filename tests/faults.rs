@@ -4,22 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, program};
-
-/// Waits until `done`.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{what} never came");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use place::{Place, assert_two_lines, program, until};
 
 /// Sends the process a signal, as `kill` names it.
 fn signal(child: &Child, name: &str) {

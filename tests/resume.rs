@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, program};
+use place::{Place, assert_two_lines, outcome, program};
 
 /// Runs that are killed, unless the environment says how many.
 const KILLED_RUNS: usize = 8;
@@ -37,20 +37,6 @@ fn runs(place: &Place) -> Vec<Vec<String>> {
     all.iter()
         .map(|run| run.split(' ').filter(|word| !word.is_empty()).chain(shared).map(str::to_owned).collect())
         .collect()
-}
-
-/// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights. Also that a
-/// killed writer's leavings are gone.
-fn outcome(out: &Path) -> (Vec<String>, Option<Vec<u8>>, Vec<Vec<u8>>) {
-    let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
-        let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);
-        format!("{} {} {figures:?}", row.variant, row.epoch)
-    });
-    let mut weights: Vec<PathBuf> =
-        fs::read_dir(out.join("weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    weights.sort();
-    let weights = weights.iter().map(|path| fs::read(path).unwrap()).collect();
-    (rows.collect(), fs::read(out.join("statistics.csv")).ok(), weights)
 }
 
 /// Every file that a killed run left under its own name can be read.

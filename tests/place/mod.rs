@@ -3,12 +3,16 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod job;
+
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use d2l_ch7::data::{Draws, Mt19937};
+use d2l_ch7::report::read_metrics;
 use tempfile::TempDir;
 
 pub const CIFAR10_FILES: [&str; 6] = [
@@ -109,4 +113,29 @@ pub fn assert_two_lines(output: &Output, code: i32, words: &str) {
     assert_eq!(stderr.lines().filter(|line| !line.trim().is_empty()).count(), 2, "two lines: {stderr}");
     assert!(stderr.starts_with("error: ") && stderr.contains("\nhelp: "), "{stderr}");
     assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
+}
+
+/// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights.
+pub type Outcome = (Vec<String>, Option<Vec<u8>>, Vec<Vec<u8>>);
+
+/// That of a run in `out`.
+pub fn outcome(out: &Path) -> Outcome {
+    let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
+        let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);
+        format!("{} {} {figures:?}", row.variant, row.epoch)
+    });
+    let mut weights: Vec<PathBuf> =
+        fs::read_dir(out.join("weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    weights.sort();
+    let weights = weights.iter().map(|path| fs::read(path).unwrap()).collect();
+    (rows.collect(), fs::read(out.join("statistics.csv")).ok(), weights)
+}
+
+/// Waits until `done`.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what} never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

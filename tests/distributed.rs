@@ -1,83 +1,20 @@
-//! Several processes that train together, started as a launcher starts them: by five variables in the environment. Their
-//! bits are compared with Python's in `tests/parity/distributed.rs`.
+//! Several processes that train together. Their bits are compared with Python's in `tests/parity/distributed.rs`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
+use std::time::Instant;
 
 use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, TEST, TRAIN, assert_two_lines, program};
+use place::job::{Job, assert_all_succeed};
+use place::{Place, TEST, TRAIN, assert_two_lines, outcome, program, until};
 
 /// Runs that are killed, unless the environment says how many.
 const KILLED_RUNS: usize = 3;
-
-/// A job whose ranks meet at a port of its own.
-struct Job {
-    size: usize,
-    port: u16,
-}
-
-impl Job {
-    fn new(size: usize) -> Self {
-        // The port is free until someone else takes it in the moment to come.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { size, port }
-    }
-
-    /// The variables of one rank.
-    fn place<'a>(&self, rank: usize, command: &'a mut Command) -> &'a mut Command {
-        command
-            .env("RANK", rank.to_string())
-            .env("LOCAL_RANK", rank.to_string())
-            .env("WORLD_SIZE", self.size.to_string())
-            .env("MASTER_ADDR", "127.0.0.1")
-            .env("MASTER_PORT", self.port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-    }
-
-    fn start(&self, command: impl Fn(usize) -> Command) -> Vec<Child> {
-        (0..self.size).map(|rank| self.place(rank, &mut command(rank)).spawn().unwrap()).collect()
-    }
-
-    fn run(&self, command: impl Fn(usize) -> Command) -> Vec<Output> {
-        self.start(command).into_iter().map(|child| child.wait_with_output().unwrap()).collect()
-    }
-}
-
-/// Waits until `done`.
-fn until(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{what} never came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn assert_all_succeed(outputs: &[Output]) {
-    for output in outputs {
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-/// The figures that no clock decides, and the weights.
-fn outcome(out: &Path) -> (Vec<String>, Vec<Vec<u8>>) {
-    let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
-        let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);
-        format!("{} {} {figures:?}", row.variant, row.epoch)
-    });
-    let mut weights: Vec<_> =
-        fs::read_dir(out.join("weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    weights.sort();
-    (rows.collect(), weights.iter().map(|path| fs::read(path).unwrap()).collect())
-}
 
 #[test]
 fn rank_0_alone_writes_and_tells() {
@@ -286,7 +223,7 @@ fn a_store_that_does_not_answer_ends_who_waits_for_it() {
     ranks[0].kill().unwrap();
     ranks[0].wait().unwrap();
     assert_two_lines(&output, 1, "rank 1: ");
-    assert_two_lines(&output, 1, "the store does not answer");
+    assert_two_lines(&output, 1, "does not answer: rank 0 or torchrun there");
 }
 
 /// What rank 0 alone finds out ends the others too, with its words.

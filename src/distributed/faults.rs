@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Launch;
 use crate::error::Kind;
-use crate::torch::Store;
+use crate::torch::{Store, StoreAddress};
 use crate::{Error, Result, interrupt, torch};
 
 /// Between two signs of life.
@@ -93,7 +93,7 @@ impl Meeting {
                 _ => Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy()),
             };
         }
-        self.watchdog.get_or_init(|| Watchdog::start(self.launch.rank, &error));
+        self.watchdog.get_or_init(|| Watchdog::start(&self.launch, &error));
         match self.who_failed() {
             Ok(Some(found)) => found,
             Ok(None) if error.kind() == Kind::Interrupted => error,
@@ -240,12 +240,16 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn start(rank: usize, error: &Error) -> Self {
+    fn start(launch: &Launch, error: &Error) -> Self {
         let (stop, stopped) = channel::<()>();
-        let (error, exit_code) = (error.to_string(), error.exit_code());
+        let (rank, StoreAddress { host, port, .. }) = (launch.rank, &launch.store);
+        let silent = format!(
+            "rank {rank}: the store at {host}:{port} does not answer: rank 0 or torchrun there, or the way to it, is gone: {error}"
+        );
+        let exit_code = error.exit_code();
         thread::spawn(move || {
             if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("error: rank {rank}: {error}; the store does not answer\nhelp: {RESUME}");
+                eprintln!("error: {silent}\nhelp: {RESUME}");
                 torch::exit_at_once(exit_code);
             }
         });

@@ -1,0 +1,101 @@
+//! A job on two hosts, which are network namespaces of this machine, joined by a link that may be slow or break.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+mod place;
+
+use place::job::{Job, assert_all_succeed};
+use place::{Outcome, Place, outcome, program};
+
+/// Three epochs of six steps on each rank, and a checkpoint after every other step.
+fn run(place: &Place) -> Vec<String> {
+    let options = "compare --recipe adamw --variants native --batch-size 8 --epochs 3 --checkpoint-every 2 --dist-timeout 5 \
+                   --device cpu --threads 1 --quiet --data-dir";
+    options.split_whitespace().map(str::to_owned).chain([place.data().display().to_string()]).collect()
+}
+
+/// What a rank said in a round, and its exit code.
+struct Said {
+    text: String,
+    code: i32,
+}
+
+/// The job on two hosts with such a link between them; `None`, and a line on the screen, where the system lets nobody make hosts.
+/// The run is left in `out`.
+fn on_two_hosts(
+    test: &str,
+    place: &Place,
+    link: &str,
+    out: &PathBuf,
+) -> Option<impl Fn(&str, usize) -> Said> {
+    let kept = place.folder.path().join(format!("kept-{link}"));
+    fs::create_dir(&kept).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/two_hosts/hosts.sh");
+    let mut hosts = Command::new("unshare");
+    hosts.args(["--user", "--map-root-user", "--net", "bash", script, link]).arg(&kept).arg(out);
+    let output = hosts.arg(program().get_program()).args(run(place)).output();
+    let had = output.as_ref().is_ok_and(|output| output.status.code() != Some(99));
+    if !had || !kept.join("first.0.code").exists() {
+        let why = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why:?}");
+        return None;
+    }
+    Some(move |round: &str, rank: usize| {
+        let read = |name: String| fs::read_to_string(kept.join(name)).unwrap();
+        let code = read(format!("{round}.{rank}.code")).trim().parse().unwrap();
+        Said { text: read(format!("{round}.{rank}")), code }
+    })
+}
+
+fn assert_succeeds(said: &Said) {
+    assert_eq!(said.code, 0, "{}", said.text);
+}
+
+/// The run on one host.
+fn whole(place: &Place) -> Outcome {
+    let rank = |_| {
+        let mut command = program();
+        command.args(run(place)).arg("--out").arg(place.out());
+        command
+    };
+    assert_all_succeed(&Job::new(2).run(rank));
+    outcome(&place.out())
+}
+
+#[test]
+fn two_hosts_give_the_bits_of_one_however_slow_the_link() {
+    let place = Place::new();
+    let whole = whole(&place);
+    for link in ["direct", "slow"] {
+        let out = place.folder.path().join(link);
+        let Some(said) = on_two_hosts("two_hosts_give_the_bits_of_one", &place, link, &out) else { return };
+        (0..2).for_each(|rank| assert_succeeds(&said("first", rank)));
+        assert!(outcome(&out) == whole, "{link}: other bits");
+    }
+}
+
+/// Neither rank can tell the other: each says in two lines what it sees of it.
+#[test]
+fn a_cut_link_ends_both_ranks_and_the_job_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    let whole = whole(&place);
+    let out = place.folder.path().join("cut");
+    let Some(said) = on_two_hosts("a_cut_link_ends_both_ranks", &place, "cut", &out) else { return };
+    for (rank, words) in [
+        (0, "rank 1 was killed or hangs"),
+        (1, "rank 1: the store at 10.9.0.1:29500 does not answer: rank 0"),
+    ] {
+        let Said { text, code } = said("first", rank);
+        assert_eq!(code, 1, "rank {rank}: {text}");
+        assert!(text.contains(words), "rank {rank}: {text}");
+        assert_eq!(text.lines().filter(|line| !line.is_empty()).count(), 2, "rank {rank}: {text}");
+        assert!(text.starts_with("error: ") && text.contains("\nhelp: "), "rank {rank}: {text}");
+        assert_succeeds(&said("resumed", rank));
+    }
+    assert!(outcome(&out) == whole, "other bits");
+}

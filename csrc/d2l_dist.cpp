@@ -38,7 +38,9 @@ using Work = c10::intrusive_ptr<c10d::Work>;
 
 struct Reducer {
   std::vector<at::Tensor> params;
-  c10d::Reducer reducer;
+  std::shared_ptr<c10d::Reducer> reducer;
+  // DistributedDataParallel's own, which samples what steps take.
+  c10d::Logger logger;
 };
 
 // c10d logs what it also throws, with a stack trace, before anyone can catch it. PyTorch's variable still shows it.
@@ -215,13 +217,12 @@ d2l_error d2l_reducer_new(d2l_group group, const d2l_tensor* params, size_t coun
   return guarded([&] {
     auto all = tensors_of(params, count);
     auto buckets = layout ? saved_buckets(tensor(layout), count) : first_buckets(all);
-    *reducer = new Reducer{
-        all,
-        c10d::Reducer(
-            all, std::move(buckets), group_of(group), std::vector<bool>(count, false), c10d::kDefaultBucketBytesCap,
-            /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, numbers_as_names(count),
-            c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
-            /*bucket_bytes_cap_list=*/{})};
+    const auto under = std::make_shared<c10d::Reducer>(
+        all, std::move(buckets), group_of(group), std::vector<bool>(count, false), c10d::kDefaultBucketBytesCap,
+        /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, numbers_as_names(count),
+        c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
+        /*bucket_bytes_cap_list=*/std::vector<int64_t>{});
+    *reducer = new Reducer{all, under, c10d::Logger(under)};
   });
 }
 
@@ -235,22 +236,31 @@ void d2l_reducer_free(d2l_reducer reducer) noexcept {
 
 d2l_error d2l_reducer_before_forward(d2l_reducer reducer) {
   return guarded([&] {
-    c10d::Reducer& under = reducer_of(reducer).reducer;
-    under.prepare_for_forward();
-    under.rebuild_buckets();
+    auto& [params, under, logger] = reducer_of(reducer);
+    logger.set_runtime_stats_and_log();
+    under->prepare_for_forward();
+    under->rebuild_buckets();
   });
 }
 
 d2l_error d2l_reducer_after_forward(d2l_reducer reducer) {
-  return guarded([&] { reducer_of(reducer).reducer.prepare_for_backward({}); });
+  return guarded([&] { reducer_of(reducer).reducer->prepare_for_backward({}); });
+}
+
+d2l_error d2l_reducer_times(d2l_reducer reducer, int64_t* exchange, int64_t* hidden) {
+  return guarded([&] {
+    auto sampled = reducer_of(reducer).logger.get_ddp_logging_data().ints_map;
+    *exchange = sampled["avg_backward_comm_time"];
+    *hidden = sampled["avg_backward_compute_comm_overlap_time"];
+  });
 }
 
 d2l_error d2l_reducer_layout(d2l_reducer reducer, d2l_tensor* layout) {
   return guarded([&] {
-    auto& [params, under] = reducer_of(reducer);
-    under.rebuild_buckets();
+    auto& [params, under, logger] = reducer_of(reducer);
+    under->rebuild_buckets();
     auto places = at::empty({static_cast<int64_t>(params.size()), 2}, at::kLong);
-    for (const auto& bucket : under.get_grad_buckets()) {
+    for (const auto& bucket : under->get_grad_buckets()) {
       const auto members = bucket.getParameters();
       for (size_t place = 0; place < members.size(); ++place) {
         for (size_t i = 0; i < params.size(); ++i) {

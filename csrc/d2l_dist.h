@@ -46,6 +46,9 @@ void d2l_reducer_free(d2l_reducer reducer) D2L_NOEXCEPT;
 // What DistributedDataParallel does before and after a forward pass that a backward pass follows.
 d2l_error d2l_reducer_before_forward(d2l_reducer reducer);
 d2l_error d2l_reducer_after_forward(d2l_reducer reducer);
+// What a step's exchange of gradients took on average, in nanoseconds, from the start of its first bucket to the end of its last, and for
+// how long of that the backward pass still computed; of the steps that DistributedDataParallel's logger samples, 0 before there is one.
+d2l_error d2l_reducer_times(d2l_reducer reducer, int64_t* exchange, int64_t* hidden);
 // The bucket of each parameter and its place in it, int64 (count, 2), after the buckets were rebuilt: between two steps, on all
 // ranks at once.
 d2l_error d2l_reducer_layout(d2l_reducer reducer, d2l_tensor* layout);

@@ -45,6 +45,11 @@ pub struct RankRecord {
     pub train_seconds: f64,
     /// `examples` over `train_seconds`.
     pub examples_per_second: f64,
+    /// Mean seconds of a step's exchange of gradients since the run began or went on, waiting for others included: of the steps that
+    /// `DistributedDataParallel` samples. None after a first step alone.
+    pub exchange_seconds: Option<f64>,
+    /// How many of these the backward pass still computed.
+    pub hidden_seconds: Option<f64>,
 }
 
 /// How far apart the running statistics of one batch norm layer are in two variants; the columns of

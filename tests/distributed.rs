@@ -33,6 +33,12 @@ fn rank_0_alone_writes_and_tells() {
     let rows: Vec<String> = read("ranks.csv").lines().skip(1).map(str::to_owned).collect();
     assert_eq!(rows.len(), 2 * 2 * 3);
     assert!(rows.iter().all(|row| row.split(',').nth(3) == Some(&(TRAIN / 3).to_string())), "{rows:?}");
+    // From the second step on it is known what the exchange took, and what of it the backward pass hid.
+    for row in rows.iter().filter(|row| row.split(',').nth(1) == Some("2")) {
+        let [exchange, hidden] = [6, 7].map(|i| row.split(',').nth(i).unwrap().parse::<f64>().unwrap());
+        assert!(0.0 < hidden && hidden <= exchange, "{row}");
+    }
+    assert!(report.contains("of it hidden"), "{report}");
     // Every test image was counted once: accuracies are so many of all.
     for row in read_metrics(&place.out().join("metrics.csv")).unwrap() {
         let correct = row.test_acc * TEST as f64;

@@ -185,7 +185,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         // Each rank's running statistics are of its own last batch; the weights that are saved are rank 0's.
         ddp.map_or(Ok(()), |ddp| ddp.broadcast_buffers(&mut self.net))?;
         let tested = train::evaluate(&mut self.net, test_iter, tally);
-        let rows = rank_records(ranks, &variant, epoch, trained.examples(), seconds)?;
+        let rows = rank_records(ranks, ddp, &variant, epoch, trained.examples(), seconds)?;
         let train_seconds = rows.iter().map(|row| row.train_seconds).fold(seconds, f64::max);
         let trained = all_together(ranks, trained)?;
         let tested = all_together(ranks, tested)?;
@@ -336,13 +336,18 @@ fn all_together(ranks: Option<&Distributed>, metric: Metric) -> Result<Metric> {
 /// How fast each process trained; none where there is one.
 fn rank_records(
     ranks: Option<&Distributed>,
+    ddp: Option<&DistributedDataParallel>,
     variant: &str,
     epoch: usize,
     examples: usize,
     seconds: f64,
 ) -> Result<Vec<RankRecord>> {
     let Some(ranks) = ranks else { return Ok(Vec::new()) };
-    let gathered = ranks.gather(&[examples as f64, seconds])?;
+    let times = ddp.map_or(Ok(None), DistributedDataParallel::times)?;
+    let [exchange, hidden] =
+        times.map_or([f64::NAN; 2], |times| [times.exchange, times.hidden].map(|time| time.as_secs_f64()));
+    let gathered = ranks.gather(&[examples as f64, seconds, exchange, hidden])?;
+    let known = |seconds: f64| Some(seconds).filter(|seconds| seconds.is_finite());
     let row = |(rank, values): (usize, Vec<f64>)| RankRecord {
         variant: variant.to_owned(),
         epoch,
@@ -350,6 +355,8 @@ fn rank_records(
         examples: values[0] as usize,
         train_seconds: values[1],
         examples_per_second: values[0] / values[1],
+        exchange_seconds: known(values[2]),
+        hidden_seconds: known(values[3]),
     };
     Ok(gathered.into_iter().enumerate().map(row).collect())
 }

@@ -61,7 +61,36 @@ pub fn render_ranks(variants: &[String], records: &[RankRecord]) -> String {
     row("all".to_owned(), &|_| true);
     format!(
         "\n## Processes\n\n{ranks} processes trained together; a step's gradients are the mean of theirs. Training images a \
-         second, the median over epochs:\n\n{table}"
+         second, the median over epochs:\n\n{table}{}",
+        exchanges(variants, records)
+    )
+}
+
+/// What exchanging gradients takes, the mean over the ranks as they stood last; empty if no rank knows.
+fn exchanges(variants: &[String], records: &[RankRecord]) -> String {
+    let heads = [("variant", Side::Left), ("ms a step", Side::Right), ("of it hidden", Side::Right)];
+    let (mut table, mut known) = (Table::new(heads), false);
+    for variant in variants {
+        let of_variant = || records.iter().filter(|record| record.variant == *variant);
+        let last = of_variant().map(|record| record.epoch).max();
+        let times: Vec<(f64, f64)> = of_variant()
+            .filter(|record| Some(record.epoch) == last)
+            .filter_map(|record| record.exchange_seconds.zip(record.hidden_seconds))
+            .collect();
+        let sum = |of: fn(&(f64, f64)) -> f64| times.iter().map(of).sum::<f64>();
+        let (exchange, hidden) = (sum(|times| times.0), sum(|times| times.1));
+        if exchange > 0.0 {
+            known = true;
+            let ms = 1e3 * exchange / times.len() as f64;
+            table.row([variant.clone(), format!("{ms:.3}"), format!("{:.1}%", 100.0 * hidden / exchange)]);
+        }
+    }
+    if !known {
+        return String::new();
+    }
+    format!(
+        "\nExchanging gradients, from the start of a step's first bucket to the end of its last, waiting for slower processes \
+         included; hidden is what of it the backward pass still computed:\n\n{table}"
     )
 }
 
@@ -87,6 +116,8 @@ mod tests {
             examples,
             train_seconds,
             examples_per_second: examples as f64 / train_seconds,
+            exchange_seconds: Some(train_seconds / 10.0),
+            hidden_seconds: Some(train_seconds / 40.0),
         };
         vec![row(1, 0, 100, 0.1), row(1, 1, 90, 0.2)]
     }
@@ -102,9 +133,15 @@ mod tests {
                 "| ---- | ------: |",
                 "| 0    |   1,000 |",
                 "| 1    |   450.0 |",
-                "| all  |   950.0 |"
+                "| all  |   950.0 |",
+                "| variant | ms a step | of it hidden |",
+                "| ------- | --------: | -----------: |",
+                "| scratch |    15.000 |        25.0% |"
             ]
         );
+        let unknown =
+            rows().into_iter().map(|row| RankRecord { exchange_seconds: None, ..row }).collect::<Vec<_>>();
+        assert!(!render_ranks(&["scratch".to_owned()], &unknown).contains("hidden"));
         assert!(text.contains("2 processes"), "{text}");
         assert_eq!(render_ranks(&["scratch".to_owned()], &[]), "");
     }

@@ -19,7 +19,7 @@ mod signature;
 mod thread_context;
 
 pub use autocast::autocast_bfloat16;
-pub use c10d::{ProcessGroup, Reducer, Store, StoreAddress};
+pub use c10d::{ExchangeTimes, ProcessGroup, Reducer, Store, StoreAddress};
 pub use determinism::Determinism;
 pub use generator::GeneratorState;
 pub use graph::CudaGraph;

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use crate::Result;
 use crate::layers::{Module, Slot, parameters, state, visit, visit_synchronized};
-use crate::torch::{ProcessGroup, Reducer};
+use crate::torch::{ExchangeTimes, ProcessGroup, Reducer};
 
 /// PyTorch's `DistributedDataParallel(net)`, on the CPU, with its defaults: every rank has the same parameters and steps by
 /// the mean of the ranks' gradients, which are exchanged while the backward pass goes on. Running statistics are rank 0's:
@@ -59,6 +59,14 @@ impl<'a> DistributedDataParallel<'a> {
             }
         });
         if buffers.is_empty() { Ok(()) } else { self.group.broadcast(&buffers) }
+    }
+
+    /// What exchanging gradients takes a step; `None` before the second.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn times(&self) -> Result<Option<ExchangeTimes>> {
+        self.reducer.times()
     }
 
     /// Which gradients are exchanged together, and in what order: with three ranks and more, it decides bits. Called between

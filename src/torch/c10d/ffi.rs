@@ -56,5 +56,6 @@ unsafe extern "C" {
     pub fn d2l_reducer_free(reducer: *mut c_void);
     pub fn d2l_reducer_before_forward(reducer: *mut c_void) -> *mut c_char;
     pub fn d2l_reducer_after_forward(reducer: *mut c_void) -> *mut c_char;
+    pub fn d2l_reducer_times(reducer: *mut c_void, exchange: *mut i64, hidden: *mut i64) -> *mut c_char;
     pub fn d2l_reducer_layout(reducer: *mut c_void, layout: *mut *mut C_tensor) -> *mut c_char;
 }

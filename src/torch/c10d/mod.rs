@@ -9,7 +9,7 @@ mod reducer;
 mod store;
 
 pub use process_group::ProcessGroup;
-pub use reducer::Reducer;
+pub use reducer::{ExchangeTimes, Reducer};
 pub use store::{Store, StoreAddress};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Gradients averaged over the ranks.
 
 use std::ffi::c_void;
+use std::time::Duration;
 
 use tch::Tensor;
 
@@ -17,6 +18,16 @@ use crate::torch::ffi::check;
 /// first step has one bucket; then it makes buckets in the order in which gradients came, of 1 MiB and then of 25 MiB.
 #[derive(Debug)]
 pub struct Reducer(*mut c_void);
+
+/// What exchanging gradients takes a step, on average over the steps that `DistributedDataParallel` samples: the first ten, then
+/// every hundredth.
+#[derive(Clone, Copy, Debug)]
+pub struct ExchangeTimes {
+    /// From the start of the first bucket to the end of the last, waiting for slower ranks included.
+    pub exchange: Duration,
+    /// How long of it the backward pass still computed.
+    pub hidden: Duration,
+}
 
 impl Reducer {
     /// Hooks to `params`, leaves that need a gradient, on the CPU, the same on every rank. `layout` is what
@@ -52,6 +63,19 @@ impl Reducer {
     pub fn after_forward(&self) -> Result<()> {
         // SAFETY: the reducer is alive.
         check(unsafe { ffi::d2l_reducer_after_forward(self.0) })
+    }
+
+    /// How long exchanges took so far; `None` before the second step.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn times(&self) -> Result<Option<ExchangeTimes>> {
+        let (mut exchange, mut hidden) = (0, 0);
+        // SAFETY: the reducer is alive; `exchange` and `hidden` are valid places for the numbers.
+        check(unsafe { ffi::d2l_reducer_times(self.0, &mut exchange, &mut hidden) })?;
+        let [exchange, hidden] =
+            [exchange, hidden].map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)));
+        Ok((!exchange.is_zero()).then_some(ExchangeTimes { exchange, hidden: hidden.min(exchange) }))
     }
 
     /// The bucket of each parameter and its place in it, int64 (params, 2). Called between two steps, on every rank.

@@ -123,6 +123,7 @@ fn gradients_are_averaged_in_buckets_that_can_be_kept() {
         let params = [leaf(&[300_000]), leaf(&[2, 3]), leaf(&[7_000_000]), leaf(&[5])];
         let reducer = Reducer::new(group, &params, None).unwrap();
         let first = reducer.layout().unwrap();
+        assert!(reducer.times().unwrap().is_none());
         let step = |reducer: &Reducer| {
             reducer.before_forward().unwrap();
             let scale = (rank + 1) as f64;
@@ -143,6 +144,8 @@ fn gradients_are_averaged_in_buckets_that_can_be_kept() {
         let rebuilt = reducer.layout().unwrap();
         step(&reducer);
         assert!(reducer.layout().unwrap() == rebuilt);
+        let ExchangeTimes { exchange, hidden } = reducer.times().unwrap().unwrap();
+        assert!(Duration::ZERO < hidden && hidden <= exchange, "{hidden:?} of {exchange:?}");
         drop(reducer);
 
         let reducer = Reducer::new(group, &params, Some(&rebuilt)).unwrap();

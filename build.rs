@@ -33,6 +33,10 @@ fn main() {
     }
     if graphs.is_some() {
         build.define("D2L_CUDA_GRAPHS", None);
+        if let Some(nccl) = nccl_headers(lib) {
+            // csrc/nv stands in for a header that these include and PyTorch's packages lack.
+            build.flag(nccl).flag("-idiraftercsrc").define("D2L_NCCL", None);
+        }
     }
     build.compile("d2l_torch");
 
@@ -70,6 +74,13 @@ fn cuda_headers(lib: &Path) -> Option<Vec<String>> {
     let runtime = folders.iter().find(|folder| is_cuda_13(folder))?;
     let rest = folders.iter().find(|folder| folder.join("crt/host_defines.h").exists())?;
     Some(vec![format!("-isystem{}", runtime.display()), format!("-idirafter{}", rest.display())])
+}
+
+/// The compiler's argument to find the header of NCCL, through which processes exchange tensors of CUDA devices; `None` if it is not
+/// here. PyTorch's dependency nvidia-nccl brings it, and no other will do: classes of libtorch depend on NCCL's version.
+fn nccl_headers(lib: &Path) -> Option<String> {
+    let folder = lib.canonicalize().ok()?.parent()?.parent()?.join("nvidia/nccl/include");
+    folder.join("nccl.h").exists().then(|| format!("-isystem{}", folder.display()))
 }
 
 /// Whether the folder has the runtime's header, of the version that libtorch is built for.

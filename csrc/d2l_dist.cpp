@@ -1,5 +1,6 @@
 #include "d2l_dist.h"
 
+#include "c10d.h"
 #include "guarded.h"
 
 // libtorch's wheels are built with Gloo; the header looks for the definition of that build.
@@ -17,13 +18,16 @@
 #include <chrono>
 #include <cstdlib>
 #include <limits>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
 C10_DECLARE_int(caffe2_log_level);
 
+using d2l::Group;
+using d2l::group_of;
 using d2l::guarded;
+using d2l::Store;
+using d2l::store_of;
 using d2l::tensor;
 using std::chrono::milliseconds;
 
@@ -31,10 +35,6 @@ namespace {
 
 // DistributedDataParallel.broadcast_bucket_size.
 constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
-
-using Store = c10::intrusive_ptr<c10d::Store>;
-using Group = c10::intrusive_ptr<c10d::ProcessGroup>;
-using Work = c10::intrusive_ptr<c10d::Work>;
 
 struct Reducer {
   std::vector<at::Tensor> params;
@@ -49,8 +49,6 @@ void silence_log() {
   if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = kFatal;
 }
 
-Store& store_of(d2l_store handle) { return *static_cast<Store*>(handle); }
-Group& group_of(d2l_group handle) { return *static_cast<Group*>(handle); }
 Reducer& reducer_of(d2l_reducer handle) { return *static_cast<Reducer*>(handle); }
 
 std::vector<at::Tensor> tensors_of(const d2l_tensor* tensors, size_t count) {
@@ -83,36 +81,6 @@ std::vector<std::vector<size_t>> saved_buckets(const at::Tensor& layout, size_t 
   }
   return buckets;
 }
-
-// Gloo numbers a group's collectives as they are called, and expects no two threads to call at once.
-class Gloo : public c10d::ProcessGroupGloo {
- public:
-  using ProcessGroupGloo::ProcessGroupGloo;
-
-  Work allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) override {
-    const std::lock_guard<std::mutex> one_at_a_time(calls_);
-    return ProcessGroupGloo::allreduce(tensors, options);
-  }
-
-  Work broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) override {
-    const std::lock_guard<std::mutex> one_at_a_time(calls_);
-    return ProcessGroupGloo::broadcast(tensors, options);
-  }
-
-  Work allgather(
-      std::vector<std::vector<at::Tensor>>& outputs, std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions& options) override {
-    const std::lock_guard<std::mutex> one_at_a_time(calls_);
-    return ProcessGroupGloo::allgather(outputs, inputs, options);
-  }
-
-  Work barrier(const c10d::BarrierOptions& options) override {
-    const std::lock_guard<std::mutex> one_at_a_time(calls_);
-    return ProcessGroupGloo::barrier(options);
-  }
-
- private:
-  std::mutex calls_;
-};
 
 // A sum over the ranks. Each rank's loss depends on every rank's share of it: the gradient of a share is the sum of theirs.
 class SumOverRanks : public torch::autograd::Function<SumOverRanks> {
@@ -176,7 +144,7 @@ d2l_error d2l_group_gloo(d2l_store store, int rank, int size, int64_t timeout_ms
   return guarded([&] {
     const Store under = c10::make_intrusive<c10d::PrefixStore>("gloo", store_of(store));
     const auto options = c10d::ProcessGroupGloo::Options::create_default(milliseconds(timeout_ms));
-    const auto gloo = c10::make_intrusive<Gloo>(under, rank, size, options);
+    const auto gloo = c10::make_intrusive<d2l::OneAtATime<c10d::ProcessGroupGloo>>(under, rank, size, options);
     auto made = c10::make_intrusive<c10d::ProcessGroup>(under, rank, size);
     made->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
     made->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);

@@ -1,4 +1,4 @@
-"""Trains one variant of one recipe with DistributedDataParallel on Gloo, and writes down every number exactly.
+"""Trains one variant of one recipe with DistributedDataParallel on Gloo or NCCL, and writes down every number exactly.
 
     torchrun --nproc-per-node 2 train_ddp.py --recipe book --variant scratch --seed 0 --epochs 2 --out run.json
 
@@ -8,6 +8,7 @@ d2l's ResNet-18, whose step is d2l.train_ch13's. The variant `scratch-sync` norm
 """
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from torch.utils.data.distributed import DistributedSampler
 import cifar10
 import fashion_mnist
 import loops
+from numerics import take_deterministic_kernels
 from recipes import RECIPES
 from synchronized import SyncBatchNorm
 from train import positive, write
@@ -40,13 +42,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--train-examples", type=positive, metavar="N", help="the first N only")
     parser.add_argument("--test-examples", type=positive, metavar="N", help="the first N only")
+    parser.add_argument("--device", type=torch.device, default="cpu", help="cpu, or cuda: each rank's own")
+    parser.add_argument("--deterministic", action="store_true", help="deterministic kernels only")
     parser.add_argument("--threads", type=positive, help="libtorch's threads (its default)")
     parser.add_argument("--workers", type=int, default=0, help="each rank's worker processes")
     parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
     parser.add_argument("--weights", type=Path, metavar="OUT.safetensors", help="the final state_dict")
     arguments = parser.parse_args()
-    arguments.device = torch.device("cpu")
+    if arguments.device.type == "cuda":
+        arguments.device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     note = {"epochs": 10, "batch_size": 256, "lr": 0.001}
     for name, value in note.items():
         if getattr(arguments, name) is None:
@@ -77,10 +82,11 @@ def begin(arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimiz
 
         net = d2l.resnet18(10, 3)
         net.apply(init_weights)
-        return net, torch.optim.Adam(net.parameters(), lr=arguments.lr)
+        return net.to(arguments.device), torch.optim.Adam(net.parameters(), lr=arguments.lr)
     recipe = RECIPES[arguments.recipe]
     net = recipe.network(SyncBatchNorm) if arguments.variant == SYNC else recipe.build(arguments.variant)
     recipe.initialize(net)
+    net.to(arguments.device)
     return net, recipe.optimizer(net.parameters(), arguments.lr)
 
 
@@ -92,12 +98,12 @@ def summed(sums: tuple[float, float, float]) -> tuple[float, float]:
     return loss_sum / examples, correct / examples
 
 
-def train_one_epoch(net, optimizer, loader, summed_loss: bool) -> tuple[float, float, float]:
+def train_one_epoch(net, optimizer, loader, device, summed_loss: bool) -> tuple[float, float, float]:
     """One pass over this rank's share; its sums while the weights were changing."""
     cross_entropy = nn.CrossEntropyLoss(reduction="none" if summed_loss else "mean")
     loss_sum, correct, examples = 0.0, 0.0, 0
     net.train()
-    for X, y in loader:
+    for X, y in loops.batches_on(loader, device):
         optimizer.zero_grad()
         y_hat = net(X)
         loss = cross_entropy(y_hat, y)
@@ -112,14 +118,14 @@ def train_one_epoch(net, optimizer, loader, summed_loss: bool) -> tuple[float, f
 
 
 @torch.no_grad()
-def evaluate(net, loader) -> tuple[float, float, float]:
+def evaluate(net, loader, device) -> tuple[float, float, float]:
     """This rank's sums over its test images, by rank 0's running statistics, which are the ones that are saved."""
     for buffer in net.buffers():
         dist.broadcast(buffer, 0)
     cross_entropy = nn.CrossEntropyLoss()
     loss_sum, correct, examples = 0.0, 0.0, 0
     net.eval()
-    for X, y in loader:
+    for X, y in loops.batches_on(loader, device):
         y_hat = net(X)
         loss_sum += float(cross_entropy(y_hat, y) * len(X))
         correct += loops.count_correct(y_hat, y)
@@ -142,9 +148,9 @@ def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
     for epoch in range(arguments.epochs):
         sampler.set_epoch(epoch)
         start = time.perf_counter()
-        trained_sums = train_one_epoch(trained, optimizer, train_loader, arguments.recipe == CIFAR)
+        trained_sums = train_one_epoch(trained, optimizer, train_loader, arguments.device, arguments.recipe == CIFAR)
         seconds = time.perf_counter() - start
-        figures = *summed(trained_sums), *summed(evaluate(net, test_loader))
+        figures = *summed(trained_sums), *summed(evaluate(net, test_loader, arguments.device))
         records.append(loops.Epoch(*figures, seconds, time.perf_counter() - start))
     return net, records
 
@@ -154,7 +160,11 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    dist.init_process_group("gloo")
+    if arguments.deterministic:
+        take_deterministic_kernels()
+    if arguments.device.type == "cuda":
+        torch.cuda.set_device(arguments.device)
+    dist.init_process_group("gloo" if arguments.device.type == "cpu" else "cpu:gloo,cuda:nccl")
     outcome = run(arguments)
     if dist.get_rank() == 0:
         write(arguments, *outcome)

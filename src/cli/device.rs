@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use crate::distributed::local_rank;
 use crate::{Error, Result};
 
 /// A device as it was asked for.
@@ -9,7 +10,8 @@ use crate::{Error, Result};
 pub(super) enum Choice {
     Auto,
     Cpu,
-    Cuda(usize),
+    /// `None`: the first, or a rank's own.
+    Cuda(Option<usize>),
 }
 
 /// Devices as they were asked for.
@@ -23,9 +25,10 @@ pub(super) enum Devices {
 impl Choice {
     pub(super) fn settle(self) -> Result<Device> {
         match self {
-            Self::Auto => Ok(Device::cuda_if_available()),
+            Self::Auto if !tch::Cuda::is_available() => Ok(Device::Cpu),
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => cuda(index),
+            Self::Auto | Self::Cuda(None) => cuda(local_rank()),
+            Self::Cuda(Some(index)) => cuda(index),
         }
     }
 }
@@ -65,11 +68,11 @@ pub(super) fn parse_device(text: &str) -> Result<Choice, String> {
     match text {
         "auto" => Ok(Choice::Auto),
         "cpu" => Ok(Choice::Cpu),
-        "cuda" => Ok(Choice::Cuda(0)),
+        "cuda" => Ok(Choice::Cuda(None)),
         _ => text
             .strip_prefix("cuda:")
             .and_then(|index| index.parse().ok())
-            .map(Choice::Cuda)
+            .map(|index| Choice::Cuda(Some(index)))
             .ok_or_else(|| "the devices are auto, cpu, cuda, and cuda:0, cuda:1, ...".to_owned()),
     }
 }

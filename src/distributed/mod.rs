@@ -11,12 +11,18 @@ mod launch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::Result;
 use crate::torch::ProcessGroup;
 use faults::Meeting;
 pub use launch::Launch;
+
+/// Which process this is on its machine, as the launcher counts: the CUDA device that it takes. 0 without a launcher.
+pub fn local_rank() -> usize {
+    // An environment that makes no sense is told of where the job begins.
+    Launch::read(|name| std::env::var(name).ok()).ok().flatten().map_or(0, |launch| launch.local_rank)
+}
 
 /// This process among those of its job.
 #[derive(Debug)]
@@ -25,19 +31,24 @@ pub struct Distributed<'a> {
     meeting: &'a Meeting,
 }
 
-/// Runs `f` as a rank of the job that the environment tells of; with `None` where it tells of none.
+/// Runs `f` as a rank of the job that the environment tells of; with `None` where it tells of none. Tensors are exchanged on
+/// `device` and on the CPU.
 ///
 /// No rank waits for another longer than `timeout`. What fails on one rank ends them all: each gives an error that names
 /// the rank at fault, as far as it can be known.
 ///
 /// # Errors
 /// What `f` gives, and what went wrong on another rank; an environment that makes no sense.
-pub fn together<T>(timeout: Duration, f: impl FnOnce(Option<&Distributed>) -> Result<T>) -> Result<T> {
+pub fn together<T>(
+    device: Device,
+    timeout: Duration,
+    f: impl FnOnce(Option<&Distributed>) -> Result<T>,
+) -> Result<T> {
     let Some(launch) = Launch::read(|name| std::env::var(name).ok())? else { return f(None) };
     let meeting = Meeting::new(launch, timeout)?;
     meeting.guarded(|| {
         let Launch { rank, size, .. } = meeting.launch;
-        let group = Arc::new(ProcessGroup::gloo(&meeting.store, rank, size, timeout)?);
+        let group = Arc::new(ProcessGroup::new(&meeting.store, rank, size, device, timeout)?);
         f(Some(&Distributed { group, meeting: &meeting }))
     })
 }
@@ -80,7 +91,7 @@ impl Distributed<'_> {
     pub fn gather(&self, values: &[f64]) -> Result<Vec<Vec<f64>>> {
         // Bits, of which adding zeros changes none.
         let mut all =
-            Tensor::zeros([self.size() as i64, values.len() as i64], (tch::Kind::Int64, tch::Device::Cpu));
+            Tensor::zeros([self.size() as i64, values.len() as i64], (tch::Kind::Int64, Device::Cpu));
         let bits: Vec<i64> = values.iter().map(|value| value.to_bits().cast_signed()).collect();
         all.get(self.rank() as i64).copy_(&Tensor::from_slice(&bits));
         self.group.all_reduce(&mut all)?;
@@ -104,7 +115,7 @@ impl Distributed<'_> {
         }
         let content = match bytes.filter(|_| self.is_first()) {
             Some(bytes) => Tensor::from_slice(&bytes),
-            None => Tensor::zeros([length], (tch::Kind::Uint8, tch::Device::Cpu)),
+            None => Tensor::zeros([length], (tch::Kind::Uint8, Device::Cpu)),
         };
         let content = [content];
         self.group.broadcast(&content)?;

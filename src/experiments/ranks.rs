@@ -18,23 +18,15 @@ pub fn shows(ranks: Option<&Distributed>) -> bool {
     ranks.is_none_or(Distributed::is_first)
 }
 
-/// Refuses devices on which processes cannot exchange gradients.
+/// Refuses several devices in one of several processes.
 pub fn check_devices(ranks: Option<&Distributed>, devices: &[Device]) -> Result<()> {
-    if ranks.is_none() || devices == [Device::Cpu] {
+    if ranks.is_none() || devices.len() == 1 {
         return Ok(());
     }
-    let (what, remedy) = if devices.len() > 1 {
-        ("a process that trains together with others takes one device".to_owned(), "give --device cpu")
-    } else {
-        (
-            format!(
-                "processes on {:?} would exchange gradients through NCCL, which this build is without",
-                devices[0]
-            ),
-            "give --device cpu, or leave torchrun out",
-        )
-    };
-    Err(Error::usage(what, remedy))
+    Err(Error::usage(
+        "a process that trains together with others takes one device",
+        "give --device cpu or --device cuda, which is each process's own",
+    ))
 }
 
 /// What the report says of it.

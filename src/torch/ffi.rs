@@ -104,6 +104,11 @@ mod tests {
                 include_str!("../../csrc/d2l_dist.cpp"),
                 include_str!("c10d/ffi.rs"),
             ),
+            (
+                include_str!("../../csrc/d2l_nccl.h"),
+                include_str!("../../csrc/d2l_nccl.cpp"),
+                include_str!("c10d/ffi_nccl.rs"),
+            ),
         ];
         let known = |line: &&str| line.starts_with("    ") && line.contains("fn d2l_") && !line.contains('"');
         for (header, source, rust) in files {

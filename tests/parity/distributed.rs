@@ -10,7 +10,9 @@ use d2l_ch7::report::read_metrics;
 
 use crate::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
-use crate::support::{libtorch, notebooks_ref};
+use crate::support::{has_cuda, libtorch, notebooks_ref};
+
+const CPU: &str = "cpu";
 
 /// One job, as both command lines say it.
 struct Job<'a> {
@@ -21,6 +23,7 @@ struct Job<'a> {
     epochs: usize,
     /// Examples, batch size, and what else the recipe takes; in words of both command lines.
     more: &'a str,
+    device: &'a str,
 }
 
 /// torchrun of the Python that is compared with.
@@ -31,10 +34,11 @@ fn torchrun(live: &Live, ranks: &str) -> Command {
 }
 
 fn check(live: &Live, data: &Path, job: &Job) {
-    let Job { ranks, recipe, variant, seed, epochs, more } = *job;
+    let Job { ranks, recipe, variant, seed, epochs, more, device } = *job;
     let name = |end: &str| live.folder.path().join(format!("{recipe}-{variant}-{ranks}{end}"));
     let epochs_text = epochs.to_string();
-    let shared = ["--seed", seed, "--threads", "1", "--epochs", &epochs_text];
+    let mut shared = vec!["--seed", seed, "--threads", "1", "--epochs", &epochs_text, "--device", device];
+    shared.extend((device != "cpu").then_some("--deterministic"));
     let (out, json, weights) = (name(""), name(".json"), name(".safetensors"));
     let mut rust = torchrun(live, ranks);
     rust.arg("--no-python").arg(env!("CARGO_BIN_EXE_d2l_ch7"));
@@ -42,12 +46,12 @@ fn check(live: &Live, data: &Path, job: &Job) {
         "cifar" => rust.arg("cifar"),
         _ => rust.args(["compare", "--recipe", recipe]),
     };
-    rust.args(["--variants", variant, "--device", "cpu", "--quiet"]);
-    succeed(rust.args(shared).args(more.split(' ')).arg("--data-dir").arg(data).arg("--out").arg(&out));
+    rust.args(["--variants", variant, "--quiet"]);
+    succeed(rust.args(&shared).args(more.split(' ')).arg("--data-dir").arg(data).arg("--out").arg(&out));
 
     let mut python = torchrun(live, ranks);
     python.arg(notebooks_ref().join("train_ddp.py")).args(["--recipe", recipe, "--variant", variant]);
-    python.args(shared).args(more.split(' ')).arg("--data-dir").arg(data);
+    python.args(&shared).args(more.split(' ')).arg("--data-dir").arg(data);
     succeed(python.arg("--out").arg(&json).arg("--weights").arg(&weights));
 
     assert_same_figures(&out, &json, epochs);
@@ -70,7 +74,7 @@ fn jobs_are_distributed_data_parallels_to_the_last_bit() {
         ("2", "book", "scratch-sync", "5"),
         ("3", "adamw", "scratch-sync", "8"),
     ] {
-        check(&live, &data, &Job { ranks, recipe, variant, seed, epochs: 2, more: few });
+        check(&live, &data, &Job { ranks, recipe, variant, seed, epochs: 2, more: few, device: CPU });
     }
 }
 
@@ -87,7 +91,30 @@ fn jobs_on_cifar_are_distributed_data_parallels_to_the_last_bit() {
         ("3", "augmented", "9", "--workers 0 --augment flip+crop"),
     ] {
         let more = format!("{few} {more}");
-        check(&live, &folder, &Job { ranks, recipe: "cifar", variant, seed, epochs: 1, more: &more });
+        check(
+            &live,
+            &folder,
+            &Job { ranks, recipe: "cifar", variant, seed, epochs: 1, more: &more, device: CPU },
+        );
+    }
+}
+
+/// Over NCCL. A machine may have one GPU alone, which is enough for one rank; the exchange is then with itself.
+#[test]
+fn a_job_on_cuda_is_distributed_data_parallels_to_the_last_bit() {
+    let _turn = libtorch();
+    if !has_cuda("a job on CUDA against DistributedDataParallel") {
+        return;
+    }
+    let Some(live) = Live::find("a job on CUDA against DistributedDataParallel") else { return };
+    let data = live.data().to_owned();
+    let few = "--train-examples 1300 --test-examples 301";
+    for (recipe, variant) in [("book", "native"), ("adamw", "scratch-sync")] {
+        check(
+            &live,
+            &data,
+            &Job { ranks: "1", recipe, variant, seed: "4", epochs: 2, more: few, device: "cuda" },
+        );
     }
 }
 

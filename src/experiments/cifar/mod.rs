@@ -64,7 +64,7 @@ type Net = DataParallel<WithNumerics<Sequential>>;
 /// Data that cannot be had or read, a run directory that cannot be made or written, a loss that is not finite, an
 /// interruption, a fault on another process. Epochs finished before are on disk.
 pub fn run(config: &Cifar) -> Result<Option<PathBuf>> {
-    distributed::together(config.options.dist_timeout, |ranks| train(config, ranks))
+    distributed::together(config.devices[0], config.options.dist_timeout, |ranks| train(config, ranks))
 }
 
 fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {

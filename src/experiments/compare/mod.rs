@@ -52,7 +52,7 @@ type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 /// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
 /// loss that is not finite, an interruption, a fault on another process. Epochs finished before are on disk.
 pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
-    distributed::together(config.options.dist_timeout, |ranks| train(config, ranks))
+    distributed::together(config.device, config.options.dist_timeout, |ranks| train(config, ranks))
 }
 
 fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {

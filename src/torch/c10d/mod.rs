@@ -1,9 +1,10 @@
 //! `torch.distributed` on its own engine, c10d: the store where processes meet, the process group that exchanges tensors, and
 //! the reducer of `DistributedDataParallel`.
 //!
-//! Backend: Gloo, on the CPU. NCCL's header needs those of a CUDA toolkit, which the build does without.
+//! Backends: Gloo for tensors on the CPU; NCCL for those on CUDA devices, where its headers and CUDA's were found.
 
 mod ffi;
+mod ffi_nccl;
 mod process_group;
 mod reducer;
 mod store;

@@ -3,33 +3,34 @@
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use super::store::milliseconds;
-use super::{Store, ffi};
+use super::{Store, ffi, ffi_nccl};
 use crate::torch::ffi::check;
 use crate::{Error, Result};
 
-/// The processes of a job, ranks 0 to size - 1 (PyTorch: `dist.init_process_group("gloo")`).
+/// The processes of a job, ranks 0 to size - 1 (PyTorch: `dist.init_process_group("cpu:gloo,cuda:nccl")`).
 ///
 /// Every rank calls the same collectives in the same order. One that fails, because a rank is gone or does not come in
 /// time, leaves the group unusable.
 #[derive(Debug)]
 pub struct ProcessGroup(*mut c_void);
 
-// SAFETY: c10d's ProcessGroup reads tables that are filled when it is made, and csrc's Gloo takes a lock where a collective
-// begins; neither belongs to a thread.
+// SAFETY: c10d's ProcessGroup reads tables that are filled when it is made, and csrc's backends take a lock where a
+// collective begins; neither belongs to a thread.
 unsafe impl Send for ProcessGroup {}
 // SAFETY: as above.
 unsafe impl Sync for ProcessGroup {}
 
 impl ProcessGroup {
-    /// Joins the group of `size` ranks that meet at `store`. A collective that takes longer than `timeout` fails.
+    /// Joins the group of `size` ranks that meet at `store` to exchange tensors on `device`, where that is a CUDA device, and on
+    /// the CPU. A collective that takes longer than `timeout` fails; one on a CUDA device ends the process by then.
     ///
     /// # Errors
-    /// If not every rank comes in time.
-    pub fn gloo(store: &Store, rank: usize, size: usize, timeout: Duration) -> Result<Self> {
+    /// If not every rank comes in time; for a CUDA device, if this was compiled without NCCL.
+    pub fn new(store: &Store, rank: usize, size: usize, device: Device, timeout: Duration) -> Result<Self> {
         let [rank, size] = [rank, size].map(c_int::try_from);
         let (Ok(rank), Ok(size)) = (rank, size) else {
             return Err(Error::usage("more ranks than torch.distributed knows", "start fewer processes"));
@@ -37,7 +38,27 @@ impl ProcessGroup {
         let mut group = std::ptr::null_mut();
         // SAFETY: the store is alive, and csrc/ takes a reference of its own; `group` is a valid place for one pointer.
         check(unsafe { ffi::d2l_group_gloo(store.as_ptr(), rank, size, milliseconds(timeout), &mut group) })?;
-        Ok(Self(group))
+        let group = Self(group);
+        if let Device::Cuda(index) = device {
+            if !ffi_nccl::d2l_has_nccl() {
+                return Err(Error::failed(
+                    "processes on CUDA devices exchange gradients through NCCL, and this build is without",
+                    "build where PyTorch is installed by pip, which brings the headers of NCCL and CUDA; or give --device cpu",
+                ));
+            }
+            // SAFETY: group and store are alive, and csrc/ takes references of its own.
+            check(unsafe {
+                ffi_nccl::d2l_group_add_nccl(
+                    group.0,
+                    store.as_ptr(),
+                    rank,
+                    size,
+                    index as i64,
+                    milliseconds(timeout),
+                )
+            })?;
+        }
+        Ok(group)
     }
 
     /// `dist.barrier()`: waits until every rank is here.
@@ -49,8 +70,8 @@ impl ProcessGroup {
         check(unsafe { ffi::d2l_group_barrier(self.0) })
     }
 
-    /// `dist.all_reduce(tensor)`: replaces it by its sum over the ranks, elementwise, the same bits on each. It is on the
-    /// CPU, contiguous, and of the same shape and kind on each.
+    /// `dist.all_reduce(tensor)`: replaces it by its sum over the ranks, elementwise, the same bits on each. It is
+    /// contiguous, and of the same shape and kind on each.
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.
@@ -72,7 +93,7 @@ impl ProcessGroup {
         Ok(unsafe { Tensor::from_ptr(sum) })
     }
 
-    /// Replaces the tensors, on the CPU, by rank 0's, as `DistributedDataParallel` does with parameters and buffers.
+    /// Replaces the tensors by rank 0's, as `DistributedDataParallel` does with parameters and buffers.
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.

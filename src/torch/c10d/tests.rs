@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::*;
 
@@ -23,7 +23,7 @@ pub(crate) fn ranks<T: Send>(
         let address =
             StoreAddress { host: "127.0.0.1".to_owned(), port, serve: rank == 0, prefix: "test".to_owned() };
         let store = Store::connect(&address, TIMEOUT).unwrap();
-        let group = Arc::new(ProcessGroup::gloo(&store, rank, size, timeout).unwrap());
+        let group = Arc::new(ProcessGroup::new(&store, rank, size, Device::Cpu, timeout).unwrap());
         let result = f(rank, &store, &group);
         // Rank 0 serves the store: it is the last to go.
         store.set(&format!("done/{rank}"), &[]).unwrap();
@@ -108,6 +108,18 @@ fn parameters_of_another_shape_are_refused() {
     });
     let error = refused[1].as_ref().unwrap_err();
     assert!(error.contains("appears not to match"), "{error}");
+}
+
+/// What NCCL says of a machine without a GPU comes back as an error.
+#[test]
+fn a_group_on_cuda_needs_a_gpu() {
+    ranks(1, TIMEOUT, |_, store, _| match ProcessGroup::new(store, 0, 1, Device::Cuda(0), TIMEOUT) {
+        Ok(_) => assert!(tch::Cuda::is_available()),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(["CUDA", "NVIDIA", "GPU"].iter().any(|word| error.contains(word)), "{error}");
+        }
+    });
 }
 
 /// Two layers whose gradients differ from rank to rank: after the backward pass each has the mean, in every step, with the

@@ -1,0 +1,51 @@
+// The classes of c10d behind the handles of d2l_dist.h.
+#pragma once
+#include "d2l_dist.h"
+
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include <mutex>
+#include <vector>
+
+namespace d2l {
+
+using Store = c10::intrusive_ptr<c10d::Store>;
+using Group = c10::intrusive_ptr<c10d::ProcessGroup>;
+using Work = c10::intrusive_ptr<c10d::Work>;
+
+inline Store& store_of(d2l_store handle) { return *static_cast<Store*>(handle); }
+inline Group& group_of(d2l_group handle) { return *static_cast<Group*>(handle); }
+
+// A backend numbers a group's collectives as they are called, and expects no two threads to call at once.
+template <typename Backend>
+class OneAtATime : public Backend {
+ public:
+  using Backend::Backend;
+
+  Work allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) override {
+    const std::lock_guard<std::mutex> alone(calls_);
+    return Backend::allreduce(tensors, options);
+  }
+
+  Work broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) override {
+    const std::lock_guard<std::mutex> alone(calls_);
+    return Backend::broadcast(tensors, options);
+  }
+
+  Work allgather(
+      std::vector<std::vector<at::Tensor>>& outputs, std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions& options) override {
+    const std::lock_guard<std::mutex> alone(calls_);
+    return Backend::allgather(outputs, inputs, options);
+  }
+
+  Work barrier(const c10d::BarrierOptions& options) override {
+    const std::lock_guard<std::mutex> alone(calls_);
+    return Backend::barrier(options);
+  }
+
+ private:
+  std::mutex calls_;
+};
+
+}  // namespace d2l

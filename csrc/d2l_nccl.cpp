@@ -1,0 +1,48 @@
+#include "d2l_nccl.h"
+
+#include "c10d.h"
+#include "guarded.h"
+
+#ifdef D2L_NCCL
+// libtorch's wheels are built with NCCL; the header looks for the definition of that build.
+#define USE_C10D_NCCL
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+
+#include <chrono>
+#endif
+
+using d2l::group_of;
+using d2l::guarded;
+using d2l::store_of;
+
+bool d2l_has_nccl(void) noexcept {
+#ifdef D2L_NCCL
+  return true;
+#else
+  return false;
+#endif
+}
+
+#ifdef D2L_NCCL
+
+d2l_error d2l_group_add_nccl(d2l_group group, d2l_store store, int rank, int size, int64_t cuda_index, int64_t timeout_ms) {
+  return guarded([&] {
+    const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
+    cuda.setDevice({c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(cuda_index)});
+    const d2l::Store under = c10::make_intrusive<c10d::PrefixStore>("nccl", store_of(store));
+    auto options = c10d::ProcessGroupNCCL::Options::create();
+    options->timeout = std::chrono::milliseconds(timeout_ms);
+    const auto nccl = c10::make_intrusive<d2l::OneAtATime<c10d::ProcessGroupNCCL>>(under, rank, size, std::move(options));
+    group_of(group)->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::BackendType::NCCL, nccl);
+  });
+}
+
+#else
+
+d2l_error d2l_group_add_nccl(d2l_group, d2l_store, int, int, int64_t, int64_t) {
+  return guarded([] { TORCH_CHECK(false, "compiled without NCCL"); });
+}
+
+#endif

@@ -56,10 +56,11 @@ def main() -> None:
     parser.add_argument("--program", type=Path, required=True, help="d2l_ch7")
     parser.add_argument("--fashion-mnist", type=Path, required=True)
     parser.add_argument("--cifar10", type=Path, required=True)
+    parser.add_argument("--recipes", nargs="+", choices=sorted({job[0] for job in JOBS}), help="these only")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
-    taken = {job: ([], [], []) for job in JOBS}
+    taken = {job: ([], [], []) for job in JOBS if not arguments.recipes or job[0] in arguments.recipes}
     for number in range(arguments.rounds):
         for job, (seconds, theirs, rows) in taken.items():
             data = arguments.cifar10 if job[0] == "cifar" else arguments.fashion_mnist

@@ -12,9 +12,9 @@ mod place;
 use place::job::{Job, assert_all_succeed};
 use place::{Outcome, Place, outcome, program};
 
-/// Three epochs of six steps on each rank, and a checkpoint after every other step.
+/// Five epochs of six steps on each rank, and a checkpoint after every other step.
 fn run(place: &Place) -> Vec<String> {
-    let options = "compare --recipe adamw --variants native --batch-size 8 --epochs 3 --checkpoint-every 2 --dist-timeout 5 \
+    let options = "compare --recipe adamw --variants native --batch-size 8 --epochs 5 --checkpoint-every 2 --dist-timeout 5 \
                    --device cpu --threads 1 --quiet --data-dir";
     options.split_whitespace().map(str::to_owned).chain([place.data().display().to_string()]).collect()
 }

@@ -17,15 +17,9 @@ using d2l::group_of;
 using d2l::guarded;
 using d2l::store_of;
 
-bool d2l_has_nccl(void) noexcept {
 #ifdef D2L_NCCL
-  return true;
-#else
-  return false;
-#endif
-}
 
-#ifdef D2L_NCCL
+bool d2l_has_nccl(void) noexcept { return true; }
 
 d2l_error d2l_group_add_nccl(d2l_group group, d2l_store store, int rank, int size, int64_t cuda_index, int64_t timeout_ms) {
   return guarded([&] {
@@ -40,6 +34,8 @@ d2l_error d2l_group_add_nccl(d2l_group group, d2l_store store, int rank, int siz
 }
 
 #else
+
+bool d2l_has_nccl(void) noexcept { return false; }
 
 d2l_error d2l_group_add_nccl(d2l_group, d2l_store, int, int, int64_t, int64_t) {
   return guarded([] { TORCH_CHECK(false, "compiled without NCCL"); });

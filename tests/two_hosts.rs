@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 mod place;
 
@@ -19,10 +20,11 @@ fn run(place: &Place) -> Vec<String> {
     options.split_whitespace().map(str::to_owned).chain([place.data().display().to_string()]).collect()
 }
 
-/// What a rank said in a round, and its exit code.
+/// What a rank said in a round, its exit code, and when it ended after the cut, if there was one.
 struct Said {
     text: String,
     code: i32,
+    after_cut: Option<Duration>,
 }
 
 /// The job on two hosts with such a link between them; `None`, and a line on the screen, where the system lets nobody make hosts.
@@ -48,7 +50,10 @@ fn on_two_hosts(
     Some(move |round: &str, rank: usize| {
         let read = |name: String| fs::read_to_string(kept.join(name)).unwrap();
         let code = read(format!("{round}.{rank}.code")).trim().parse().unwrap();
-        Said { text: read(format!("{round}.{rank}")), code }
+        let written = |name: String| fs::metadata(kept.join(name)).and_then(|file| file.modified()).ok();
+        let [cut, ended] = ["cut".to_owned(), format!("{round}.{rank}.code")].map(written);
+        let after_cut = cut.zip(ended).and_then(|(cut, ended)| ended.duration_since(cut).ok());
+        Said { text: read(format!("{round}.{rank}")), code, after_cut }
     })
 }
 
@@ -90,7 +95,8 @@ fn a_cut_link_ends_both_ranks_and_the_job_goes_on_to_the_same_bits() {
         (0, "rank 1 was killed or hangs"),
         (1, "rank 1: the store at 10.9.0.1:29500 does not answer: rank 0"),
     ] {
-        let Said { text, code } = said("first", rank);
+        let Said { text, code, after_cut } = said("first", rank);
+        println!("rank {rank} ended {after_cut:?} after the cut: {text}");
         assert_eq!(code, 1, "rank {rank}: {text}");
         assert!(text.contains(words), "rank {rank}: {text}");
         assert_eq!(text.lines().filter(|line| !line.is_empty()).count(), 2, "rank {rank}: {text}");

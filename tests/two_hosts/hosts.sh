@@ -6,7 +6,8 @@
 # LINK says what joins the hosts: `direct`, a veth pair; `slow`, one over which a packet takes 20 ms each way; `cut`, a slow one that is
 # cut in the job's second epoch and mended when both ranks have ended, whereupon the job is resumed.
 #
-# KEPT/ROUND.RANK has what a rank said, KEPT/ROUND.RANK.code how it ended; ROUND is `first` or `resumed`. Exits with 99 where such hosts
+# KEPT/ROUND.RANK has what a rank said, KEPT/ROUND.RANK.code how it ended, from then on; ROUND is `first` or `resumed`. KEPT/cut is
+# there from the cut on. Exits with 99 where such hosts
 # cannot be had.
 set -eu
 link=$1 kept=$2 out=$3
@@ -79,6 +80,7 @@ first=$!
 until [ -e "$out/metrics.csv" ] || ! kill -0 "$first" 2>/dev/null; do sleep 0.02; done
 sleep 0.3
 ip link set left down
+touch "$kept/cut"
 wait "$first"
 ip link set left up
 job resumed "$@" --resume "$out"

@@ -23,9 +23,8 @@ pub(super) fn gather(
         found.extend(layer.statistics().map(|statistics| (name.to_owned(), statistics)));
     });
     let layer = |(name, BatchStatistics { own, all }): (String, BatchStatistics)| {
-        let own = ranks.gather(&own.each_ref().map(floats).concat())?;
-        let ranks = own.iter().map(|both| channels(both)).collect();
-        Ok(SynchronizedLayer { name, all: channels(&all.each_ref().map(floats).concat()), ranks })
+        let ranks = ranks.gather(&floats(&own))?.iter().map(|own| channels(own)).collect();
+        Ok(SynchronizedLayer { name, all: channels(&floats(&all)), ranks })
     };
     let layers = found.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
     Ok((!layers.is_empty()).then_some(Synchronization { variant, epoch, layers }))
@@ -37,6 +36,7 @@ fn channels(both: &[f64]) -> ChannelStatistics {
     ChannelStatistics { mean: mean.to_vec(), var: var.to_vec() }
 }
 
-fn floats(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).expect("f64 values in one dimension")
+fn floats(mean_and_var: &[Tensor; 2]) -> Vec<f64> {
+    let both = Tensor::stack(mean_and_var, 0).to_kind(Kind::Double);
+    Vec::try_from(both.reshape([-1])).expect("f64 values in one dimension")
 }

@@ -35,11 +35,10 @@ const PALETTE: [(RGBColor, Shape); 4] = [
     (RGBColor(0xcc, 0x79, 0xa7), Shape::Diamond),
 ];
 
-/// Panels in rows of two below a title.
+/// Panels in rows of two, one row at least, below a title.
 fn draw_panels(title: &str, rows: &[[Panel; 2]]) -> Result<Vec<u8>> {
     let height =
-        (2.0 * MARGIN + HEADER + PANEL * rows.len() as f64 + MARGIN * rows.len().saturating_sub(1) as f64)
-            as u32;
+        (2.0 * MARGIN + HEADER + PANEL * rows.len() as f64 + MARGIN * (rows.len() - 1) as f64) as u32;
     canvas::png(WIDTH, height, |canvas| {
         draw_title(canvas, title)?;
         for (row, panels) in rows.iter().enumerate() {

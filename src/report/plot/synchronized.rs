@@ -22,7 +22,7 @@ type Statistic = fn(&ChannelStatistics) -> &[f64];
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
 pub fn draw_synchronized(found: &Synchronization) -> Result<Vec<u8>> {
-    let Some(layer) = found.layers.last() else { return draw_panels(&found.variant, &[]) };
+    let layer = found.layers.last().expect("a variant that is synchronized has such layers");
     let title = format!(
         "{}: what layer {} normalized by, and what each process's own batch has\n{} processes, last step of epoch {}",
         found.variant,

@@ -22,8 +22,9 @@ const PULSE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long a rank that is told to end (SIGTERM, Ctrl-C) may take for it. One that waits for another does not hear it.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How long a rank whose exchange broke off may look for the cause. A store that is cut off gives no answer, not even that.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a rank whose exchange broke off may look for the cause. A store that is cut off gives no answer, not even that. With
+/// what it takes to end, it stays within the 15 seconds that the README states.
+const PATIENCE: Duration = Duration::from_secs(14);
 /// How long a question to the store may take.
 const ANSWER: Duration = Duration::from_secs(5);
 

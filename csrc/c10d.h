@@ -17,7 +17,8 @@ using Work = c10::intrusive_ptr<c10d::Work>;
 inline Store& store_of(d2l_store handle) { return *static_cast<Store*>(handle); }
 inline Group& group_of(d2l_group handle) { return *static_cast<Group*>(handle); }
 
-// A backend numbers a group's collectives as they are called, and expects no two threads to call at once.
+// No two threads may call a backend's collectives at once: a group numbers them as they are called, and what records them for all the
+// groups of a process (c10d::FlightRecorder, in libtorch 2.11) changes a table without a lock.
 template <typename Backend>
 class OneAtATime : public Backend {
  public:

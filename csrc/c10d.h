@@ -46,7 +46,7 @@ class OneAtATime : public Backend {
   }
 
  private:
-  std::mutex calls_;
+  inline static std::mutex calls_;
 };
 
 }  // namespace d2l

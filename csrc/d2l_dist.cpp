@@ -15,6 +15,7 @@
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <limits>
@@ -35,6 +36,10 @@ namespace {
 
 // DistributedDataParallel.broadcast_bucket_size.
 constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
+
+// What Gloo has at least to connect ranks that are all here. When that time runs out, it frees the ends of connections while its own
+// thread may be making them, and the process crashes (seen with libtorch 2.11 on busy machines).
+constexpr milliseconds kConnect = std::chrono::minutes(1);
 
 struct Reducer {
   std::vector<at::Tensor> params;
@@ -99,6 +104,20 @@ class SumOverRanks : public torch::autograd::Function<SumOverRanks> {
   }
 };
 
+// Waits until every rank is here. One that has waited in vain is not here any more.
+void roll_call(const Store& store, int rank, int size, milliseconds timeout) {
+  const auto name = [](int of) { return "here/" + std::to_string(of); };
+  std::vector<std::string> all;
+  for (int of = 0; of < size; ++of) all.push_back(name(of));
+  store->set(name(rank), std::vector<uint8_t>{1});
+  try {
+    store->wait(all, timeout);
+  } catch (...) {
+    store->deleteKey(name(rank));
+    throw;
+  }
+}
+
 std::unordered_map<size_t, std::string> numbers_as_names(size_t count) {
   std::unordered_map<size_t, std::string> names;
   for (size_t i = 0; i < count; ++i) names[i] = std::to_string(i);
@@ -143,8 +162,11 @@ d2l_error d2l_store_check(d2l_store store, const char* key, bool* there) {
 d2l_error d2l_group_gloo(d2l_store store, int rank, int size, int64_t timeout_ms, d2l_group* group) {
   return guarded([&] {
     const Store under = c10::make_intrusive<c10d::PrefixStore>("gloo", store_of(store));
-    const auto options = c10d::ProcessGroupGloo::Options::create_default(milliseconds(timeout_ms));
+    const milliseconds timeout(timeout_ms);
+    roll_call(under, rank, size, timeout);
+    const auto options = c10d::ProcessGroupGloo::Options::create_default(std::max(timeout, kConnect));
     const auto gloo = c10::make_intrusive<d2l::OneAtATime<c10d::ProcessGroupGloo>>(under, rank, size, options);
+    gloo->setTimeout(timeout);
     auto made = c10::make_intrusive<c10d::ProcessGroup>(under, rank, size);
     made->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
     made->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);

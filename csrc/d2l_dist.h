@@ -23,7 +23,8 @@ d2l_error d2l_store_set(d2l_store store, const char* key, const uint8_t* value, 
 d2l_error d2l_store_get(d2l_store store, const char* key, int64_t timeout_ms, d2l_tensor* value);
 d2l_error d2l_store_check(d2l_store store, const char* key, bool* there);
 
-// ProcessGroupGloo of `size` ranks that meet at `store`. A collective that takes longer than the timeout fails.
+// ProcessGroupGloo of `size` ranks that meet at `store`. Waiting for all of them fails when it takes longer than the timeout, and so
+// does a collective.
 d2l_error d2l_group_gloo(d2l_store store, int rank, int size, int64_t timeout_ms, d2l_group* group);
 void d2l_group_free(d2l_group group) D2L_NOEXCEPT;
 

@@ -17,12 +17,9 @@ pub(crate) fn ranks<T: Send>(
     timeout: Duration,
     f: impl Fn(usize, &Store, &Arc<ProcessGroup>) -> T + Sync,
 ) -> Vec<T> {
-    // The port is free until someone else takes it in the moment to come.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let rank = |rank: usize| {
-        let address =
-            StoreAddress { host: "127.0.0.1".to_owned(), port, serve: rank == 0, prefix: "test".to_owned() };
-        let store = Store::connect(&address, TIMEOUT).unwrap();
+        let store = connect(port, rank);
         let group = Arc::new(ProcessGroup::new(&store, rank, size, Device::Cpu, timeout).unwrap());
         let result = f(rank, &store, &group);
         // Rank 0 serves the store: it is the last to go.
@@ -37,6 +34,18 @@ pub(crate) fn ranks<T: Send>(
         let threads: Vec<_> = (0..size).map(|number| scope.spawn(move || rank(number))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+/// The port is free until someone else takes it in the moment to come.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The store of a job on this machine, which rank 0 serves.
+fn connect(port: u16, rank: usize) -> Store {
+    let address =
+        StoreAddress { host: "127.0.0.1".to_owned(), port, serve: rank == 0, prefix: "test".to_owned() };
+    Store::connect(&address, TIMEOUT).unwrap()
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -98,6 +107,24 @@ fn a_rank_that_does_not_come_is_not_waited_for_forever() {
             store.get("waited", TIMEOUT).unwrap();
         }
     });
+}
+
+/// The last of three ranks comes when the others have given up: it waits for them, not for what they would send.
+#[test]
+fn a_rank_that_comes_too_late_is_alone() {
+    let port = free_port();
+    let stores = [0, 1, 2].map(|rank| connect(port, rank));
+    let join = |rank: usize| {
+        let group = ProcessGroup::new(&stores[rank], rank, 3, Device::Cpu, Duration::from_millis(50));
+        group.map(drop).unwrap_err().to_string()
+    };
+    let join = &join;
+    let early = thread::scope(|scope| {
+        [0, 1].map(|rank| scope.spawn(move || join(rank))).map(|rank| rank.join().unwrap())
+    });
+    for error in early.into_iter().chain([join(2)]) {
+        assert!(error.contains("wait timeout") && error.contains("here/"), "{error}");
+    }
 }
 
 #[test]

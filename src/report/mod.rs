@@ -3,9 +3,11 @@
 //! This room knows epoch records, files and pixels; it knows no network, no tensor and no training loop. Everything
 //! here is a pure function of the records except [`RunDir`], which alone touches the disk.
 
+mod bench;
 pub mod console;
 pub mod csv;
 pub mod markdown;
+mod measurement;
 pub mod notes;
 mod numbers;
 pub mod plot;
@@ -14,11 +16,14 @@ mod ranks;
 pub mod run_dir;
 mod synchronized;
 
+pub use bench::{bench_to_csv, render_bench};
 pub use console::Console;
 pub use csv::{
     metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics, write_statistics,
 };
 pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
+pub use measurement::{Measurement, Ratio, Times};
+pub use plot::{BENCH, draw_ratios};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};

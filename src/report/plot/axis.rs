@@ -10,7 +10,7 @@ pub fn drawable(value: f64) -> bool {
     value.abs() <= LARGEST
 }
 
-/// A linear axis.
+/// A linear axis, or a logarithmic one.
 #[derive(Clone, Debug)]
 pub struct Axis {
     low: f64,
@@ -20,6 +20,8 @@ pub struct Axis {
     /// Tick labels are values divided by ten to this power, so that they stay short.
     exponent: i32,
     decimals: usize,
+    /// Whether equal ratios, not equal differences, are equally far apart.
+    logarithmic: bool,
 }
 
 impl Axis {
@@ -32,7 +34,14 @@ impl Axis {
         let ticks =
             first.into_iter().chain((step..=last).step_by(step)).map(|number| number as f64).collect();
         let margin = (0.03 * (last - 1) as f64).max(0.5);
-        Self { low: 1.0 - margin, high: last as f64 + margin, ticks, exponent: 0, decimals: 0 }
+        Self {
+            low: 1.0 - margin,
+            high: last as f64 + margin,
+            ticks,
+            exponent: 0,
+            decimals: 0,
+            logarithmic: false,
+        }
     }
 
     /// An axis that shows all `values` that are [`drawable`], and at least `span`, within `bounds`.
@@ -58,11 +67,35 @@ impl Axis {
             power => power.div_euclid(3) * 3,
         };
         let decimals = (exponent - step.log10().floor() as i32).max(0) as usize;
-        Self { low, high, ticks, exponent, decimals }
+        Self { low, high, ticks, exponent, decimals, logarithmic: false }
+    }
+
+    /// A logarithmic axis around 1 and all `values` that are positive and [`drawable`]. It begins at half of the least, so that a
+    /// bar from there to any of them has a length.
+    pub fn logarithmic(values: impl Iterator<Item = f64>) -> Self {
+        let (min, max) = values
+            .filter(|&value| value > 0.0 && drawable(value))
+            .fold((1.0f64, 1.0f64), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = (min / 2.0, max * 1.1);
+        let decades = high.log10() - low.log10();
+        let digits: &[f64] = if decades < 3.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        // About ten powers of ten at most; 1 is always among them.
+        let step = (decades / 10.0).ceil() as i32;
+        let powers = (low.log10().floor() as i32..=high.log10().ceil() as i32)
+            .filter(|power| power.rem_euclid(step) == 0);
+        let ticks = powers
+            .flat_map(|power| digits.iter().map(move |&digit| times_ten_to(digit, power)))
+            .filter(|tick| (low..=high).contains(tick))
+            .collect();
+        Self { low, high, ticks, exponent: 0, decimals: 0, logarithmic: true }
     }
 
     /// What is written at the tick `value`.
     pub fn label(&self, value: f64) -> String {
+        if self.logarithmic {
+            let short = (1e-4..1e6).contains(&value);
+            return if short { value.to_string() } else { format!("{value:e}") };
+        }
         let text = format!("{:.*}", self.decimals, value / 10f64.powi(self.exponent));
         // A true minus sign, as wide as a digit.
         text.replace('-', "\u{2212}")
@@ -79,8 +112,15 @@ impl Axis {
 
     /// Where `value` stands between the pixels `from` (the low end) and `to` (the high end).
     pub fn pixel(&self, value: f64, from: f64, to: f64) -> f64 {
-        from + (value - self.low) / (self.high - self.low) * (to - from)
+        let place = |value: f64| if self.logarithmic { value.log10() } else { value };
+        from + (place(value) - place(self.low)) / (place(self.high) - place(self.low)) * (to - from)
     }
+}
+
+/// Divides by negative powers, which is exact enough for `0.002` to be written so.
+fn times_ten_to(digit: f64, power: i32) -> f64 {
+    let ten = 10f64.powi(power.abs());
+    if power < 0 { digit / ten } else { digit * ten }
 }
 
 /// The 1, 2 or 5 times a power of ten that is nearest to `rough`, about.
@@ -153,5 +193,25 @@ mod tests {
         let axis = Axis::fit([99.0, 100.0].into_iter(), 1.0, 0.0..=100.0);
         assert_eq!(axis.high, 100.0);
         assert_eq!(axis.ticks.last(), Some(&100.0));
+    }
+
+    #[test]
+    fn equal_ratios_are_equally_far_apart_on_a_logarithmic_axis() {
+        let axis = Axis::logarithmic([0.9, 80.0, 0.0, f64::NAN].into_iter());
+        let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.label(tick)).collect();
+        assert_eq!(labels, ["0.5", "1", "2", "5", "10", "20", "50"]);
+        let x = |value| axis.pixel(value, 0.0, 1000.0);
+        assert!((x(4.0) - x(2.0) - (x(2.0) - x(1.0))).abs() < 1e-9);
+        assert!(x(0.9) > 100.0 && x(80.0) < 1000.0, "{} {}", x(0.9), x(80.0));
+    }
+
+    #[test]
+    fn a_logarithmic_axis_of_any_length_has_a_few_short_labels() {
+        for values in [vec![], vec![0.002, 0.02], vec![3e7], vec![5e-324, LARGEST]] {
+            let axis = Axis::logarithmic(values.iter().copied());
+            assert!((2..=12).contains(&axis.ticks.len()), "{values:?}: {axis:?}");
+            assert!(axis.ticks.contains(&1.0), "{values:?}: {axis:?}");
+            assert!(axis.ticks.iter().all(|&tick| axis.label(tick).len() <= 6), "{values:?}: {axis:?}");
+        }
     }
 }

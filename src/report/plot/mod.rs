@@ -6,6 +6,7 @@ mod curves;
 mod gallery;
 mod histograms;
 mod panel;
+mod ratios;
 mod synchronized;
 
 use plotters::style::RGBColor;
@@ -15,6 +16,7 @@ pub use self::curves::{CURVES, Curves, draw_curves};
 pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 use self::panel::{Frame, Panel};
+pub use self::ratios::{BENCH, draw_ratios};
 pub use self::synchronized::{SYNCHRONIZED, draw_synchronized};
 use crate::Result;
 
@@ -63,10 +65,13 @@ fn draw_title(canvas: &canvas::Canvas, title: &str) -> canvas::Drawn {
     };
     let sub = Text { size: 17.0, bold: false, color: RGBColor(0x55, 0x55, 0x55), ..main };
     for ((line, look), baseline) in title.lines().zip([main, sub]).zip([19.0, 44.0]) {
-        // A line that is too long is written smaller.
-        let room = f64::from(WIDTH) - 2.0 * MARGIN;
-        let size = look.size * (room / canvas.text_width(line, look).max(room));
-        canvas.text(line, (MARGIN, MARGIN + baseline), Text { size, ..look })?;
+        let look = within(canvas, line, look, f64::from(WIDTH) - 2.0 * MARGIN);
+        canvas.text(line, (MARGIN, MARGIN + baseline), look)?;
     }
     Ok(())
+}
+
+/// `look`, smaller where `line` would be wider than `room`.
+fn within(canvas: &canvas::Canvas, line: &str, look: Text, room: f64) -> Text {
+    Text { size: look.size * (room / canvas.text_width(line, look).max(room)), ..look }
 }

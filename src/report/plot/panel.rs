@@ -10,10 +10,13 @@ use super::canvas::{Align, Canvas, Drawn, Point, Shape, Stroke, Text};
 /// With more points than this, markers would be beads on a string: only lone points and last ones get one.
 const MARKED_POINTS: usize = 20;
 
-const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+/// Text.
+pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
-const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
-const FRAME: RGBColor = RGBColor(0x88, 0x88, 0x88);
+/// Lines at ticks.
+pub const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+/// Axes.
+pub const FRAME: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
 /// Names of series, labels of ticks.
 pub const WORDS: Text = Text { size: 15.0, bold: false, color: INK, align: Align::Start, upward: false };

@@ -8,7 +8,7 @@ use clap::Parser;
 use d2l_ch7::cli::{Cli, Command};
 use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::experiments::{augment, basics, cifar, compare, evaluate, shapes};
+use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{Error, Result, doctor, interrupt, torch};
 
@@ -37,6 +37,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Shapes(config) => shapes::run(&config, &mut std::io::stdout().lock())?,
         Command::Augment(config) => println!("{}", augment::run(&config)?.display()),
         Command::Basics(config) => println!("{}", basics::run(&config)?.display()),
+        Command::Bench(config) => println!("{}", bench::run(&config)?.display()),
         Command::List => list(),
         Command::Doctor => doctor::run(&mut std::io::stdout().lock())?,
     }

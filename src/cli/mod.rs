@@ -2,6 +2,7 @@
 
 mod augment;
 mod basics;
+mod bench;
 mod cifar;
 mod compare;
 mod device;
@@ -15,12 +16,14 @@ use clap::{Parser, Subcommand};
 use crate::Result;
 use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
+use crate::experiments::bench::Bench;
 use crate::experiments::cifar::Cifar;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::shapes::Shapes;
 use augment::AugmentArgs;
 use basics::BasicsArgs;
+use bench::BenchArgs;
 use cifar::CifarArgs;
 use compare::CompareArgs;
 use evaluate::EvaluateArgs;
@@ -52,6 +55,8 @@ enum Subcommands {
     Shapes(ShapesArgs),
     /// List recipes, variants and networks
     List,
+    /// Measure how long things take here, and in Python beside it
+    Bench(BenchArgs),
     /// Say what would keep a run from starting, or from using the GPU, and what to do about it
     Doctor,
 }
@@ -73,6 +78,8 @@ pub enum Command {
     Augment(Augment),
     /// List what there is.
     List,
+    /// Measure, here and in Python.
+    Bench(Bench),
     /// Look at this machine.
     Doctor,
 }
@@ -92,6 +99,7 @@ impl Cli {
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),
+            Some(Subcommands::Bench(args)) => Ok(Command::Bench(args.validated()?)),
             Some(Subcommands::Doctor) => Ok(Command::Doctor),
         }
     }

@@ -1,5 +1,6 @@
 //! Values as words, parsed: a name that is not known is answered with those that are.
 
+use crate::experiments::bench::{Section, recipe_names};
 use crate::experiments::cifar::{Augmentation, Data};
 use crate::experiments::networks::{NETWORKS, Network};
 use crate::experiments::recipes::{RECIPES, Recipe};
@@ -9,6 +10,19 @@ use crate::norm::Variant;
 pub(super) fn recipe(name: &str) -> Result<&'static Recipe, String> {
     Recipe::named(name)
         .ok_or_else(|| format!("the recipes are {}", RECIPES.each_ref().map(|recipe| recipe.name).join(", ")))
+}
+
+pub(super) fn measured_recipe(name: &str) -> Result<&'static str, String> {
+    let names = recipe_names();
+    let found = names.iter().copied().find(|known| *known == name);
+    found.ok_or_else(|| format!("what can be measured are {}", names.join(", ")))
+}
+
+pub(super) fn section(name: &str) -> Result<Section, String> {
+    Section::ALL
+        .into_iter()
+        .find(|section| section.name() == name)
+        .ok_or_else(|| format!("the sections are {}", Section::ALL.map(Section::name).join(", ")))
 }
 
 pub(super) fn variant(name: &str) -> Result<Variant, String> {

@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod basics;
+pub mod bench;
 pub mod cifar;
 pub mod compare;
 mod data_used;

@@ -7,6 +7,7 @@
 mod augment;
 mod basics;
 mod batch_norm;
+mod bench;
 mod cifar;
 mod cuda;
 mod determinism;

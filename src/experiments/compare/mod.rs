@@ -98,7 +98,7 @@ fn image_set(images: Images) -> ImageSet {
 }
 
 /// A batch norm over one value per channel has nothing to train on: its output is its shift.
-fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
+pub(super) fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
     if examples % batch_size != 1 && batch_size != 1 {
         return Ok(());
     }

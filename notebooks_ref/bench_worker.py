@@ -1,0 +1,323 @@
+"""Measures in Python what `d2l_ch7 bench` measures in Rust, question by question.
+
+    python bench_worker.py --device cpu --threads 2 --fashion-mnist FOLDER --cifar10 FOLDER
+
+A question is a line of JSON on standard input: a subject as src/experiments/bench/subject.rs has it, and how often to do it. The
+answer is a line of JSON: seconds by who took them, and who could not be measured. Each subject is built once and kept, as the
+Rust side keeps its own; what is built is seeded alike.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import loops
+from fashion_mnist import TEST, TRAIN, memory_loaders, read_tensors, resized, torchvision_loaders
+from recipes import NORMS, RECIPES
+
+CIFAR = "cifar"
+LR_CIFAR = 0.001
+WORKERS = 4
+# Who is measured, as the report names them.
+PYTORCH, NOTEBOOK, TIMER = "PyTorch", "the notebook's loop", "the notebook's loop, by its own timer"
+PLAIN, GRAPH = "a plain PyTorch loop", "a plain PyTorch loop with a CUDA graph"
+LOADER, MEMORY = "the notebook's DataLoader", "tensors in memory"
+
+# What a way takes for one of a subject, in seconds.
+Way = Callable[[int], float]
+
+
+class Bench:
+    """The ways of every subject on one device."""
+
+    def __init__(self, device: torch.device, fashion_mnist: Path | None, cifar10: Path | None):
+        self.device = device
+        self.fashion_mnist = fashion_mnist
+        self.cifar10 = cifar10
+
+    @cache
+    def ways(self, question: str) -> dict[str, Way]:
+        """Who can be measured on a subject, given as JSON, and how."""
+        subject = json.loads(question)
+        torch.manual_seed(0)
+        make = {
+            "batch-norm": self.batch_norm,
+            "step": self.step,
+            "epoch": self.epoch,
+            "data": self.data,
+        }[subject.pop("subject")]
+        return make(**subject)
+
+    def timed(self, once: Callable[[], object]) -> Way:
+        """Seconds of one of so many, by the wall, until the device has done them."""
+
+        def way(iterations: int) -> float:
+            self.synchronize()
+            start = time.perf_counter()
+            for _ in range(iterations):
+                once()
+            self.synchronize()
+            return (time.perf_counter() - start) / iterations
+
+        return way
+
+    def synchronize(self) -> None:
+        """Waits for the device."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def batch_norm(self, variant: str, shape: list[int], backward: bool) -> dict[str, Way]:
+        """A layer alone."""
+        layer = NORMS[variant](shape[1], len(shape)).to(self.device)
+        X = torch.rand(shape, device=self.device, requires_grad=True)
+
+        def once() -> None:
+            Y = layer(X)
+            if backward:
+                X.grad = None
+                layer.zero_grad()
+                Y.sum().backward()
+
+        return {PYTORCH: self.timed(once)}
+
+    def trained(self, recipe: str, variant: str, capturable: bool = False):
+        """A network, its optimizer and its loss, as the recipe has them."""
+        if recipe == CIFAR:
+            from d2l import torch as d2l
+
+            net = d2l.resnet18(10, 3).to(self.device)
+            optimizer = torch.optim.Adam(net.parameters(), lr=LR_CIFAR, capturable=capturable)
+            return net, optimizer, lambda y_hat, y: nn.functional.cross_entropy(y_hat, y, reduction="none").sum()
+        chosen = RECIPES[recipe]
+        net = chosen.build(variant)
+        chosen.initialize(net)
+        net.to(self.device)
+        optimizer = chosen.optimizer(net.parameters(), chosen.lr)
+        if capturable and "capturable" in optimizer.defaults:
+            for group in optimizer.param_groups:
+                group["capturable"] = True
+        return net, optimizer, nn.functional.cross_entropy
+
+    def step(self, recipe: str, variant: str, batch_size: int) -> dict[str, Way]:
+        """Forward, backward and optimizer on one batch."""
+        net, optimizer, loss = self.trained(recipe, variant)
+        channels, edge = (3, 32) if recipe == CIFAR else (1, RECIPES[recipe].resize or 28)
+        X = torch.rand(batch_size, channels, edge, edge, device=self.device)
+        y = torch.randint(10, (batch_size,), device=self.device)
+
+        def once() -> None:
+            optimizer.zero_grad()
+            loss(net(X), y).backward()
+            optimizer.step()
+
+        return {PYTORCH: self.timed(once)}
+
+    def epoch(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
+        """Training and evaluation, the notebook's way and plainly."""
+        ways = self.notebook(recipe, variant, **size)
+        if recipe == CIFAR and variant == "augmented":
+            return ways
+        images = self.images(recipe, **size)
+        ways[PLAIN] = self.timed(Plain(*self.trained(recipe, variant), images, size["batch_size"]).epoch)
+        if self.device.type == "cuda":
+            captured = Captured(*self.trained(recipe, variant, capturable=True), images, size["batch_size"])
+            ways[GRAPH] = self.timed(captured.epoch)
+        return ways
+
+    def notebook(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
+        """d2l's own loop over a DataLoader, by the wall and by its timer; for `adamw`, which d2l has no loop for, the same loop."""
+        loaders = self.loaders(recipe, variant, **size)
+        if recipe == "adamw":
+            net, optimizer, _ = self.trained(recipe, variant)
+            return {NOTEBOOK: self.timed(lambda: loops.train(net, optimizer, *loaders, 1, self.device))}
+        net, optimizer, _ = self.trained(recipe, variant)
+        by_timer = []
+
+        def once() -> None:
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                if recipe == CIFAR:
+                    train_by_ch13(net, optimizer, loaders, self.device)
+                else:
+                    loops.train_by_d2l(net, *loaders, 1, RECIPES[recipe].lr, self.device, draw=False)
+            by_timer.append(float(re.search(r"([0-9.]+) examples/sec", said.getvalue())[1]))
+
+        # What the loop's timer says of the run before, which its own way has just measured.
+        return {NOTEBOOK: self.timed(once), TIMER: lambda _: size["train_examples"] / by_timer[-1]}
+
+    def loaders(self, recipe: str, variant: str, batch_size: int, train_examples: int, test_examples: int):
+        """The notebook's, with their worker processes."""
+        examples = train_examples, test_examples
+        if recipe == CIFAR:
+            import cifar10
+
+            augment = "flip" if variant == "augmented" else None
+            return cifar10.loaders(self.cifar10, augment, batch_size, *examples, WORKERS)
+        return torchvision_loaders(self.fashion_mnist, batch_size, *examples, WORKERS, RECIPES[recipe].resize)
+
+    def images(self, recipe: str, batch_size: int, train_examples: int, test_examples: int) -> list[tuple[Tensor, Tensor]]:
+        """Training and test images as bytes, and their labels, on the device."""
+        if recipe == CIFAR:
+            import cifar10
+
+            def read(files, examples):
+                images = cifar10.Cifar10(self.cifar10, files, None, examples)
+                return torch.from_numpy(images.data.transpose(0, 3, 1, 2).copy()), torch.tensor(images.targets)
+
+            sets = [read(cifar10.TRAIN_FILES, train_examples), read(cifar10.TEST_FILES, test_examples)]
+        else:
+            sets = [read_tensors(self.fashion_mnist, TRAIN, train_examples), read_tensors(self.fashion_mnist, TEST, test_examples)]
+            if (edge := RECIPES[recipe].resize) is not None:
+                sets = [(resized(X, edge), y) for X, y in sets]
+        return [(X.to(self.device), y.to(self.device)) for X, y in sets]
+
+    def data(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
+        """The batches of an epoch, without a network."""
+        loader, _ = self.loaders(recipe, variant, **size)
+        ways = {LOADER: self.timed(lambda: exhaust(loader))}
+        if recipe != CIFAR:
+            examples = size["train_examples"], size["test_examples"]
+            memory, _ = memory_loaders(self.fashion_mnist, size["batch_size"], *examples)
+            ways[MEMORY] = self.timed(lambda: exhaust(memory))
+        return ways
+
+
+def exhaust(loader) -> None:
+    """All of its batches."""
+    for _ in loader:
+        pass
+
+
+def train_by_ch13(net, trainer, loaders, device: torch.device) -> None:
+    """An epoch of note 002."""
+    from d2l import torch as d2l
+
+    loss = nn.CrossEntropyLoss(reduction="none")
+    with loops.observed_d2l(loaders[0]):
+        d2l.train_ch13(net, *loaders, loss, trainer, 1, [device])
+
+
+class Plain:
+    """The loop that one writes for speed: tensors on the device, and nothing read from it before the end."""
+
+    def __init__(self, net, optimizer, loss, images, batch_size: int):
+        self.net, self.optimizer, self.loss = net, optimizer, loss
+        self.train, self.test = images
+        self.batch_size = batch_size
+        device = self.train[0].device
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
+
+    def epoch(self) -> list[float]:
+        """Loss and accuracy sums of training, after evaluation."""
+        X, y = self.train
+        self.net.train()
+        self.sums.zero_()
+        for indices in torch.randperm(len(X)).to(X.device).split(self.batch_size):
+            self.batch(X[indices], y[indices])
+        sums = self.sums.clone()
+        self.evaluate()
+        return sums.tolist()
+
+    def batch(self, X: Tensor, y: Tensor) -> None:
+        """A step, and its figures."""
+        self.optimizer.zero_grad()
+        y_hat = self.net(X.to(torch.float32).div(255))
+        loss = self.loss(y_hat, y)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            self.count(loss, y_hat, y)
+
+    def count(self, loss: Tensor, y_hat: Tensor, y: Tensor) -> None:
+        """Adds a batch's figures."""
+        self.sums[0] += loss * len(y)
+        self.sums[1] += (y_hat.argmax(dim=1) == y).sum()
+
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        """The test images."""
+        self.net.eval()
+        self.sums.zero_()
+        for X, y in zip(*(tensor.split(self.batch_size) for tensor in self.test)):
+            y_hat = self.net(X.to(torch.float32).div(255))
+            self.count(nn.functional.cross_entropy(y_hat, y), y_hat, y)
+
+
+class Captured(Plain):
+    """The same with the step of a whole batch in a CUDA graph; the smaller last batch is run as it is."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        X, y = self.train
+        self.X, self.y = X[: self.batch_size].clone(), y[: self.batch_size].clone()
+        self.net.train()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                super().batch(self.X, self.y)
+        torch.cuda.current_stream().wait_stream(side)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            super().batch(self.X, self.y)
+
+    def batch(self, X: Tensor, y: Tensor) -> None:
+        """A replay."""
+        if len(y) < self.batch_size:
+            super().batch(X, y)
+            return
+        self.X.copy_(X)
+        self.y.copy_(y)
+        self.graph.replay()
+
+
+def answer(bench: Bench, question: dict) -> dict:
+    """Every way of a subject, measured once; or why it cannot be."""
+    iterations = question.pop("iterations")
+    seconds, missing = [], []
+    try:
+        ways = bench.ways(json.dumps(question))
+    except Exception as error:  # noqa: BLE001 whatever keeps one subject from being measured leaves the others
+        return {"seconds": [], "missing": [("Python", one_line(error))]}
+    for who, way in ways.items():
+        try:
+            seconds.append((who, way(iterations)))
+        except Exception as error:  # noqa: BLE001 as above
+            missing.append((who, one_line(error)))
+    return {"seconds": seconds, "missing": missing}
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--fashion-mnist", type=Path)
+    parser.add_argument("--cifar10", type=Path)
+    arguments = parser.parse_args()
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    bench = Bench(arguments.device, arguments.fashion_mnist, arguments.cifar10)
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(bench, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

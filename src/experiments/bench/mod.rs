@@ -1,0 +1,156 @@
+//! `d2l_ch7 bench`: how long things take here, and beside it in Python, in turn, so that both meet the same machine.
+
+mod jobs;
+mod python;
+mod rounds;
+mod subject;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use tch::Device;
+
+use super::cifar;
+use super::compare::check_last_batch;
+use super::recipes::Recipe;
+use super::run_log::facts;
+use crate::Result;
+use crate::data::{Cifar10, FashionMnist};
+use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
+use crate::torch::Signature;
+use jobs::DataSets;
+use python::Folders;
+use rounds::Rounds;
+pub use subject::{CIFAR, Section, recipe_names};
+use subject::{Size, Subject, subjects};
+
+/// Everything chosen for a benchmark, checked.
+#[derive(Debug)]
+pub struct Bench {
+    /// What to measure.
+    pub sections: Vec<Section>,
+    /// Names among [`recipe_names`].
+    pub recipes: Vec<&'static str>,
+    /// Where.
+    pub device: Device,
+    /// How often each is measured, at least 1.
+    pub rounds: usize,
+    /// Training images of an epoch; `None`: all on CUDA, few on a CPU.
+    pub train_examples: Option<usize>,
+    /// Whether Python is measured beside.
+    pub beside_python: bool,
+    /// Where Fashion-MNIST is; `None`: found, or fetched into the cache.
+    pub data_dir: Option<PathBuf>,
+    /// Where CIFAR-10 is; `None`: found.
+    pub cifar_dir: Option<PathBuf>,
+    /// The directory to create; `None`: a new one under `reports/`.
+    pub out: Option<PathBuf>,
+    /// Print nothing.
+    pub quiet: bool,
+}
+
+/// Measures, and leaves `report.md`, `bench.csv` and `bench.png` in a new directory, which it gives.
+///
+/// # Errors
+/// Data that cannot be had or read, a directory that cannot be made or written, an interruption.
+pub fn run(config: &Bench) -> Result<PathBuf> {
+    let (data, folders) = config.data_sets()?;
+    let subjects = config.subjects(&data)?;
+    let dir = RunDir::create(config.out.as_deref(), "bench")?;
+    let mut rounds = Rounds::new(config.device, config.rounds);
+    if config.beside_python {
+        rounds.take_beside(&folders);
+    }
+    let mut told = 0;
+    let mut measurements = Vec::new();
+    for subject in subjects {
+        measurements.push(rounds.measure(&subject, &data)?);
+        config.write(&dir, &measurements, &rounds)?;
+        if !config.quiet {
+            rounds.remarks[told..].iter().for_each(|remark| eprintln!("{remark}"));
+            println!("{}", measurements[measurements.len() - 1]);
+        }
+        told = rounds.remarks.len();
+    }
+    Ok(dir.path().to_owned())
+}
+
+impl Bench {
+    /// The images of the recipes that are measured. CIFAR-10 is not fetched for it.
+    fn data_sets(&self) -> Result<(DataSets, Folders)> {
+        let mut data = DataSets { fashion_mnist: None, cifar10: None };
+        let mut folders = Folders::default();
+        let reads = self.sections.iter().any(|section| matches!(section, Section::Epoch | Section::Data));
+        if reads && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
+            let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet)?;
+            folders.fashion_mnist = Some(set.folder().to_owned());
+            data.fashion_mnist = Some([set.train, set.test]);
+        }
+        let is_here = self.cifar_dir.is_some() || Cifar10::find().is_some();
+        if reads && self.recipes.contains(&CIFAR) && is_here {
+            let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet)?;
+            folders.cifar10 = Some(set.folder().to_owned());
+            data.cifar10 = Some([set.train, set.test]);
+        }
+        Ok((data, folders))
+    }
+
+    /// What can be measured with the data that is at hand.
+    fn subjects(&self, data: &DataSets) -> Result<Vec<Subject>> {
+        let mut all = subjects(&self.sections, &self.recipes, &|recipe| self.size(recipe, data));
+        all.retain(|subject| match subject {
+            Subject::Epoch { recipe: CIFAR, .. } | Subject::Data { recipe: CIFAR, .. } => {
+                data.cifar10.is_some()
+            }
+            _ => true,
+        });
+        for subject in &all {
+            if let Subject::Epoch { size, .. } = subject {
+                check_last_batch(size.train_examples, size.batch_size)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// An epoch of a recipe. A CPU takes minutes for one of a large network, and its batches are smaller.
+    fn size(&self, recipe: &str, data: &DataSets) -> Size {
+        let named = Recipe::named(recipe);
+        let is_large = named.is_none_or(|recipe| recipe.resize.is_some());
+        let usual = named.map_or(cifar::BATCH_SIZE, |recipe| recipe.batch_size);
+        let (few, batch_size) = match self.device {
+            Device::Cpu if is_large => (320, 64),
+            Device::Cpu => (6_400, usual),
+            _ => (usize::MAX, usual),
+        };
+        let set = if recipe == CIFAR { &data.cifar10 } else { &data.fashion_mnist };
+        let [train, test] =
+            set.as_ref().map_or([0, 0], |set| set.each_ref().map(|images| images.labels.len()));
+        let train_examples = self.train_examples.unwrap_or(few).min(train);
+        // As many test images for each as in the data set.
+        let test_examples = (train_examples * test).checked_div(train).unwrap_or(0);
+        Size { batch_size, train_examples, test_examples: test_examples.max(1) }
+    }
+
+    fn write(&self, dir: &RunDir, measurements: &[Measurement], rounds: &Rounds) -> Result<()> {
+        let mut chosen = vec![("rounds", self.rounds.to_string())];
+        chosen.extend(rounds.torch_beside.as_ref().map(|torch| ("PyTorch beside", torch.clone())));
+        let signature = Signature::of(self.device);
+        let title = format!(
+            "How many times as long as this program others take\n{}, {} threads, medians of {} rounds, least and greatest",
+            if self.device.is_cuda() { &signature.device } else { &signature.cpu },
+            signature.threads,
+            self.rounds
+        );
+        let report = render_bench(&facts(chosen, &signature), measurements, &rounds.remarks);
+        let picture = draw_ratios(&title, measurements)?;
+        let files = [
+            (REPORT, report.as_bytes()),
+            ("bench.csv", bench_to_csv(measurements).as_bytes()),
+            (BENCH, &picture),
+        ]
+        .map(|(name, content)| (name, content.to_owned()));
+        files
+            .iter()
+            .try_for_each(|(name, content)| dir.write_atomically(name, |file| file.write_all(content)))
+    }
+}

@@ -1,0 +1,126 @@
+//! The rounds in which this program and others take turns.
+
+use std::time::Instant;
+
+use tch::Device;
+
+use super::jobs::{DataSets, Job, job};
+use super::python::{Folders, Python};
+use super::subject::Subject;
+use crate::report::{Measurement, Times};
+use crate::{Error, Result, interrupt};
+
+/// A round of something short takes so long at least, in seconds: the clock is read rarely.
+const ROUND: f64 = 0.1;
+/// So often at most.
+const MOST_ITERATIONS: f64 = 1000.0;
+
+/// Who takes turns, and what there is to say about it.
+pub(super) struct Rounds {
+    device: Device,
+    rounds: usize,
+    python: Option<Python>,
+    /// The PyTorch that is beside, or was before its Python was gone.
+    pub torch_beside: Option<String>,
+    /// What could not be measured, and why.
+    pub remarks: Vec<String>,
+}
+
+/// What a round took, here and beside.
+type Round = (f64, Vec<(String, f64)>);
+
+impl Rounds {
+    /// So many rounds for each subject, here alone.
+    pub fn new(device: Device, rounds: usize) -> Self {
+        Self { device, rounds, python: None, torch_beside: None, remarks: Vec::new() }
+    }
+
+    /// Also measures Python; where that cannot be, a remark says why.
+    pub fn take_beside(&mut self, folders: &Folders) {
+        match Python::start(self.device, folders) {
+            Ok(python) => {
+                self.torch_beside = Some(python.torch.clone());
+                self.python = Some(python);
+            }
+            Err(error) => self.remark(format!("{error}; {}", error.remedy())),
+        }
+    }
+
+    /// All rounds of `subject`, whose images are among `data`.
+    pub fn measure(&mut self, subject: &Subject, data: &DataSets) -> Result<Measurement> {
+        let images = data.of(subject);
+        let mut job = job(subject, &images, self.device);
+        // The first time, kernels are chosen and memory is taken, here and there.
+        self.here(1, &mut job);
+        self.beside(subject, 1);
+        let iterations = (ROUND / self.here(1, &mut job)).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
+        let mut rounds = Vec::new();
+        for _ in 0..self.rounds {
+            rounds.push((self.here(iterations, &mut job), self.beside(subject, iterations)));
+            if interrupt::requested() {
+                return Err(Error::interrupted(
+                    "the benchmark was interrupted",
+                    "what was measured before is in the directory of the run",
+                ));
+            }
+        }
+        Ok(measurement(subject, &rounds))
+    }
+
+    /// Seconds of one of so many, by the wall, until the device has done them.
+    fn here(&self, iterations: usize, job: &mut Job) -> f64 {
+        self.wait_for_device();
+        let start = Instant::now();
+        (0..iterations).for_each(|_| job());
+        self.wait_for_device();
+        start.elapsed().as_secs_f64() / iterations as f64
+    }
+
+    /// The same of all that is beside. A Python that is gone is not asked again.
+    fn beside(&mut self, subject: &Subject, iterations: usize) -> Vec<(String, f64)> {
+        let Some(python) = &mut self.python else { return Vec::new() };
+        match python.measure(subject, iterations) {
+            Ok(answer) => {
+                for (who, why) in answer.missing {
+                    self.remark(format!("{}: {who} was not measured: {why}", subject.name()));
+                }
+                answer.seconds
+            }
+            Err(error) => {
+                self.python = None;
+                self.remark(format!("from {} on, {error}", subject.name()));
+                Vec::new()
+            }
+        }
+    }
+
+    fn wait_for_device(&self) {
+        if let Device::Cuda(index) = self.device {
+            tch::Cuda::synchronize(index as i64);
+        }
+    }
+
+    fn remark(&mut self, remark: String) {
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+    }
+}
+
+/// Who was not there in every round has no ratio to this program.
+fn measurement(subject: &Subject, rounds: &[Round]) -> Measurement {
+    let times = |seconds: Vec<f64>| Times::new(seconds).expect("a benchmark has one round at least");
+    let of = |who: &str| {
+        let in_round =
+            |(_, beside): &Round| beside.iter().find(|(name, _)| name == who).map(|&(_, seconds)| seconds);
+        rounds.iter().map(in_round).collect::<Option<Vec<f64>>>()
+    };
+    let first = rounds.iter().take(1).flat_map(|(_, beside)| beside);
+    Measurement {
+        section: subject.section().heading().to_owned(),
+        name: subject.name(),
+        here: times(rounds.iter().map(|&(here, _)| here).collect()),
+        beside: first.filter_map(|(who, _)| of(who).map(|seconds| (who.clone(), times(seconds)))).collect(),
+        items: subject.images().map(|images| (images, "images".to_owned())),
+    }
+}

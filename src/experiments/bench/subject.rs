@@ -1,0 +1,230 @@
+//! What is measured: each subject in words, for the report, and as the question that Python is asked.
+
+use serde::Serialize;
+
+use crate::experiments::recipes::{RECIPES, Recipe};
+use crate::norm::Variant;
+
+/// Note 002's training, beside the [`RECIPES`].
+pub const CIFAR: &str = "cifar";
+
+/// The kinds of subjects, in the order of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// A batch norm layer alone.
+    BatchNorm,
+    /// Forward, backward and optimizer on a batch that is at hand.
+    Step,
+    /// Training and evaluation, from the images to the figures.
+    Epoch,
+    /// The batches of an epoch, without a network.
+    Data,
+}
+
+impl Section {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::BatchNorm, Self::Step, Self::Epoch, Self::Data];
+
+    /// What the command line calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BatchNorm => "batch-norm",
+            Self::Step => "step",
+            Self::Epoch => "epoch",
+            Self::Data => "data",
+        }
+    }
+
+    pub(super) fn heading(self) -> &'static str {
+        match self {
+            Self::BatchNorm => "Batch norm",
+            Self::Step => "Training step",
+            Self::Epoch => "Epoch, evaluation and data included",
+            Self::Data => "Preparing an epoch's batches",
+        }
+    }
+}
+
+/// One thing to measure, as Python is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "subject", rename_all = "kebab-case")]
+pub(super) enum Subject {
+    BatchNorm {
+        variant: &'static str,
+        /// (N, C) or (N, C, H, W).
+        shape: Vec<i64>,
+        backward: bool,
+    },
+    Step {
+        recipe: &'static str,
+        variant: &'static str,
+        batch_size: usize,
+    },
+    Epoch {
+        recipe: &'static str,
+        variant: &'static str,
+        #[serde(flatten)]
+        size: Size,
+    },
+    Data {
+        recipe: &'static str,
+        variant: &'static str,
+        #[serde(flatten)]
+        size: Size,
+    },
+}
+
+/// How much of a data set an epoch takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Size {
+    pub batch_size: usize,
+    pub train_examples: usize,
+    pub test_examples: usize,
+}
+
+impl Subject {
+    pub fn section(&self) -> Section {
+        match self {
+            Self::BatchNorm { .. } => Section::BatchNorm,
+            Self::Step { .. } => Section::Step,
+            Self::Epoch { .. } => Section::Epoch,
+            Self::Data { .. } => Section::Data,
+        }
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Self::BatchNorm { variant, shape, backward } => {
+                let shape = shape.iter().map(i64::to_string).collect::<Vec<_>>().join(" x ");
+                format!("{shape}, {variant}, {}", if *backward { "forward and backward" } else { "forward" })
+            }
+            Self::Step { recipe, variant, batch_size } => {
+                format!("{recipe}, {variant}, batch of {batch_size}")
+            }
+            Self::Epoch { recipe, variant, size } => {
+                format!("{recipe}, {variant}, {} images", size.train_examples)
+            }
+            Self::Data { recipe, variant, size } if *recipe == CIFAR => {
+                format!("CIFAR-10, {variant}, {} images", size.train_examples)
+            }
+            Self::Data { size, .. } => format!("Fashion-MNIST, {} images", size.train_examples),
+        }
+    }
+
+    /// The images that one of it takes, where images are what is counted.
+    pub fn images(&self) -> Option<usize> {
+        match self {
+            Self::BatchNorm { .. } => None,
+            Self::Step { batch_size, .. } => Some(*batch_size),
+            Self::Epoch { size, .. } | Self::Data { size, .. } => Some(size.train_examples),
+        }
+    }
+}
+
+/// The batch norms of LeNet at the book's batch size, and the first and the last of ResNet-18 at a quarter of it.
+const SHAPES: [&[i64]; 6] =
+    [&[256, 6, 24, 24], &[256, 16, 8, 8], &[256, 120], &[256, 84], &[64, 64, 32, 32], &[64, 512, 4, 4]];
+
+/// Everything of the `sections` for the recipes of these names, in the order of the report. `size` is an epoch's.
+pub(super) fn subjects(
+    sections: &[Section],
+    recipes: &[&'static str],
+    size: &dyn Fn(&str) -> Size,
+) -> Vec<Subject> {
+    let of = |section: &Section| match section {
+        Section::BatchNorm => batch_norms(),
+        Section::Step => trainings(recipes, |recipe, variant| {
+            // The augmented variant's network and step are the plain one's.
+            let batch_size = size(recipe).batch_size;
+            (variant != "augmented").then_some(Subject::Step { recipe, variant, batch_size })
+        }),
+        Section::Epoch => {
+            trainings(recipes, |recipe, variant| Some(Subject::Epoch { recipe, variant, size: size(recipe) }))
+        }
+        Section::Data => data(recipes, size),
+    };
+    Section::ALL.iter().filter(|section| sections.contains(section)).flat_map(of).collect()
+}
+
+fn batch_norms() -> Vec<Subject> {
+    let mut all = Vec::new();
+    for shape in SHAPES {
+        for variant in Variant::NOTEBOOKS.map(Variant::name) {
+            all.extend([false, true].map(|backward| Subject::BatchNorm {
+                variant,
+                shape: shape.to_vec(),
+                backward,
+            }));
+        }
+    }
+    all
+}
+
+/// The variants of a recipe, as its command names them.
+fn variants(recipe: &str) -> [&'static str; 2] {
+    if recipe == CIFAR { ["augmented", "plain"] } else { Variant::NOTEBOOKS.map(Variant::name) }
+}
+
+fn trainings(
+    recipes: &[&'static str],
+    of: impl Fn(&'static str, &'static str) -> Option<Subject>,
+) -> Vec<Subject> {
+    recipes
+        .iter()
+        .flat_map(|&recipe| {
+            variants(recipe).into_iter().filter_map(|variant| of(recipe, variant)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Fashion-MNIST's batches are the same for recipes that do not resize; those of the first stand for all.
+fn data(recipes: &[&'static str], size: &dyn Fn(&str) -> Size) -> Vec<Subject> {
+    let plain = |name: &&&'static str| Recipe::named(name).is_some_and(|recipe| recipe.resize.is_none());
+    let fashion = recipes.iter().find(plain).map(|&recipe| Subject::Data {
+        recipe,
+        variant: "native",
+        size: size(recipe),
+    });
+    let cifar = recipes
+        .contains(&CIFAR)
+        .then(|| variants(CIFAR).map(|variant| Subject::Data { recipe: CIFAR, variant, size: size(CIFAR) }));
+    fashion.into_iter().chain(cifar.into_iter().flatten()).collect()
+}
+
+/// Every recipe that can be measured.
+pub fn recipe_names() -> Vec<&'static str> {
+    RECIPES.iter().map(|recipe| recipe.name).chain([CIFAR]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(_: &str) -> Size {
+        Size { batch_size: 64, train_examples: 640, test_examples: 100 }
+    }
+
+    #[test]
+    fn every_recipe_has_its_subjects_and_no_other() {
+        let all = subjects(&Section::ALL, &["book", CIFAR], &size);
+        let count = |section| all.iter().filter(|subject| subject.section() == section).count();
+        assert_eq!(Section::ALL.map(count), [SHAPES.len() * 4, 3, 4, 3]);
+        assert!(
+            subjects(&[Section::Step], &["lenet224"], &size).iter().all(|s| s.name().starts_with("lenet224"))
+        );
+        assert!(
+            subjects(&[Section::Data], &["lenet224"], &size).is_empty(),
+            "they are not Fashion-MNIST's own"
+        );
+    }
+
+    /// What `bench_worker.py` reads.
+    #[test]
+    fn a_question_has_its_fields_side_by_side() {
+        let epoch = Subject::Epoch { recipe: "book", variant: "native", size: size("book") };
+        let json = serde_json::to_value(epoch).unwrap();
+        assert_eq!(json["subject"], "epoch");
+        assert_eq!(json["train_examples"], 640);
+        assert_eq!(serde_json::to_value(&batch_norms()[1]).unwrap()["backward"], true);
+    }
+}

@@ -172,9 +172,10 @@ impl Chart {
     fn new(canvas: &Canvas, rows: &[Row]) -> Self {
         let names = widest(canvas, rows.iter().filter_map(|row| row.name));
         let values = widest(canvas, rows.iter().map(Row::value));
-        let medians = || rows.iter().map(|row| row.ratio.median).filter(|&median| drawable(median));
+        let ratios = || rows.iter().map(|row| row.ratio).filter(|ratio| drawable(ratio.median));
+        let medians = || ratios().map(|ratio| ratio.median);
         let greatest = medians().fold(1.0, f64::max);
-        let whisker = rows.iter().map(|row| row.ratio.greatest).fold(0.0, f64::max).min(WHISKER * greatest);
+        let whisker = ratios().map(|ratio| ratio.greatest).fold(0.0, f64::max).min(WHISKER * greatest);
         let shown = medians().chain([1.0, whisker]);
         let logarithmic = greatest > LINEAR;
         Self {
@@ -203,27 +204,42 @@ impl Chart {
             canvas.fill((x, top), (x + 1.0, bottom), color)
         };
         self.axis.ticks.iter().try_for_each(|&tick| line(tick, GRID))?;
-        rows.iter().try_for_each(|row| self.draw_row(canvas, row))?;
-        // Over the bars, to show how far they reach beyond it.
+        rows.iter().try_for_each(|row| self.draw_bar(canvas, row))?;
+        canvas.fill((self.left, top), (self.left + 1.0, bottom), FRAME)?;
+        // Over the bars, to show how far they reach beyond it; but below what is written.
         line(1.0, INK)?;
-        canvas.fill((self.left, top), (self.left + 1.0, bottom), FRAME)
+        rows.iter().try_for_each(|row| self.draw_words(canvas, row))
     }
 
-    fn draw_row(&self, canvas: &Canvas, row: &Row) -> Drawn {
-        let (middle, ratio) = (row.middle(), row.ratio);
+    fn draw_bar(&self, canvas: &Canvas, row: &Row) -> Drawn {
+        if !drawable(row.ratio.median) {
+            return Ok(());
+        }
+        let (top, bottom) = (row.middle() - BAR / 2.0, row.middle() + BAR / 2.0);
+        row.look.fill(canvas, (self.left, top), (self.bar_end(row.ratio), bottom))
+    }
+
+    /// What took no time at all has a bar too.
+    fn bar_end(&self, ratio: Ratio) -> f64 {
+        self.x(ratio.median).max(self.left + 2.0)
+    }
+
+    /// The name, the whisker and the value behind it.
+    fn draw_words(&self, canvas: &Canvas, row: &Row) -> Drawn {
+        let (baseline, ratio, value) = (row.middle() + 5.5, row.ratio, row.value());
         if let Some(name) = row.name {
             let look = within(canvas, name, WORDS, self.left - SPACE - MARGIN);
-            canvas.text(name, (MARGIN, middle + 5.5), look)?;
+            canvas.text(name, (MARGIN, baseline), look)?;
         }
         let mut end = self.left;
         if drawable(ratio.median) {
-            // What took no time at all has a bar too.
-            end = self.x(ratio.median).max(self.left + 2.0);
-            row.look.fill(canvas, (self.left, middle - BAR / 2.0), (end, middle + BAR / 2.0))?;
-            self.draw_whisker(canvas, ratio, middle)?;
-            end = end.max(self.x(ratio.greatest).min(self.right));
+            self.draw_whisker(canvas, ratio, row.middle())?;
+            end = self.bar_end(ratio).max(self.x(ratio.greatest).min(self.right));
         }
-        canvas.text(&row.value(), (end + SPACE / 2.0, middle + 5.5), WORDS)
+        let (left, right) = (end + SPACE / 2.0, end + SPACE / 2.0 + canvas.text_width(&value, WORDS));
+        // No line runs through it.
+        canvas.fill((left - 2.0, row.top + 2.0), (right + 2.0, row.top + ROW - 2.0), WHITE)?;
+        canvas.text(&value, (left, baseline), WORDS)
     }
 
     fn draw_whisker(&self, canvas: &Canvas, ratio: Ratio, y: f64) -> Drawn {
@@ -360,6 +376,21 @@ mod tests {
         assert_eq!(rows(f64::INFINITY), ["-", "3.00 x"]);
         let without = |ratio: f64| colored(&draw(&measured(&[[ratio, ratio]])[..1]));
         assert!(without(f64::INFINITY) == without(f64::NAN) && without(f64::NAN) < without(1.0));
+        let beside = |ratio: f64| colored(&draw(&measured(&[[2.0, 2.0], [ratio, ratio]])[..1]));
+        assert_eq!(beside(f64::INFINITY), beside(f64::NAN), "the axis leaves it out");
+    }
+
+    #[test]
+    fn one_slow_round_does_not_flatten_the_bars() {
+        let bar = |slowest: f64| {
+            let mut measurements = measured(&[[1.0, 1.0]]);
+            measurements[0].here = Times::new(vec![1.0; 3]).unwrap();
+            measurements[0].beside[0].1 = Times::new(vec![2.0, 2.0, slowest]).unwrap();
+            colored(&draw(&measurements[..1])) as f64
+        };
+        for slowest in [1000.0, f64::INFINITY] {
+            assert!(bar(slowest) > 0.6 * bar(2.0), "{} {}", bar(slowest), bar(2.0));
+        }
     }
 
     #[test]

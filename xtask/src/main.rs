@@ -2,7 +2,7 @@
 //! pip, then becomes cargo.
 //!
 //! - `libtorch.rs` finds libtorch, or has it installed, and links `.libtorch` to it;
-//! - `notebooks.rs` gathers the Python packages with which `test` runs the notebooks' own code;
+//! - `notebooks.rs` gathers the Python packages with which `test` and `bench` run the notebooks' own code;
 //! - `fuzz.rs` feeds the readers of files with made-up ones;
 //! - `pip.rs` installs a set of packages whole or not at all; `python.rs` knows the interpreter;
 //! - `tools.rs` looks for what must be there before a long build; `problem.rs` words what is missing.
@@ -33,6 +33,7 @@ Usage: cargo xtask <COMMAND> [ARGS...]
 Commands:
   run [ARGS...]   set up, then `cargo run --release --bin d2l_ch7 -- ARGS`
   test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test --release ARGS`
+  bench [ARGS...] set up, with the Python packages of the notebooks, then `cargo run --release --bin d2l_ch7 -- bench ARGS`
   fuzz [READER...] [--seconds N]
                   set up, then feed every reader of files (or those named) made-up ones, 600 seconds each; needs cargo-fuzz
   setup           set up only: find or install libtorch 2.11.0 and link `.libtorch` to it
@@ -62,6 +63,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
     match command.to_str() {
         Some("run") => run(args),
         Some("test") => test(args),
+        Some("bench") => bench(args),
         Some("fuzz") => {
             let settings = Settings::from_env()?;
             let fuzz = fuzz::Fuzz::parse(&settings, args)?;
@@ -78,7 +80,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
         }
         _ => Err(Problem::usage(
             format!("xtask does not know the command {}", command.display()),
-            "use `cargo xtask run`, `test`, `fuzz`, `setup` (which takes no arguments) or `help`",
+            "use `cargo xtask run`, `test`, `bench`, `fuzz`, `setup` (which takes no arguments) or `help`",
         )
         .into()),
     }
@@ -90,15 +92,11 @@ fn set_up(settings: &Settings) -> Result<libtorch::Libtorch> {
     libtorch::set_up(settings)
 }
 
-fn run(mut args: Vec<OsString>) -> Result<()> {
+fn run(args: Vec<OsString>) -> Result<()> {
     let settings = Settings::from_env()?;
     set_up(&settings)?;
-    // `cargo xtask run -- --epochs 2` means the same as `cargo xtask run --epochs 2`.
-    if args.first().is_some_and(|first| first == "--") {
-        args.remove(0);
-    }
     let mut cargo = settings.cargo("run");
-    cargo.args(["--release", "--bin", "d2l_ch7", "--"]).args(args);
+    cargo.args(["--release", "--bin", "d2l_ch7", "--"]).args(without_dashes(args));
     Err(become_process(cargo))
 }
 
@@ -107,15 +105,43 @@ fn test(args: Vec<OsString>) -> Result<()> {
     let libtorch = set_up(&settings)?;
     let mut cargo = settings.cargo("test");
     cargo.arg("--release").args(args);
-    match notebooks::set_up(&settings, &libtorch) {
+    // Stored references still test parity; the live tests say themselves that they were skipped.
+    with_notebooks(&mut cargo, &settings, &libtorch, "no live parity tests")?;
+    Err(become_process(cargo))
+}
+
+fn bench(args: Vec<OsString>) -> Result<()> {
+    let settings = Settings::from_env()?;
+    let libtorch = set_up(&settings)?;
+    let mut cargo = settings.cargo("run");
+    cargo.args(["--release", "--bin", "d2l_ch7", "--", "bench"]).args(without_dashes(args));
+    with_notebooks(&mut cargo, &settings, &libtorch, "nothing to measure beside")?;
+    Err(become_process(cargo))
+}
+
+/// `cargo xtask run -- --epochs 2` means the same as `cargo xtask run --epochs 2`.
+fn without_dashes(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.first().is_some_and(|first| first == "--") {
+        args.remove(0);
+    }
+    args
+}
+
+/// Tells `cargo` of a Python that runs the notebooks' own code; without one, says what is lost.
+fn with_notebooks(
+    cargo: &mut Command,
+    settings: &Settings,
+    libtorch: &libtorch::Libtorch,
+    lost: &str,
+) -> Result<()> {
+    match notebooks::set_up(settings, libtorch) {
         Ok(notebooks) => {
             cargo.env("D2L_PYTHON", notebooks.python).env("PYTHONPATH", notebooks.search_path);
         }
         Err(error) if problem::exit_code(&error) == problem::INTERRUPTED => return Err(error),
-        // Stored references still test parity; the live tests say themselves that they were skipped.
-        Err(error) => eprintln!("xtask: no live parity tests: {error:#}; {}", problem::remedy(&error)),
+        Err(error) => eprintln!("xtask: {lost}: {error:#}; {}", problem::remedy(&error)),
     }
-    Err(become_process(cargo))
+    Ok(())
 }
 
 /// Replaces this process by `command`, which so gets every signal and gives its own exit code. Comes back only

@@ -127,11 +127,10 @@ class Bench:
         ways = self.notebook(recipe, variant, **size)
         if recipe == CIFAR and variant == "augmented":
             return ways
-        images = self.images(recipe, **size)
-        ways[PLAIN] = self.timed(Plain(*self.trained(recipe, variant), images, size["batch_size"]).epoch)
+        rest = self.images(recipe, **size), size["batch_size"], recipe == CIFAR
+        ways[PLAIN] = self.timed(Plain(*self.trained(recipe, variant), *rest).epoch)
         if self.device.type == "cuda":
-            captured = Captured(*self.trained(recipe, variant, capturable=True), images, size["batch_size"])
-            ways[GRAPH] = self.timed(captured.epoch)
+            ways[GRAPH] = self.timed(Captured(*self.trained(recipe, variant, capturable=True), *rest).epoch)
         return ways
 
     def notebook(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
@@ -208,12 +207,13 @@ def train_by_ch13(net, trainer, loaders, device: torch.device) -> None:
 
 
 class Plain:
-    """The loop that one writes for speed: tensors on the device, and nothing read from it before the end."""
+    """The loop that one writes for speed: tensors on the device, and nothing read from it before the end. `summed` says that the
+    loss is the sum over the batch, not the mean."""
 
-    def __init__(self, net, optimizer, loss, images, batch_size: int):
+    def __init__(self, net, optimizer, loss, images, batch_size: int, summed: bool):
         self.net, self.optimizer, self.loss = net, optimizer, loss
         self.train, self.test = images
-        self.batch_size = batch_size
+        self.batch_size, self.summed = batch_size, summed
         device = self.train[0].device
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)
 
@@ -236,11 +236,11 @@ class Plain:
         loss.backward()
         self.optimizer.step()
         with torch.no_grad():
-            self.count(loss, y_hat, y)
+            self.count(loss if self.summed else loss * len(y), y_hat, y)
 
-    def count(self, loss: Tensor, y_hat: Tensor, y: Tensor) -> None:
+    def count(self, loss_sum: Tensor, y_hat: Tensor, y: Tensor) -> None:
         """Adds a batch's figures."""
-        self.sums[0] += loss * len(y)
+        self.sums[0] += loss_sum
         self.sums[1] += (y_hat.argmax(dim=1) == y).sum()
 
     @torch.no_grad()
@@ -250,7 +250,7 @@ class Plain:
         self.sums.zero_()
         for X, y in zip(*(tensor.split(self.batch_size) for tensor in self.test)):
             y_hat = self.net(X.to(torch.float32).div(255))
-            self.count(nn.functional.cross_entropy(y_hat, y), y_hat, y)
+            self.count(nn.functional.cross_entropy(y_hat, y, reduction="sum"), y_hat, y)
 
 
 class Captured(Plain):

@@ -58,6 +58,11 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
     let subjects = config.subjects(&data)?;
     let dir = RunDir::create(config.out.as_deref(), "bench")?;
     let mut rounds = Rounds::new(config.device, config.rounds);
+    if config.reads_images() && config.recipes.contains(&CIFAR) && data.cifar10.is_none() {
+        rounds.remark(format!(
+            "no epoch of {CIFAR} was measured: no CIFAR-10 is here; --cifar-dir names its folder"
+        ));
+    }
     if config.beside_python {
         rounds.take_beside(&folders);
     }
@@ -76,18 +81,21 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
 }
 
 impl Bench {
+    fn reads_images(&self) -> bool {
+        self.sections.iter().any(|section| matches!(section, Section::Epoch | Section::Data))
+    }
+
     /// The images of the recipes that are measured. CIFAR-10 is not fetched for it.
     fn data_sets(&self) -> Result<(DataSets, Folders)> {
         let mut data = DataSets { fashion_mnist: None, cifar10: None };
         let mut folders = Folders::default();
-        let reads = self.sections.iter().any(|section| matches!(section, Section::Epoch | Section::Data));
-        if reads && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
+        if self.reads_images() && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
             let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet)?;
             folders.fashion_mnist = Some(set.folder().to_owned());
             data.fashion_mnist = Some([set.train, set.test]);
         }
         let is_here = self.cifar_dir.is_some() || Cifar10::find().is_some();
-        if reads && self.recipes.contains(&CIFAR) && is_here {
+        if self.reads_images() && self.recipes.contains(&CIFAR) && is_here {
             let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet)?;
             folders.cifar10 = Some(set.folder().to_owned());
             data.cifar10 = Some([set.train, set.test]);

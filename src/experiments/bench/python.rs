@@ -120,7 +120,7 @@ impl Drop for Python {
 }
 
 /// D2L_PYTHON, else python3.
-pub(super) fn program() -> PathBuf {
+fn program() -> PathBuf {
     std::env::var_os("D2L_PYTHON")
         .filter(|program| !program.is_empty())
         .unwrap_or_else(|| "python3".into())

@@ -100,7 +100,8 @@ impl Rounds {
         }
     }
 
-    fn remark(&mut self, remark: String) {
+    /// Keeps for the report what keeps something from being measured.
+    pub fn remark(&mut self, remark: String) {
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
         }

@@ -112,6 +112,13 @@ d2l_error d2l_clear_grad(d2l_tensor self) {
   return guarded([&] { tensor(self).mutable_grad() = at::Tensor(); });
 }
 
+d2l_error d2l_set_grad(d2l_tensor self, d2l_tensor grad) {
+  return guarded([&] {
+    TORCH_CHECK(tensor(self).sizes() == tensor(grad).sizes(), "a gradient of another shape than its tensor's");
+    tensor(self).mutable_grad() = tensor(grad);
+  });
+}
+
 d2l_error d2l_channels_last(d2l_tensor self, d2l_tensor* result) {
   return guarded([&] {
     const at::Tensor& from = tensor(self);

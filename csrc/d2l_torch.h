@@ -54,6 +54,9 @@ d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor ten
 // Sets .grad to None, as optimizer.zero_grad() does since PyTorch 2.0; tch's zero_grad fills with zeros.
 d2l_error d2l_clear_grad(d2l_tensor self);
 
+// Sets .grad to a tensor, which it shares.
+d2l_error d2l_set_grad(d2l_tensor self, d2l_tensor grad);
+
 // Tensor.to(memory_format=torch.channels_last).
 d2l_error d2l_channels_last(d2l_tensor self, d2l_tensor* result);
 

@@ -46,6 +46,7 @@ unsafe extern "C" {
         value: f64,
     ) -> *mut c_char;
     pub fn d2l_clear_grad(this: *const C_tensor) -> *mut c_char;
+    pub fn d2l_set_grad(this: *const C_tensor, grad: *const C_tensor) -> *mut c_char;
     pub fn d2l_channels_last(this: *const C_tensor, result: *mut *mut C_tensor) -> *mut c_char;
 
     pub fn d2l_enter_autocast(cuda: bool, before: *mut Autocast) -> *mut c_char;
@@ -98,6 +99,11 @@ mod tests {
                 include_str!("../../csrc/d2l_multi_tensor.h"),
                 include_str!("../../csrc/d2l_multi_tensor.cpp"),
                 include_str!("ffi_multi_tensor.rs"),
+            ),
+            (
+                include_str!("../../csrc/d2l_tape.h"),
+                include_str!("../../csrc/d2l_tape.cpp"),
+                include_str!("ffi_tape.rs"),
             ),
             (
                 include_str!("../../csrc/d2l_dist.h"),

@@ -9,13 +9,16 @@ mod determinism;
 mod ffi;
 mod ffi_cuda;
 mod ffi_multi_tensor;
+mod ffi_tape;
 mod generator;
 mod graph;
 mod libraries;
 mod memory;
 pub mod multi_tensor;
 mod ops;
+mod recording;
 mod signature;
+mod tape;
 mod thread_context;
 
 pub use autocast::autocast_bfloat16;
@@ -25,8 +28,10 @@ pub use generator::GeneratorState;
 pub use graph::CudaGraph;
 pub use libraries::{CudaVersion, Driver, LINKED_WITH_CUDA, driver, libtorch_cuda, libtorch_file};
 pub use memory::{DeviceBytes, Memory, device_bytes, empty_cache, memory, reset_peak_memory};
-pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, channels_last, clear_grad};
+pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, channels_last, clear_grad, set_grad};
+pub use recording::Recording;
 pub use signature::{Signature, device_name, fuses_multiply_add};
+pub use tape::Tape;
 pub use thread_context::ThreadContext;
 
 use tch::{Device, Tensor};

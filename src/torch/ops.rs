@@ -32,6 +32,12 @@ pub fn clear_grad(tensor: &mut Tensor) {
     unwrap(unsafe { ffi::d2l_clear_grad(tensor.as_ptr()) });
 }
 
+/// `tensor.grad = grad`: the same memory from now on.
+pub fn set_grad(tensor: &mut Tensor, grad: &Tensor) {
+    // SAFETY: both tensors are alive during the call.
+    unwrap(unsafe { ffi::d2l_set_grad(tensor.as_ptr(), grad.as_ptr()) });
+}
+
 /// `tensor.to(memory_format=torch.channels_last)`, for a tensor of four dimensions: the same values, (N, C, H, W), lying
 /// in memory as (N, H, W, C). Differentiable; the tensor itself if it lies so already.
 pub fn channels_last(tensor: &Tensor) -> Tensor {

@@ -1,0 +1,139 @@
+//! Tapes: what [`CudaGraph`](super::CudaGraph) is on CUDA, for a CPU.
+
+use std::ffi::c_void;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::{self, NonNull};
+
+use super::ffi;
+use super::ffi_tape::{d2l_tape_begin, d2l_tape_end, d2l_tape_free, d2l_tape_replay};
+use crate::Result;
+
+/// The operations of a step, written down as they were done.
+///
+/// A replay does them again, on the memory that they were done on, as a CUDA graph does: results lie where the recorded step
+/// left them, numbers of the host are those of that step, and random numbers go on from where the generator stands. Whether
+/// a step can be repeated so can thus be seen without a GPU; a replay gains little over the step itself. The tape keeps all
+/// tensors of the step.
+#[derive(Debug)]
+pub struct Tape {
+    tape: NonNull<c_void>,
+}
+
+impl Tape {
+    /// Runs `step` and writes down what libtorch computes for it on the CPU; what `step` gives is handed on.
+    ///
+    /// If it panics, as where it reads a value (`double_value`), the recording ends, and the panic goes on.
+    ///
+    /// # Errors
+    /// If a step is being recorded in this thread already.
+    pub fn record<T>(step: impl FnOnce() -> T) -> Result<(Self, T)> {
+        let mut begun = ptr::null_mut();
+        // SAFETY: `begun` is a valid place for one pointer.
+        ffi::check(unsafe { d2l_tape_begin(&mut begun) })?;
+        let tape = Self { tape: NonNull::new(begun).expect("csrc/ gives a tape or an error") };
+        let outcome = panic::catch_unwind(AssertUnwindSafe(step));
+        // SAFETY: a tape that has begun, in this thread, and has not ended.
+        let ended = ffi::check(unsafe { d2l_tape_end(begun) });
+        match outcome {
+            Ok(outcome) => ended.map(|()| (tape, outcome)),
+            Err(panic) => panic::resume_unwind(panic),
+        }
+    }
+
+    /// Does the operations again.
+    ///
+    /// # Errors
+    /// If libtorch refuses one.
+    pub fn replay(&self) -> Result<()> {
+        // SAFETY: the tape lives, and has ended: nobody else gets a `Tape`.
+        ffi::check(unsafe { d2l_tape_replay(self.tape.as_ptr()) })
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        // SAFETY: from `d2l_tape_begin`, freed once, after its end.
+        unsafe { d2l_tape_free(self.tape.as_ptr()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+    use crate::torch::{clear_grad, manual_seed};
+
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn floats(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(tensor.detach().reshape([-1])).unwrap()
+    }
+
+    /// A step with views, lists, random numbers, a backward pass, and changes in place.
+    fn step(weight: &mut Tensor, total: &mut Tensor, x: &Tensor) -> Tensor {
+        clear_grad(weight);
+        let parts = x.matmul(weight).sigmoid().dropout(0.5, true).chunk(2, 1);
+        let loss = (Tensor::cat(&parts, 0).transpose(0, 1) * Tensor::arange(6, CPU)).sum(Kind::Float);
+        loss.backward();
+        tch::no_grad(|| {
+            let _ = weight.g_sub_(&(weight.grad() * 0.1));
+            *total += &loss;
+        });
+        loss.detach()
+    }
+
+    /// Of four steps on changing inputs: losses, gradients, weights, sums of losses, and the generator's next number.
+    fn steps(replay: bool) -> Vec<[Vec<f32>; 5]> {
+        manual_seed(1);
+        let mut weight = Tensor::rand([5, 4], CPU).set_requires_grad(true);
+        let mut total = Tensor::zeros([], CPU);
+        let mut x = Tensor::empty([3, 5], CPU);
+        let mut recorded: Option<(Tape, Tensor)> = None;
+        (0..4)
+            .map(|i| {
+                let _ = x.fill_(i);
+                let loss = match &recorded {
+                    Some((tape, loss)) => {
+                        tape.replay().unwrap();
+                        loss.shallow_clone()
+                    }
+                    None if replay => {
+                        let made = Tape::record(|| step(&mut weight, &mut total, &x)).unwrap();
+                        recorded.insert(made).1.shallow_clone()
+                    }
+                    None => step(&mut weight, &mut total, &x),
+                };
+                [&loss, &weight.grad(), &weight, &total, &Tensor::rand([1], CPU)].map(floats)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_replay_does_what_the_step_does() {
+        let eager = steps(false);
+        assert_eq!(steps(true), eager);
+        assert!(eager.windows(2).all(|pair| pair[0][0] != pair[1][0]), "the losses of the steps differ");
+    }
+
+    /// What a CUDA graph would freeze is frozen here too.
+    #[test]
+    fn numbers_of_the_host_are_those_of_the_recorded_step() {
+        let mut sum = Tensor::zeros([], CPU);
+        let (tape, ()) = Tape::record(|| sum += 3).unwrap();
+        tape.replay().unwrap();
+        assert_eq!(floats(&sum), [6.0]);
+    }
+
+    #[test]
+    fn reading_a_value_ends_the_recording() {
+        let x = Tensor::from(2.0f32);
+        let refused = panic::catch_unwind(AssertUnwindSafe(|| Tape::record(|| x.double_value(&[]))));
+        let message = refused.unwrap_err();
+        let message = message.downcast_ref::<String>().unwrap();
+        assert!(message.contains("_local_scalar_dense depends on values"), "{message}");
+        assert_eq!(x.double_value(&[]), 2.0, "the thread records no longer");
+        let nested = Tape::record(|| Tape::record(|| ()).unwrap_err()).unwrap().1;
+        assert!(nested.to_string().contains("being recorded"), "{nested}");
+    }
+}

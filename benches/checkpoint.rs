@@ -82,7 +82,7 @@ fn epoch(
     )
     .expect("one process alone")
     .expect("nobody interrupts");
-    train::evaluate(net, test_iter, Tally::Host);
+    train::evaluate(net, test_iter, Tally::Host).expect("nothing is recorded");
 }
 
 /// What a run saves after an epoch: network, optimizer, random generators, and the records so far.

@@ -48,7 +48,8 @@ struct Graph {
     cuda_allocator().emptyCache();
     thread.exchangeStream(thread.getStreamFromGlobalPool(device));
     graph.register_generator_state(at::globalContext().defaultGenerator(device));
-    graph.capture_begin();
+    // Other threads may prepare batches meanwhile, and copy them to the device.
+    graph.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
   }
 
   // The thread as it was before the capture.

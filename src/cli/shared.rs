@@ -58,6 +58,14 @@ pub(super) struct TrainArgs {
     /// Train on the first N training images only
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     train_examples: Option<NonZeroUsize>,
+    /// On CUDA: capture the whole step in a CUDA graph and launch it at once, batch after batch, for small networks, whose steps
+    /// are mostly launches. The same bits; off until it has been seen on a GPU. On a CPU, where it gains nothing, operations are
+    /// recorded and repeated alike
+    #[arg(long, overrides_with = "no_graph", conflicts_with = "eager")]
+    graph: bool,
+    /// Launch each operation by itself, which is the default
+    #[arg(long, overrides_with = "graph")]
+    no_graph: bool,
     #[command(flatten)]
     keep: KeepArgs,
     /// Show neither progress nor results; they are in the directory that is printed last
@@ -87,7 +95,8 @@ impl TrainArgs {
             epochs: self.epochs.map_or(defaults.epochs, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(defaults.batch_size, NonZeroUsize::get),
             lr: self.lr.unwrap_or(defaults.lr),
-            tally: self.place.tally(device),
+            tally: if self.graph { Tally::Device } else { self.place.tally(device) },
+            graph: self.graph,
             deterministic: self.place.deterministic,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),

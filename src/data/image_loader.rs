@@ -12,7 +12,7 @@ use tch::{Device, Tensor};
 
 use super::sampler::Order;
 use super::transforms::{Compose, Image, ToTensor, Transform};
-use super::{Batch, Batches, DefaultGenerator, Draws, EpochDraws, Images, Mt19937, Share};
+use super::{Batch, Batches, DefaultGenerator, Draws, Epoch, EpochDraws, Images, Mt19937, Share};
 
 /// Batches that a worker has ready besides the one it prepares: `DataLoader`'s `prefetch_factor`.
 const PREFETCH_FACTOR: usize = 2;
@@ -74,8 +74,8 @@ impl ImageLoader {
 }
 
 impl Batches for ImageLoader {
-    fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
-        Box::new(self.ahead(self.order.draw(), done))
+    fn iter_from(&self, done: usize) -> Epoch<'_> {
+        Epoch::of_batches(self.batch_size(), self.ahead(self.order.draw(), done))
     }
 
     fn set_epoch(&self, epoch: usize) {

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::sampler::Order;
 use super::transforms::{Resample, Resize};
-use super::{Batch, Batches, Share};
+use super::{Batch, Batches, Epoch, Share};
 
 /// Images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub struct DataLoader<'a> {
     batch_size: usize,
     order: Order,
     device: Device,
+    /// 255, on the device.
+    white: Tensor,
     resample: Option<Resample>,
 }
 
@@ -57,7 +59,8 @@ impl<'a> DataLoader<'a> {
     /// A loader whose batches are put on `device`. `batch_size` is positive.
     pub fn new(images: &'a ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
         let order = Order::new(images.len(), shuffle);
-        Self { images, resident: None, batch_size, order, device, resample: None }
+        let white = Tensor::full([], 255, (Kind::Float, device));
+        Self { images, resident: None, batch_size, order, device, white, resample: None }
     }
 
     /// The loader of one process of several; each has batches of `batch_size`.
@@ -106,21 +109,32 @@ impl<'a> DataLoader<'a> {
             None => pixels,
         };
         Batch {
-            x: to_tensor(&pixels, self.device),
+            x: self.to_tensor(&pixels),
             y: labels.index_select(0, indices).to_device(self.device),
         }
+    }
+
+    /// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA
+    /// would multiply by 1/255 instead, which rounds otherwise; by a tensor on the device it divides.
+    fn to_tensor(&self, pixels: &Tensor) -> Tensor {
+        pixels.to_device(self.device).to_kind(Kind::Float).g_div_(&self.white)
     }
 }
 
 impl Batches for DataLoader<'_> {
-    fn iter_from(&self, done: usize) -> Box<dyn Iterator<Item = Batch> + '_> {
+    fn iter_from(&self, done: usize) -> Epoch<'_> {
         let order = Tensor::from_slice(&self.order.draw().order);
         let order = order.to_device(self.source().pixels.device());
-        Box::new((done..self.batches()).map(move |i| {
+        let places = (done..self.batches()).map(move |i| {
             let start = i * self.batch_size;
             let size = self.batch_size.min(self.examples() - start);
-            self.gather(&order.narrow(0, start as i64, size as i64))
-        }))
+            order.narrow(0, start as i64, size as i64)
+        });
+        if self.resident.is_some() {
+            Epoch::of_places(self.batch_size, places, |places| self.gather(places))
+        } else {
+            Epoch::of_batches(self.batch_size, places.map(|places| self.gather(&places)))
+        }
     }
 
     fn set_epoch(&self, epoch: usize) {
@@ -134,12 +148,6 @@ impl Batches for DataLoader<'_> {
     fn batch_size(&self) -> usize {
         self.batch_size
     }
-}
-
-/// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA would
-/// multiply by 1/255 instead, which rounds otherwise; by a tensor on the device it divides.
-fn to_tensor(pixels: &Tensor, device: Device) -> Tensor {
-    pixels.to_device(device).to_kind(Kind::Float).g_div_(&Tensor::full([], 255, (Kind::Float, device)))
 }
 
 /// Images (B, 1, rows, cols) of bytes in their new size, by as many threads as libtorch has.

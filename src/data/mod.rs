@@ -15,7 +15,7 @@ mod place;
 mod sampler;
 pub mod transforms;
 
-pub use batches::{Batch, Batches};
+pub use batches::{Batch, Batches, Drawn, Epoch};
 pub use cifar10::Cifar10;
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::FashionMnist;

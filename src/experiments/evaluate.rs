@@ -44,8 +44,8 @@ pub fn run(config: &Evaluate) -> Result<train::Metric> {
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
     let batches = DataLoader::new(&images, config.batch_size, false, config.device);
     let batches = batches.resize(config.recipe.resize());
-    Ok(match config.tally {
+    match config.tally {
         Tally::Host => train::evaluate(&mut net, &batches, Tally::Host),
         Tally::Device => train::evaluate(&mut net, &batches.resident(), Tally::Device),
-    })
+    }
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tch::Device;
 
 use super::data_used::DataUsed;
 use super::ranks::batch_size;
 use super::run_log::{RunPlan, facts};
 use crate::distributed::Distributed;
-use crate::torch::Signature;
+use crate::torch::{Recording, Signature};
 use crate::train::Tally;
+use crate::{Error, Result};
 
 /// Choices, checked.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Options {
     pub lr: f64,
     /// Where loss and accuracy are summed.
     pub tally: Tally,
+    /// Whether steps are recorded and repeated.
+    pub graph: bool,
     /// Whether libtorch was told to take deterministic kernels only.
     pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
@@ -92,6 +96,20 @@ struct Chosen<'a> {
 }
 
 impl Options {
+    /// Refuses to record steps where they cannot be repeated.
+    pub(super) fn check_graph(&self, devices: &[Device], ranks: Option<&Distributed>) -> Result<()> {
+        if !self.graph {
+            return Ok(());
+        }
+        if ranks.is_none() && devices.len() == 1 {
+            return Recording::check_available(devices[0]);
+        }
+        Err(Error::usage(
+            "--graph records the steps of one process on one device",
+            "leave it out, or choose one device and leave torchrun out",
+        ))
+    }
+
     /// The plan of a run, once its data is known.
     pub(super) fn plan(&self, words: Words, data: DataUsed, ranks: Option<&Distributed>) -> RunPlan {
         let Words { recipe, variants, heading, network, optimizer, dataset, signature, .. } = words;
@@ -109,6 +127,7 @@ impl Options {
             ("kernels", kernels.to_owned()),
             ("data", data.origin(dataset)),
         ]);
+        told.extend(self.graph.then(|| ("steps", "recorded once and then repeated".to_owned())));
         let title =
             format!("{heading}\nseed {seed}, batch size {size}, {optimizer}, learning rate {lr}, {device}");
         let facts = facts(told, &signature);

@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
-use crate::data::Batches;
+use crate::data::{Batches, Epoch};
 use crate::distributed::Distributed;
 use crate::layers::{Module, load_state, state};
 use crate::optim::Optimizer;
 use crate::progress::EpochBar;
 use crate::report::{metrics_from_csv, metrics_to_csv};
 use crate::torch::{self, GeneratorState};
-use crate::train::{AfterBatch, DistributedDataParallel, Loss, Metric, Progress, Tally, Training};
+use crate::train::{
+    AfterBatch, DistributedDataParallel, Loss, Metric, Progress, RecordedStep, Steps, Tally, Training,
+};
 use crate::{EpochRecord, RankRecord, Result, interrupt, train};
 
 /// A network, its optimizer, and where its random streams stand.
@@ -28,6 +30,7 @@ pub struct Side<'a, V, N> {
     optimizer: Box<dyn Optimizer>,
     /// Where several processes train it.
     ddp: Option<DistributedDataParallel<'a>>,
+    recorded: Option<Recorded>,
     setting: Setting<'a>,
     /// Between two epochs.
     rest: Rest,
@@ -48,6 +51,8 @@ pub struct Setting<'a> {
     pub devices: &'a [Device],
     /// Where loss and accuracy are summed.
     pub tally: Tally,
+    /// Whether steps are recorded and repeated; loss and accuracy are summed on the device then.
+    pub graph: bool,
     /// The processes that train together, if there are several.
     pub ranks: Option<&'a Distributed<'a>>,
     /// Epochs of the whole run.
@@ -56,6 +61,12 @@ pub struct Setting<'a> {
     pub checkpoint_every: Option<usize>,
     /// Show no progress.
     pub quiet: bool,
+}
+
+/// What is repeated of an epoch.
+struct Recorded {
+    training: RecordedStep,
+    evaluation: RecordedStep,
 }
 
 /// A side between two epochs, but for network and optimizer.
@@ -123,7 +134,9 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let ddp = setting.ranks.map(|ranks| DistributedDataParallel::new(ranks.group(), &mut net, None));
         let ddp = ddp.transpose()?;
         let rest = Rest { generators: GeneratorState::capture(setting.devices[0])?, records: Vec::new() };
-        Ok(Self { variant, net, optimizer, ddp, setting, rest, broken_off: None })
+        let step = || RecordedStep::new(setting.devices[0]);
+        let recorded = setting.graph.then(|| Recorded { training: step(), evaluation: step() });
+        Ok(Self { variant, net, optimizer, ddp, recorded, setting, rest, broken_off: None })
     }
 
     /// Records of the finished epochs.
@@ -147,7 +160,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         observer: &mut dyn Observer,
         save: &dyn Fn(Checkpoint) -> Result<()>,
     ) -> Result<Option<(EpochRecord, Vec<RankRecord>)>> {
-        let Setting { train_iter, test_iter, loss, devices, tally, ranks, epochs, checkpoint_every, quiet } =
+        let Setting { train_iter, test_iter, loss, devices, ranks, epochs, checkpoint_every, quiet, .. } =
             self.setting;
         let device = devices[0];
         let (variant, epoch) = (self.variant.to_string(), self.records().len() + 1);
@@ -177,14 +190,15 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let training = Training { loss, tally, ranks: ddp };
+        let (training_steps, evaluation_steps) = steps(self.recorded.as_mut(), self.setting.tally);
+        let training = Training { loss, steps: training_steps, ranks: ddp };
         let trained = train::train_epoch(&mut self.net, batches, optimizer, training, done, observe)?;
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
         let seconds = (took + start.elapsed()).as_secs_f64();
         // Each rank's running statistics are of its own last batch; the weights that are saved are rank 0's.
         ddp.map_or(Ok(()), |ddp| ddp.broadcast_buffers(&mut self.net))?;
-        let tested = train::evaluate(&mut self.net, test_iter, tally);
+        let tested = train::evaluate(&mut self.net, test_iter, evaluation_steps)?;
         let rows = rank_records(ranks, ddp, &variant, epoch, trained.examples(), seconds)?;
         let train_seconds = rows.iter().map(|row| row.train_seconds).fold(seconds, f64::max);
         let trained = all_together(ranks, trained)?;
@@ -208,9 +222,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
 
     /// What is done of the epoch that begins, how long it took, and the batches that are left. The generators stand
     /// where the epoch begins, then where it goes on.
-    fn resumed_batches(
-        &mut self,
-    ) -> Result<(Progress, Duration, Box<dyn Iterator<Item = crate::data::Batch> + 'a>)> {
+    fn resumed_batches(&mut self) -> Result<(Progress, Duration, Epoch<'a>)> {
         let train_iter = self.setting.train_iter;
         let Some(BrokenOff { done, took, generators, .. }) = self.broken_off.take() else {
             return Ok((Progress::default(), Duration::ZERO, train_iter.iter()));
@@ -249,6 +261,16 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let rank = self.setting.ranks.map(Distributed::rank);
         (self.rest, self.broken_off) = state.moment(checkpoint, device, rank)?;
         Ok(())
+    }
+}
+
+/// How training and evaluation are done.
+fn steps(recorded: Option<&mut Recorded>, tally: Tally) -> (Steps<'_>, Steps<'_>) {
+    match recorded {
+        Some(Recorded { training, evaluation }) => {
+            (Steps::Recorded(training), Steps::Recorded(evaluation))
+        }
+        None => (Steps::Run(tally), Steps::Run(tally)),
     }
 }
 

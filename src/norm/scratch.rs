@@ -102,7 +102,11 @@ impl Module for BatchNorm {
         self.move_statistics_to(x.device());
         let (y, moving_mean, moving_var) =
             batch_norm(x, &self.gamma, &self.beta, &self.moving_mean, &self.moving_var, EPS, MOMENTUM, train);
-        (self.moving_mean, self.moving_var) = (moving_mean, moving_var);
+        if train {
+            // In their place: a recorded step finds them there when it is repeated.
+            self.moving_mean.copy_(&moving_mean);
+            self.moving_var.copy_(&moving_var);
+        }
         y
     }
 

@@ -113,6 +113,12 @@ impl Optimizer for Adam {
         });
     }
 
+    /// The number of the step decides the factors of an update. Python's `capturable=True` computes them on the device, to other
+    /// bits.
+    fn can_be_recorded(&self) -> bool {
+        false
+    }
+
     fn state(&self) -> Vec<(String, Tensor)> {
         let of_param = |(i, param): (usize, &Param)| {
             [

@@ -19,6 +19,10 @@ pub trait Optimizer {
     /// Updates every parameter that has a gradient, in place.
     fn step(&mut self);
 
+    /// Whether a recorded [`step`](Self::step) can be repeated: what changes from one to the next is in tensors, not in numbers of
+    /// the host.
+    fn can_be_recorded(&self) -> bool;
+
     /// What it remembers from step to step, as `optimizer.state_dict()["state"]` names it: `0.exp_avg`.
     fn state(&self) -> Vec<(String, Tensor)>;
 

@@ -56,6 +56,10 @@ impl Optimizer for Sgd {
         });
     }
 
+    fn can_be_recorded(&self) -> bool {
+        true
+    }
+
     fn state(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }

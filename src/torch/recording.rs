@@ -16,6 +16,14 @@ enum Kind {
 }
 
 impl Recording {
+    /// Whether something can be recorded on `device`.
+    ///
+    /// # Errors
+    /// If it is a CUDA device without graphs.
+    pub fn check_available(device: Device) -> Result<()> {
+        if device == Device::Cpu { Ok(()) } else { CudaGraph::check_available(device) }
+    }
+
     /// Runs `step` once, on `device`, and records it. What `step` gives is handed on.
     ///
     /// It may have to have run before, and what it may not do: see [`CudaGraph::capture`].

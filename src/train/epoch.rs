@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::{DistributedDataParallel, Loss, Metric, Sums, Tally};
+use super::{DistributedDataParallel, Loss, Metric, Steps, Sums, Tally};
 use crate::Result;
-use crate::data::Batch;
-use crate::layers::Module;
+use crate::data::Epoch;
+use crate::layers::{Module, parameters};
 use crate::optim::Optimizer;
 
 /// Where an epoch stands after a batch.
@@ -37,12 +37,12 @@ impl AfterBatch<'_> {
 }
 
 /// What a step does beside the network and the optimizer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Training<'a> {
     /// What it minimizes.
     pub loss: Loss,
-    /// Where loss and accuracy are summed.
-    pub tally: Tally,
+    /// How it is done.
+    pub steps: Steps<'a>,
     /// The processes over which gradients are averaged, if there are several.
     pub ranks: Option<&'a DistributedDataParallel<'a>>,
 }
@@ -50,37 +50,50 @@ pub struct Training<'a> {
 impl Training<'_> {
     /// d2l's: one process, sums on the host.
     pub fn alone(loss: Loss) -> Self {
-        Self { loss, tally: Tally::Host, ranks: None }
+        Self { loss, steps: Steps::Run(Tally::Host), ranks: None }
     }
 }
 
-/// Trains `net` on every batch of `batches` once, and gives the sums of loss and accuracy that were measured
+/// Trains `net` on every batch of `epoch` once, and gives the sums of loss and accuracy that were measured
 /// while the weights changed; `None` if `observe`, which is called with network and optimizer after every batch, breaks
 /// off. Begins after `done`, an epoch's first batches that were trained on before. Of several ranks, the sums are this one's.
 ///
 /// # Errors
-/// If the exchange with another rank breaks off.
+/// If the exchange with another rank breaks off, or if a step cannot be recorded.
 pub fn train_epoch(
     net: &mut dyn Module,
-    batches: impl Iterator<Item = Batch>,
+    mut epoch: Epoch,
     optimizer: &mut dyn Optimizer,
     training: Training,
     done: Progress,
     mut observe: impl FnMut(AfterBatch, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
 ) -> Result<Option<Metric>> {
-    let Training { loss, tally, ranks } = training;
-    let mut sums = Sums::after(done.metric, tally);
-    for (number, batch) in (done.batches + 1..).zip(batches) {
-        optimizer.zero_grad();
-        let y_hat = match ranks {
-            Some(ranks) => ranks.forward(net, &batch.x)?,
-            None => net.forward(&batch.x, true),
-        };
-        let l = loss.of(&y_hat, &batch.y);
-        l.backward();
-        optimizer.step();
-        sums.add(loss, &l, &y_hat, &batch.y);
-        let after = AfterBatch { batches: number, batch_size: batch.y.numel(), sums: &sums };
+    let Training { loss, mut steps, ranks } = training;
+    let mut sums = steps.sums(done.metric);
+    let params = parameters(net);
+    // An update that the host takes part in follows what is recorded.
+    let updates_within = matches!(steps, Steps::Run(_)) || optimizer.can_be_recorded();
+    let mut batches = done.batches;
+    while let Some(drawn) = epoch.draw() {
+        steps.run(&epoch, &drawn, &params, &mut sums, |batch, sums| {
+            optimizer.zero_grad();
+            let y_hat = match ranks {
+                Some(ranks) => ranks.forward(net, &batch.x)?,
+                None => net.forward(&batch.x, true),
+            };
+            let l = loss.of(&y_hat, &batch.y);
+            l.backward();
+            if updates_within {
+                optimizer.step();
+            }
+            sums.add(loss, &l, &y_hat, &batch.y);
+            Ok(())
+        })?;
+        if !updates_within {
+            optimizer.step();
+        }
+        batches += 1;
+        let after = AfterBatch { batches, batch_size: drawn.images(), sums: &sums };
         if observe(after, net, optimizer).is_break() {
             return Ok(None);
         }

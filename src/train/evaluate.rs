@@ -1,20 +1,32 @@
 //! d2l's `evaluate_accuracy_gpu` (section 6.6.2), and the loss beside it.
 
-use super::{Loss, Metric, Sums, Tally};
+use super::{Loss, Metric, Steps};
+use crate::Result;
 use crate::data::Batches;
 use crate::layers::Module;
 
-/// Loss and accuracy of `net` over every batch of `batches`, in evaluation mode and without gradients; `tally` says where the
-/// sums are kept.
+/// Loss and accuracy of `net` over every batch of `batches`, in evaluation mode and without gradients; `steps` says how, or just
+/// where the sums are kept.
 ///
 /// d2l measures the accuracy alone; the loss draws no random number and so changes no bit of a run.
-pub fn evaluate(net: &mut dyn Module, batches: &dyn Batches, tally: Tally) -> Metric {
-    tch::no_grad(|| {
-        let mut sums = Sums::after(Metric::default(), tally);
-        for batch in batches.iter() {
+///
+/// # Errors
+/// If a step cannot be recorded.
+pub fn evaluate<'a>(
+    net: &mut dyn Module,
+    batches: &dyn Batches,
+    steps: impl Into<Steps<'a>>,
+) -> Result<Metric> {
+    let mut steps = steps.into();
+    let _no_grad = tch::no_grad_guard();
+    let mut sums = steps.sums(Metric::default());
+    let mut epoch = batches.iter();
+    while let Some(drawn) = epoch.draw() {
+        steps.run(&epoch, &drawn, &[], &mut sums, |batch, sums| {
             let y_hat = net.forward(&batch.x, false);
             sums.add(Loss::Mean, &Loss::Mean.of(&y_hat, &batch.y), &y_hat, &batch.y);
-        }
-        sums.read()
-    })
+            Ok(())
+        })?;
+    }
+    Ok(sums.read())
 }

@@ -7,6 +7,7 @@ mod loss;
 mod metric;
 mod numerics;
 mod parallel;
+mod recorded;
 mod sums;
 
 pub use distributed::DistributedDataParallel;
@@ -16,4 +17,5 @@ pub use loss::Loss;
 pub use metric::Metric;
 pub use numerics::{Numerics, WithNumerics};
 pub use parallel::DataParallel;
+pub use recorded::{RecordedStep, Steps};
 pub use sums::{Sums, Tally};

@@ -1,6 +1,6 @@
 //! An epoch's sums while it goes on: on the host, which waits for every batch, or on the device, where they wait to be read.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Loss, Metric};
 
@@ -25,7 +25,7 @@ enum Place {
 
 /// What [`Metric`] holds, as tensors.
 #[derive(Debug)]
-struct DeviceSums {
+pub(super) struct DeviceSums {
     /// f64.
     loss_sum: Tensor,
     /// int64.
@@ -45,6 +45,14 @@ impl Sums {
                 examples: done.examples(),
             }),
         })
+    }
+
+    /// Counts images whose figures the device has added by itself.
+    pub(super) fn count(&mut self, images: usize) {
+        match &mut self.0 {
+            Place::Host(_) => unreachable!("a device adds what is on it"),
+            Place::Device(sums) => sums.examples += images,
+        }
     }
 
     /// [`Metric::add`]; on the device nothing is waited for.
@@ -67,6 +75,26 @@ impl Sums {
 }
 
 impl DeviceSums {
+    /// None so far, on `device`.
+    pub(super) fn on(device: Device) -> Self {
+        Self {
+            loss_sum: Tensor::zeros([], (Kind::Double, device)),
+            correct: Tensor::zeros([], (Kind::Int64, device)),
+            examples: 0,
+        }
+    }
+
+    /// Sums that go on from `done` in this memory.
+    pub(super) fn restart(&mut self, done: Metric) -> Sums {
+        let _ = self.loss_sum.fill_(done.loss_sum());
+        let _ = self.correct.fill_(done.correct() as i64);
+        Sums(Place::Device(Self {
+            loss_sum: self.loss_sum.shallow_clone(),
+            correct: self.correct.shallow_clone(),
+            examples: done.examples(),
+        }))
+    }
+
     fn add(&mut self, loss: Loss, value: &Tensor, y_hat: &Tensor, y: &Tensor) {
         let device = y.device();
         if self.loss_sum.device() != device {
@@ -82,8 +110,6 @@ impl DeviceSums {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
-
     use super::*;
 
     /// Batches of several sizes, whose products and sums round.

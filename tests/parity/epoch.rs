@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
-use d2l_ch7::layers::state;
+use d2l_ch7::layers::{parameters, state};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::train::{Loss, Progress, Tally, Training};
+use d2l_ch7::train::{Loss, Progress, RecordedStep, Steps, Tally, Training};
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
@@ -34,7 +34,7 @@ fn check(
     )
     .expect("there is no other rank")
     .expect("nobody interrupts");
-    let tested = train::evaluate(&mut net, &test_iter, Tally::Host);
+    let tested = train::evaluate(&mut net, &test_iter, Tally::Host).expect("nothing is recorded");
 
     let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);
     let figures = [trained.loss(), trained.accuracy(), tested.loss(), tested.accuracy()];
@@ -67,48 +67,72 @@ fn epochs_on_real_images_are_pytorchs() {
     }
 }
 
-/// Images, order and sums that stay on the device, which here is the CPU: no bit of figures and weights differs.
+/// Three epochs of four whole batches and a smaller one, done in one of the ways: after every batch, the sums and a gradient;
+/// after every epoch, figures and weights.
+fn run(recipe: &Recipe, variant: Variant, images: &ImageSet, way: Way) -> Vec<Vec<u8>> {
+    let loader = |shuffle| {
+        let loader = DataLoader::new(images, 16, shuffle, Device::Cpu);
+        if way == Way::Eager { loader } else { loader.resident() }
+    };
+    let (train_iter, test_iter) = (loader(true), loader(false));
+    torch::manual_seed(5);
+    let mut net = recipe.initial_net(variant);
+    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
+    let first = parameters(&mut net).swap_remove(0);
+    let mut recorded = [RecordedStep::new(Device::Cpu), RecordedStep::new(Device::Cpu)];
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let [training, testing] = recorded.each_mut().map(|recorded| match way {
+            Way::Eager => Steps::Run(Tally::Host),
+            Way::OnDevice => Steps::Run(Tally::Device),
+            Way::Recorded => Steps::Recorded(recorded),
+        });
+        let trained = train::train_epoch(
+            &mut net,
+            train_iter.iter(),
+            optimizer.as_mut(),
+            Training { steps: training, ..Training::alone(Loss::Mean) },
+            Progress::default(),
+            |after, _, _| {
+                let sums = after.progress().metric.to_bits();
+                seen.push(format!("{} {} {sums:?}", after.batches, after.batch_size).into_bytes());
+                seen.push(bytes(&first.grad()));
+                ControlFlow::Continue(())
+            },
+        );
+        let trained = trained.expect("what these recipes do can be recorded").expect("nobody interrupts");
+        let tested = train::evaluate(&mut net, &test_iter, testing).expect("so can evaluation");
+        seen.push(format!("{:?} {:?}", trained.to_bits(), tested.to_bits()).into_bytes());
+        seen.extend(state(&mut net).iter().map(|(_, tensor)| bytes(tensor)));
+    }
+    seen
+}
+
+/// How steps are done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// As the notebook does them.
+    Eager,
+    /// Images, order and sums stay on the device, which here is the CPU.
+    OnDevice,
+    /// Likewise, and the fourth whole batch is recorded, the ones after it are replays.
+    Recorded,
+}
+
+/// No bit of figures, gradients and weights differs. What a CUDA graph would freeze shows here too.
 #[test]
-fn what_stays_on_the_device_changes_no_bit() {
+fn the_way_of_doing_steps_changes_no_bit() {
     let _turn = libtorch();
     const N: usize = 70;
     let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
     let labels: Vec<u8> = (0..N).map(|i| (i * 7 % 10) as u8).collect();
     let images = ImageSet::new(&pixels, &labels, 28, 28, None);
-    let loader = |shuffle| DataLoader::new(&images, 16, shuffle, Device::Cpu);
     for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
-        let run = |tally, train_iter: DataLoader, test_iter: DataLoader| {
-            torch::manual_seed(5);
-            let mut net = recipe.initial_net(Variant::Scratch);
-            let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-            let (mut seen, done) = (Vec::new(), Progress::default());
-            let training = Training { tally, ..Training::alone(Loss::Mean) };
-            let trained = train::train_epoch(
-                &mut net,
-                train_iter.iter(),
-                optimizer.as_mut(),
-                training,
-                done,
-                |after, _, _| {
-                    seen.push((after.batches, after.batch_size, after.progress().metric.to_bits()));
-                    ControlFlow::Continue(())
-                },
-            )
-            .expect("there is no other rank");
-            let tested = train::evaluate(&mut net, &test_iter, tally);
-            let weights: Vec<_> = state(&mut net).iter().map(|(_, tensor)| bytes(tensor)).collect();
-            (trained.expect("nobody interrupts").to_bits(), tested.to_bits(), seen, weights)
-        };
-        let eager = run(Tally::Host, loader(true), loader(false));
-        assert_eq!(eager.2.len(), 5);
-        assert_eq!(
-            eager.2.last().map(|(batches, size, sums)| (*batches, *size, *sums)),
-            Some((5, 6, eager.0))
-        );
-        assert!(
-            eager == run(Tally::Device, loader(true).resident(), loader(false).resident()),
-            "{}",
-            recipe.name
-        );
+        for variant in Variant::NOTEBOOKS {
+            let eager = run(recipe, variant, &images, Way::Eager);
+            for way in [Way::OnDevice, Way::Recorded] {
+                assert!(run(recipe, variant, &images, way) == eager, "{} {variant} {way:?}", recipe.name);
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::layers::{Module, Sequential, parameters, to_device};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::{Dims, Variant};
 use crate::optim::{Adam, Optimizer};
-use crate::train::{AfterBatch, Loss, Progress, Tally, Training};
+use crate::train::{AfterBatch, Loss, Progress, Steps, Tally, Training};
 use crate::{init, torch, train};
 
 /// Does it once. The device may still be computing then.
@@ -120,11 +120,11 @@ fn epoch<'a>(
     let tally = if device.is_cuda() { Tally::Device } else { Tally::Host };
     Box::new(move || {
         let Trained { net, optimizer, loss } = &mut trained;
-        let training = Training { loss: *loss, tally, ranks: None };
+        let training = Training { loss: *loss, steps: Steps::Run(tally), ranks: None };
         let go_on = |_: AfterBatch, _: &mut dyn Module, _: &mut dyn Optimizer| ControlFlow::Continue(());
         train::train_epoch(net, train_iter.iter(), optimizer.as_mut(), training, Progress::default(), go_on)
             .expect("one process alone exchanges nothing");
-        train::evaluate(net, test_iter.as_ref(), tally);
+        train::evaluate(net, test_iter.as_ref(), tally).expect("nothing is recorded");
     })
 }
 

@@ -88,6 +88,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
             test_iter: &test_iter,
             loss: Loss::Sum,
             tally: config.options.tally,
+            graph: config.options.graph,
             // The network itself draws nothing at random.
             devices: &config.devices,
             ranks,
@@ -107,9 +108,10 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
 }
 
 impl Cifar {
-    /// Refuses what several processes cannot do together.
+    /// Refuses what cannot be done by several processes, or on several devices.
     fn check(&self, ranks: Option<&Distributed>) -> Result<()> {
         ranks::check_devices(ranks, &self.devices)?;
+        self.options.check_graph(&self.devices, ranks)?;
         if ranks.is_none() || self.numerics.are_default() {
             return Ok(());
         }

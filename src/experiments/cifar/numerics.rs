@@ -110,11 +110,11 @@ impl Cifar {
     /// The test accuracy `chosen` that `net` was found to have, beside that of its weights with PyTorch's own numerics.
     ///
     /// # Errors
-    /// None that a user could meet: the networks have the same tensors.
+    /// None that a user could meet: the networks have the same tensors, and nothing is recorded.
     fn test_beside(&self, chosen: f64, net: &mut Net, test_iter: &dyn Batches) -> Result<Beside> {
         let (mut plain, _) = self.begin(Numerics::default());
         load_state(&mut plain, &state(net), "the trained network")?;
-        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.options.tally).accuracy() })
+        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.options.tally)?.accuracy() })
     }
 }
 

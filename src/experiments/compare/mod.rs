@@ -57,6 +57,7 @@ pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
 
 fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     ranks::check_devices(ranks, &[config.device])?;
+    config.options.check_graph(&[config.device], ranks)?;
     let quiet = config.options.quiet || !ranks::shows(ranks);
     let data = FashionMnist::load(config.options.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
@@ -79,6 +80,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         test_iter: &test_iter,
         loss: Loss::Mean,
         tally: config.options.tally,
+        graph: config.options.graph,
         devices: slice::from_ref(&config.device),
         ranks,
         epochs: config.options.epochs,

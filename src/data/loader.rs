@@ -108,10 +108,7 @@ impl<'a> DataLoader<'a> {
             Some(resample) => resampled(&pixels, resample),
             None => pixels,
         };
-        Batch {
-            x: self.to_tensor(&pixels),
-            y: labels.index_select(0, indices).to_device(self.device),
-        }
+        Batch { x: self.to_tensor(&pixels), y: labels.index_select(0, indices).to_device(self.device) }
     }
 
     /// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA

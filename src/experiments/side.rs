@@ -267,9 +267,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
 /// How training and evaluation are done.
 fn steps(recorded: Option<&mut Recorded>, tally: Tally) -> (Steps<'_>, Steps<'_>) {
     match recorded {
-        Some(Recorded { training, evaluation }) => {
-            (Steps::Recorded(training), Steps::Recorded(evaluation))
-        }
+        Some(Recorded { training, evaluation }) => (Steps::Recorded(training), Steps::Recorded(evaluation)),
         None => (Steps::Run(tally), Steps::Run(tally)),
     }
 }

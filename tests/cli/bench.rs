@@ -1,0 +1,89 @@
+//! `d2l_ch7 bench`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+
+use crate::place::{Place, assert_two_lines, program};
+
+fn bench(place: &Place, python: &Path, arguments: &[&str]) -> Output {
+    let mut command = program();
+    command.args(["bench", "--device", "cpu", "--threads", "1", "--recipes", "book", "--data-dir"]);
+    command.arg(place.data()).arg("--out").arg(place.out()).args(arguments);
+    command.env("D2L_PYTHON", python).output().unwrap()
+}
+
+/// A Python that measures one network, lacks what another needs, and dies where there is none.
+const STUB: &str = r#"#!/bin/sh
+echo '{"torch": "a stub"}'
+while read -r question; do
+    case "$question" in
+        *'"data"'*) exit 1 ;;
+        *'"scratch"'*) echo '{"seconds": [["PyTorch", 0.5]], "missing": []}' ;;
+        *) echo '{"seconds": [], "missing": [["PyTorch", "no such thing"]]}' ;;
+    esac
+done
+"#;
+
+#[test]
+fn a_benchmark_has_every_round_of_everyone() {
+    let place = Place::new();
+    let python = place.folder.path().join("python");
+    fs::write(&python, STUB).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = bench(&place, &python, &["--sections", "step,epoch,data", "--rounds", "3"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout.lines().last(), place.out().to_str());
+
+    let mut csv = csv::Reader::from_path(place.out().join("bench.csv")).unwrap();
+    let rows: Vec<csv::StringRecord> = csv.records().map(|row| row.unwrap()).collect();
+    let count = |section: &str, variant: &str, who: &str| {
+        rows.iter().filter(|r| r[0].starts_with(section) && r[1].contains(variant) && &r[2] == who).count()
+    };
+    for (section, variant, pytorch) in [
+        ("Training step", "scratch", 3),
+        ("Training step", "native", 0),
+        ("Epoch", "scratch", 3),
+        ("Epoch", "native", 0),
+        ("Preparing", "96 images", 0),
+    ] {
+        assert_eq!(count(section, variant, "this program"), 3, "{section}, {variant}");
+        assert_eq!(count(section, variant, "PyTorch"), pytorch, "{section}, {variant}");
+    }
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    for words in ["a stub", "native, 96 images: PyTorch was not measured: no such thing", "Python ended"] {
+        assert!(report.contains(words), "{words} is not in: {report}");
+    }
+    assert!(fs::metadata(place.out().join("bench.png")).unwrap().len() > 0);
+}
+
+#[test]
+fn a_benchmark_without_python_says_why() {
+    let nowhere = Path::new("/nowhere/python");
+    for (arguments, words) in [(&[][..], "cannot start /nowhere/python"), (&["--no-python"], "")] {
+        let place = Place::new();
+        let arguments = [&["--sections", "step", "--rounds", "1"], arguments].concat();
+        let output = bench(&place, nowhere, &arguments);
+        assert!(output.status.success());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(words) && stderr.is_empty() == words.is_empty(), "{stderr}");
+        let csv = fs::read_to_string(place.out().join("bench.csv")).unwrap();
+        assert_eq!(csv.lines().count(), 3, "{csv}");
+    }
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_do() {
+    for (arguments, words) in [
+        (["--sections", "spin"], "the sections are batch-norm, step, epoch, data"),
+        (["--recipes", "paper"], "lenet224, cifar"),
+        (["--rounds", "0"], "--rounds"),
+        (["--train-examples", "1"], "--train-examples"),
+    ] {
+        let place = Place::new();
+        assert_two_lines(&bench(&place, Path::new("python3"), &arguments), 2, words);
+        assert!(!place.out().exists(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,80 @@
+//! `d2l_ch7 cifar`.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Output;
+
+use d2l_ch7::report::read_metrics;
+
+use crate::place::{CIFAR10_BYTES, Place, assert_two_lines, program};
+
+/// A very short run on images of noise, with `arguments` besides.
+fn cifar(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = program();
+    command.args(["cifar", "--device", "cpu", "--threads", "1", "--quiet", "--epochs", "1"]);
+    command.args(["--batch-size", "4", "--train-examples", "6", "--test-examples", "2", "--data-dir"]);
+    command.arg(place.cifar10()).arg("--out").arg(place.out()).args(arguments).output().unwrap()
+}
+
+#[test]
+fn cifar_leaves_what_a_comparison_leaves() {
+    let place = Place::new();
+    let output = cifar(&place, &["--augment", "all"]);
+    assert!(output.status.success(), "{output:?}");
+    let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
+    let rows: Vec<_> = records.iter().map(|r| (r.variant.as_str(), r.epoch)).collect();
+    assert_eq!(rows, [("augmented", 1), ("plain", 1)]);
+    for name in ["curves.png", "report.md", "weights/augmented.safetensors", "weights/plain.safetensors"] {
+        assert!(fs::metadata(place.out().join(name)).unwrap().len() > 0, "{name}");
+    }
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.out().join("config.json")).unwrap()).unwrap();
+    assert_eq!((config["augment"].as_str(), config["workers"].as_u64()), (Some("all"), Some(4)));
+}
+
+#[test]
+fn cifar_refuses_broken_data_and_leaves_no_run() {
+    type Damage = fn(&Path);
+    fn resize(path: &Path, bytes: u64) {
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
+    }
+    let label_ten: Damage = |path| {
+        let mut first = fs::OpenOptions::new().write(true).open(path).unwrap();
+        first.write_all(&[10]).unwrap();
+    };
+    let cases: [(&str, Damage, &str); 5] = [
+        ("data_batch_3.bin", |path| resize(path, CIFAR10_BYTES - 3073), "data_batch_3.bin"),
+        ("data_batch_5.bin", |path| resize(path, CIFAR10_BYTES + 1), "data_batch_5.bin"),
+        ("test_batch.bin", |path| resize(path, 0), "test_batch.bin"),
+        ("data_batch_1.bin", label_ten, "10"),
+        ("data_batch_2.bin", |path| fs::remove_file(path).unwrap(), "missing data_batch_2.bin"),
+    ];
+    for (name, damage, words) in cases {
+        let place = Place::new();
+        let folder = place.cifar10();
+        damage(&folder.join(name));
+        let mut command = program();
+        command.args(["cifar", "--device", "cpu", "--data-dir"]).arg(folder).arg("--out").arg(place.out());
+        assert_two_lines(&command.output().unwrap(), 1, words);
+        assert!(!place.out().exists(), "{name}");
+    }
+}
+
+#[test]
+fn cifar_refuses_what_it_cannot_do() {
+    let place = Place::new();
+    for (arguments, words) in [
+        (["--augment", "spin"], "the augmentations are flip, flip+crop, flip+jitter, all"),
+        (["--variants", "plain,plain"], "plain twice"),
+        (["--variants", "scratch"], "the variants are augmented, plain"),
+        (["--workers", "257"], "257 workers"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--resume", "here"], "--out"),
+    ] {
+        let mut command = program();
+        command.args(["cifar", "--device", "cpu", "--out"]).arg(place.out()).args(arguments);
+        assert_two_lines(&command.output().unwrap(), 2, words);
+        assert!(!place.out().exists(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The command line itself: what is no command, which devices there are, help, and the doctor.
+
+use std::fs;
+
+use crate::place::{Place, assert_two_lines, program};
+
+#[test]
+fn wrong_command_lines_are_refused_in_two_lines() {
+    let place = Place::new();
+    place.refuses(&["--recipe", "alexnet"], 2, "book, adamw, dropout, no-dropout");
+    place.refuses(&["--variants", "scratch,cudnn"], 2, "scratch, native");
+    place.refuses(&["--variants", "native,native"], 2, "twice");
+    place.refuses(&["--variants", ""], 2, "--variants");
+    place.refuses(&["--train-examples", "0"], 2, "--train-examples");
+    place.refuses(&["--test-examples", "-5"], 2, "--test-examples");
+    place.refuses(&["--seed", "-1"], 2, "--seed");
+    place.refuses(&["--verbose"], 2, "--verbose");
+    for lr in ["0", "-0.1", "NaN", "inf", "1e999", "fast"] {
+        place.refuses(&["--lr", lr], 2, "finite number above zero");
+    }
+    for (option, value) in [
+        ("--epochs", "0"),
+        ("--epochs", "-1"),
+        ("--batch-size", "0"),
+        ("--batch-size", "-256"),
+        ("--batch-size", "1.5"),
+        ("--device", "tpu"),
+        ("--device", "cuda:x"),
+        ("--threads", "0"),
+        ("--workers", "-1"),
+        ("--device", "cpu,cpu"),
+        ("--device", "all"),
+    ] {
+        assert_two_lines(&program().args(["compare", option, value]).output().unwrap(), 2, option);
+    }
+    for devices in ["cpu,cuda:0", "cuda,cpu", "cpu,auto", "all,all", "cpu,", "cuda:0;cuda:1", ""] {
+        assert_two_lines(&program().args(["cifar", "--device", devices]).output().unwrap(), 2, "--device");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    // No machine has so many GPUs.
+    for arguments in [["compare", "--device", "cuda:99"], ["cifar", "--device", "cuda:98,cuda:99"]] {
+        assert_two_lines(&program().args(arguments).output().unwrap(), 1, "cuda:9");
+    }
+}
+
+#[test]
+fn the_doctor_says_how_things_stand() {
+    let place = Place::new();
+    let doctor = || program().arg("doctor").current_dir(place.folder.path()).output().unwrap();
+    let output = doctor();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    for what in ["libtorch 2.11.0, from /", "kernels for", "NVIDIA", "Fashion-MNIST", "CIFAR-10", "reports/"]
+    {
+        assert!(stdout.contains(what), "{what} is not in {stdout}");
+    }
+    let is_finding = |line: &str| line.starts_with("ok       ") || line.starts_with("warning  ");
+    let lines: Vec<&str> = stdout.lines().collect();
+    for (line, next) in lines.iter().zip(lines[1..].iter().chain(&[""])) {
+        assert!(is_finding(line) || line.starts_with("         what to do: "), "{line}");
+        assert_eq!(line.starts_with("warning"), next.starts_with(' '), "{line}");
+    }
+    let left = fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["data"], "nothing stays");
+
+    fs::write(place.folder.path().join("reports"), "").unwrap();
+    let output = doctor();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("problem  results cannot be kept in reports/: reports is a file"), "{stdout}");
+    assert_two_lines(&output, 1, "runs cannot work here: 1 of the lines");
+}
+
+#[test]
+fn help_and_list_are_not_errors() {
+    let help = program().arg("--help").output().unwrap();
+    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().contains("--recipe"));
+    let list = String::from_utf8(program().arg("list").output().unwrap().stdout).unwrap();
+    for word in ["book", "adamw", "dropout", "no-dropout", "scratch", "native"] {
+        assert!(list.contains(word), "{word} is not in: {list}");
+    }
+}

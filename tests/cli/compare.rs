@@ -1,0 +1,216 @@
+//! `d2l_ch7 compare`: what a run leaves, and what it refuses.
+
+use std::fs;
+use std::path::Path;
+
+use d2l_ch7::StatisticsRecord;
+use d2l_ch7::report::read_metrics;
+
+use crate::place::{Place, TRAIN, assert_two_lines, program};
+
+#[test]
+fn a_run_leaves_everything_it_promises() {
+    let place = Place::new();
+    let output = place.compare(&[]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.stderr.is_empty(), "no progress bar on a pipe");
+    let lines: Vec<&str> = stdout.lines().collect();
+    // Each epoch: scratch, native, their difference; then where the files are.
+    assert_eq!(lines.len(), 7, "{stdout}");
+    assert!(lines[2].contains("difference") && lines[5].contains("difference"), "{stdout}");
+    assert_eq!(Path::new(lines[6]), place.out());
+
+    let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
+    let rows: Vec<_> = records.iter().map(|r| (r.variant.as_str(), r.epoch)).collect();
+    assert_eq!(rows, [("scratch", 1), ("native", 1), ("scratch", 2), ("native", 2)]);
+    assert!(records.iter().all(|r| r.epoch_seconds >= r.train_seconds && r.examples_per_second > 0.0));
+    for name in [
+        "config.json",
+        "curves.png",
+        "report.md",
+        "weights/scratch.safetensors",
+        "weights/native.safetensors",
+    ] {
+        assert!(fs::metadata(place.out().join(name)).unwrap().len() > 0, "{name}");
+    }
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.out().join("config.json")).unwrap()).unwrap();
+    assert_eq!((config["batch_size"].as_u64(), config["seed"].as_u64()), (Some(32), Some(0)));
+    assert_eq!(config["signature"]["threads"], 1);
+    assert_eq!(config["data_is_published"], false);
+}
+
+/// At a learning rate that moves nothing, the two networks see the same values: what is left between their running
+/// statistics is rounding, if the biased variances are made unbiased with the right counts, last batch included.
+#[test]
+fn inspect_sets_running_statistics_side_by_side() {
+    let place = Place::new();
+    let mut command = program();
+    command.args(["--device", "cpu", "--threads", "1", "--lr", "1e-30", "--inspect", "--epochs", "2"]);
+    command.args(["--batch-size", "36", "--data-dir"]).arg(place.data()).arg("--out").arg(place.out());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("scratch, first batch norm, gamma [1.0000, 1.0000, 1.0000, 1.0000, 1.0000, 1.0000]")
+    );
+    assert!(stdout.contains("native, first batch norm, beta  ["), "{stdout}");
+
+    let mut statistics = csv::Reader::from_path(place.out().join("statistics.csv")).unwrap();
+    let rows: Vec<StatisticsRecord> = statistics.deserialize().collect::<Result<_, _>>().unwrap();
+    let places: Vec<_> = rows.iter().map(|row| (row.epoch, row.layer.as_str())).collect();
+    let layers = ["1", "5", "10", "13"];
+    assert_eq!(places, [1, 2].map(|epoch| layers.map(|layer| (epoch, layer))).concat());
+    for row in &rows {
+        assert!(row.mean_difference < 1e-6 && row.var_difference < 1e-6, "{row:?}");
+        assert!(row.var_difference > 0.0, "two ways to compute it round differently: {row:?}");
+    }
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    assert!(report.contains("## Inside the networks"));
+}
+
+#[test]
+fn quiet_prints_the_directory_alone() {
+    let place = Place::new();
+    let output = place.compare(&["--quiet"]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), place.out().to_str().unwrap());
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn compare_is_the_default_command() {
+    let place = Place::new();
+    let run = |word: Option<&str>, out: &Path| {
+        let mut command = program();
+        command.args(word).args([
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "32",
+            "--quiet",
+        ]);
+        let status = command.arg("--data-dir").arg(place.data()).arg("--out").arg(out).status().unwrap();
+        assert!(status.success());
+        let records = read_metrics(&out.join("metrics.csv")).unwrap();
+        records.iter().map(|record| record.train_loss.to_bits()).collect::<Vec<_>>()
+    };
+    let (with, without) = (place.folder.path().join("with"), place.folder.path().join("without"));
+    assert_eq!(run(Some("compare"), &with), run(None, &without));
+}
+
+/// On a CPU every kernel of the recipes is deterministic already.
+#[test]
+fn deterministic_kernels_are_kept_in_the_configuration_and_change_nothing_here() {
+    let place = Place::new();
+    for recipe in ["book", "dropout", "adamw"] {
+        let run = |arguments: &[&str], name: &str| {
+            let out = place.folder.path().join(format!("{recipe}-{name}"));
+            let out_text = out.to_str().unwrap();
+            let arguments = [&["--recipe", recipe, "--quiet", "--out", out_text], arguments].concat();
+            let output = place.compare(&arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let config = fs::read(out.join("config.json")).unwrap();
+            let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+            let records = read_metrics(&out.join("metrics.csv")).unwrap();
+            let losses: Vec<_> =
+                records.iter().map(|r| [r.train_loss, r.test_loss].map(f64::to_bits)).collect();
+            assert!(
+                records.iter().all(|record| record.peak_memory_bytes.is_none()),
+                "a CPU's is not counted"
+            );
+            (losses, config["deterministic"].clone())
+        };
+        let (default, deterministic) = (run(&[], "default"), run(&["--deterministic"], "deterministic"));
+        assert_eq!(default.0, deterministic.0);
+        assert_eq!((default.1, deterministic.1), (false.into(), true.into()));
+    }
+}
+
+#[test]
+fn a_last_batch_of_one_image_is_refused() {
+    let place = Place::new();
+    place.refuses(&["--train-examples", "65"], 2, "one value per channel");
+    let output = program()
+        .args(["compare", "--device", "cpu", "--batch-size", "1", "--data-dir"])
+        .arg(place.data())
+        .output()
+        .unwrap();
+    assert_two_lines(&output, 2, "--batch-size");
+}
+
+#[test]
+fn bad_data_is_refused_and_leaves_no_run() {
+    let labels = "train-labels-idx1-ubyte";
+    let place = Place::new();
+    place.write(labels, 0x801, &[TRAIN as u32], vec![10; TRAIN]);
+    place.refuses(&[], 1, "label");
+    place.write(labels, 0x801, &[TRAIN as u32 - 1], vec![1; TRAIN - 1]);
+    place.refuses(&[], 1, "95");
+    place.write(labels, 0x803, &[TRAIN as u32], vec![1; TRAIN]);
+    place.refuses(&[], 1, labels);
+    place.write(labels, 0x801, &[u32::MAX], vec![1; TRAIN]);
+    place.refuses(&[], 1, labels);
+    place.write(labels, 0x801, &[TRAIN as u32], vec![1; TRAIN - 3]);
+    place.refuses(&[], 1, labels);
+    fs::remove_file(place.data().join(labels)).unwrap();
+    place.refuses(&[], 1, labels);
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let place = Place::new();
+    fs::create_dir(place.out()).unwrap();
+    fs::write(place.out().join("mine"), "kept").unwrap();
+    assert_two_lines(&place.compare(&[]).output().unwrap(), 2, "out");
+    assert_eq!(fs::read_dir(place.out()).unwrap().count(), 1);
+
+    let below_a_file = place.out().join("mine/run");
+    let output = place.compare(&["--out", below_a_file.to_str().unwrap()]).output().unwrap();
+    assert_two_lines(&output, 1, "mine");
+    assert_eq!(fs::read_to_string(place.out().join("mine")).unwrap(), "kept");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_and_keeps_its_files() {
+    let place = Place::new();
+    let output = place.compare(&["--lr", "1e38", "--variants", "native"]).output().unwrap();
+    assert_two_lines(&output, 1, "epoch 1");
+    let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
+    assert_eq!(records.len(), 1);
+    assert!(!records[0].train_loss.is_finite());
+    assert!(place.out().join("curves.png").exists() && place.out().join("report.md").exists());
+}
+
+#[test]
+fn weights_of_another_network_are_refused() {
+    let place = Place::new();
+    assert!(place.compare(&["--quiet"]).status().unwrap().success());
+    let evaluate = |weights: &Path, recipe: &str, variant: &str| {
+        let mut command = program();
+        command.arg("evaluate").arg(weights).args([
+            "--recipe",
+            recipe,
+            "--variant",
+            variant,
+            "--device",
+            "cpu",
+        ]);
+        command.arg("--data-dir").arg(place.data()).output().unwrap()
+    };
+    let native = place.out().join("weights/native.safetensors");
+    assert!(evaluate(&native, "book", "native").status.success());
+    assert_two_lines(&evaluate(&native, "book", "scratch"), 1, "1.gamma");
+    assert_two_lines(&evaluate(&native, "dropout", "native"), 1, "native.safetensors");
+    assert_two_lines(&evaluate(&place.out().join("report.md"), "book", "native"), 1, "report.md");
+    assert_two_lines(&evaluate(&place.out().join("nothing"), "book", "native"), 1, "nothing");
+
+    let whole = fs::read(&native).unwrap();
+    let cut = place.folder.path().join("cut.safetensors");
+    fs::write(&cut, &whole[..whole.len() - 7]).unwrap();
+    assert_two_lines(&evaluate(&cut, "book", "native"), 1, "cut.safetensors");
+}

@@ -1,0 +1,11 @@
+//! The program as a user meets it: what it leaves, what it says, how it ends. A room a command.
+
+mod augment;
+mod basics;
+mod bench;
+mod cifar;
+mod command_line;
+mod compare;
+#[path = "../place/mod.rs"]
+mod place;
+mod shapes;

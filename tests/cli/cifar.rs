@@ -7,12 +7,15 @@ use std::process::Output;
 
 use d2l_ch7::report::read_metrics;
 
-use crate::place::{CIFAR10_BYTES, Place, assert_two_lines, program};
+use crate::place::{CIFAR10_BYTES, Place, assert_two_lines, outcome, program};
 
 /// A very short run on images of noise, with `arguments` besides.
 fn cifar(place: &Place, arguments: &[&str]) -> Output {
     let mut command = program();
-    command.args(["cifar", "--device", "cpu", "--threads", "1", "--quiet", "--epochs", "1"]);
+    command.args(["cifar", "--threads", "1", "--quiet", "--epochs", "1"]);
+    if !arguments.contains(&"--device") {
+        command.args(["--device", "cpu"]);
+    }
     command.args(["--batch-size", "4", "--train-examples", "6", "--test-examples", "2", "--data-dir"]);
     command.arg(place.cifar10()).arg("--out").arg(place.out()).args(arguments).output().unwrap()
 }
@@ -31,6 +34,28 @@ fn cifar_leaves_what_a_comparison_leaves() {
     let config: serde_json::Value =
         serde_json::from_slice(&fs::read(place.out().join("config.json")).unwrap()).unwrap();
     assert_eq!((config["augment"].as_str(), config["workers"].as_u64()), (Some("all"), Some(4)));
+}
+
+/// Five batches and a smaller one, of which the fourth is recorded and the fifth a replay; Adam follows it.
+#[test]
+fn recorded_steps_change_no_bit() {
+    let place = Place::new();
+    let data = place.cifar10();
+    for numerics in [&[][..], &["--amp", "--channels-last"]] {
+        let run = |graph: &str| {
+            let out = place.folder.path().join(format!("{graph}{}", numerics.len()));
+            let mut command = program();
+            command.args(["cifar", "--variants", "augmented", "--augment", "flip+crop", "--device", "cpu"]);
+            command.args(["--batch-size", "2", "--train-examples", "11", "--test-examples", "11"]);
+            command.args(["--threads", "1", "--quiet", "--epochs", "1", graph]).args(numerics);
+            let output = command.arg("--data-dir").arg(&data).arg("--out").arg(&out).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            outcome(&out)
+        };
+        assert!(run("--graph") == run("--no-graph"), "{numerics:?}");
+    }
+    let output = cifar(&place, &["--graph", "--device", "cpu,cpu"]);
+    assert_two_lines(&output, 2, "--graph records the steps of one process on one device");
 }
 
 #[test]

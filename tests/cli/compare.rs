@@ -6,7 +6,7 @@ use std::path::Path;
 use d2l_ch7::StatisticsRecord;
 use d2l_ch7::report::read_metrics;
 
-use crate::place::{Place, TRAIN, assert_two_lines, program};
+use crate::place::{Place, TRAIN, assert_two_lines, outcome, program};
 
 #[test]
 fn a_run_leaves_everything_it_promises() {
@@ -129,6 +129,31 @@ fn deterministic_kernels_are_kept_in_the_configuration_and_change_nothing_here()
         assert_eq!(default.0, deterministic.0);
         assert_eq!((default.1, deterministic.1), (false.into(), true.into()));
     }
+}
+
+/// Two variants in turn, each with recordings of its own of training and of evaluation; each epoch ends in smaller batches.
+#[test]
+fn recorded_steps_change_no_bit() {
+    let place = Place::new();
+    for recipe in ["book", "dropout", "adamw"] {
+        let run = |arguments: &[&str], name: &str| {
+            let out = place.folder.path().join(format!("{recipe}-{name}"));
+            let mut command = program();
+            command.args(["compare", "--recipe", recipe, "--device", "cpu", "--threads", "1", "--quiet"]);
+            command.args(["--batch-size", "10", "--epochs", "3"]).args(arguments);
+            command.arg("--data-dir").arg(place.data()).arg("--out").arg(&out);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let report = fs::read_to_string(out.join("report.md")).unwrap();
+            (outcome(&out), report.contains("recorded once and then repeated"))
+        };
+        let (eager, no_graph) = (run(&[], "eager"), run(&["--graph", "--no-graph"], "no-graph"));
+        let recorded = run(&["--graph"], "recorded");
+        assert_eq!(eager.0.0.len(), 6);
+        assert!(eager.0 == recorded.0 && eager.0 == no_graph.0, "{recipe}");
+        assert_eq!((eager.1, no_graph.1, recorded.1), (false, false, true));
+    }
+    place.refuses(&["--graph", "--eager"], 2, "--eager");
 }
 
 #[test]

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 import loops
 from fashion_mnist import TEST, TRAIN, memory_loaders, read_tensors, resized, torchvision_loaders
+from numerics import Autocast, ChannelsLast
 from recipes import NORMS, RECIPES
 
-CIFAR = "cifar"
+CIFAR, MIXED = "cifar", "plain, amp, channels last"
 LR_CIFAR = 0.001
 WORKERS = 4
 # Who is measured, as the report names them.
@@ -96,6 +97,8 @@ class Bench:
             from d2l import torch as d2l
 
             net = d2l.resnet18(10, 3).to(self.device)
+            if variant == MIXED:
+                net = Mixed(net)
             optimizer = torch.optim.Adam(net.parameters(), lr=LR_CIFAR, capturable=capturable)
             return net, optimizer, lambda y_hat, y: nn.functional.cross_entropy(y_hat, y, reduction="none").sum()
         chosen = RECIPES[recipe]
@@ -124,7 +127,7 @@ class Bench:
 
     def epoch(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
         """Training and evaluation, the notebook's way and plainly."""
-        ways = self.notebook(recipe, variant, **size)
+        ways = {} if variant == MIXED else self.notebook(recipe, variant, **size)
         if recipe == CIFAR and variant == "augmented":
             return ways
         rest = self.images(recipe, **size), size["batch_size"], recipe == CIFAR
@@ -189,6 +192,18 @@ class Bench:
             memory, _ = memory_loaders(self.fashion_mnist, size["batch_size"], *examples)
             ways[MEMORY] = self.timed(lambda: exhaust(memory))
         return ways
+
+
+class Mixed(nn.Module):
+    """A net in mixed precision and channels last, which gives float32: the loss is taken from that under autocast too."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = Autocast(ChannelsLast(net))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The net's output."""
+        return self.net(X).float()
 
 
 def exhaust(loader) -> None:

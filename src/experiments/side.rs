@@ -30,7 +30,8 @@ pub struct Side<'a, V, N> {
     optimizer: Box<dyn Optimizer>,
     /// Where several processes train it.
     ddp: Option<DistributedDataParallel<'a>>,
-    recorded: Option<Recorded>,
+    /// Training and evaluation, where steps are recorded.
+    recorded: Option<[RecordedStep; 2]>,
     setting: Setting<'a>,
     /// Between two epochs.
     rest: Rest,
@@ -61,12 +62,6 @@ pub struct Setting<'a> {
     pub checkpoint_every: Option<usize>,
     /// Show no progress.
     pub quiet: bool,
-}
-
-/// What is repeated of an epoch.
-struct Recorded {
-    training: RecordedStep,
-    evaluation: RecordedStep,
 }
 
 /// A side between two epochs, but for network and optimizer.
@@ -134,8 +129,7 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let ddp = setting.ranks.map(|ranks| DistributedDataParallel::new(ranks.group(), &mut net, None));
         let ddp = ddp.transpose()?;
         let rest = Rest { generators: GeneratorState::capture(setting.devices[0])?, records: Vec::new() };
-        let step = || RecordedStep::new(setting.devices[0]);
-        let recorded = setting.graph.then(|| Recorded { training: step(), evaluation: step() });
+        let recorded = setting.graph.then(|| RecordedStep::pair(setting.devices[0]));
         Ok(Self { variant, net, optimizer, ddp, recorded, setting, rest, broken_off: None })
     }
 
@@ -190,15 +184,15 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             if interrupted || outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let optimizer = self.optimizer.as_mut();
-        let (training_steps, evaluation_steps) = steps(self.recorded.as_mut(), self.setting.tally);
-        let training = Training { loss, steps: training_steps, ranks: ddp };
+        let [steps, evaluation] = Steps::of_epoch(self.recorded.as_mut(), self.setting.tally);
+        let training = Training { loss, steps, ranks: ddp };
         let trained = train::train_epoch(&mut self.net, batches, optimizer, training, done, observe)?;
         outcome?;
         let Some(trained) = trained else { return Ok(None) };
         let seconds = (took + start.elapsed()).as_secs_f64();
         // Each rank's running statistics are of its own last batch; the weights that are saved are rank 0's.
         ddp.map_or(Ok(()), |ddp| ddp.broadcast_buffers(&mut self.net))?;
-        let tested = train::evaluate(&mut self.net, test_iter, evaluation_steps)?;
+        let tested = train::evaluate(&mut self.net, test_iter, evaluation)?;
         let rows = rank_records(ranks, ddp, &variant, epoch, trained.examples(), seconds)?;
         let train_seconds = rows.iter().map(|row| row.train_seconds).fold(seconds, f64::max);
         let trained = all_together(ranks, trained)?;
@@ -261,14 +255,6 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         let rank = self.setting.ranks.map(Distributed::rank);
         (self.rest, self.broken_off) = state.moment(checkpoint, device, rank)?;
         Ok(())
-    }
-}
-
-/// How training and evaluation are done.
-fn steps(recorded: Option<&mut Recorded>, tally: Tally) -> (Steps<'_>, Steps<'_>) {
-    match recorded {
-        Some(Recorded { training, evaluation }) => (Steps::Recorded(training), Steps::Recorded(evaluation)),
-        None => (Steps::Run(tally), Steps::Run(tally)),
     }
 }
 

@@ -26,7 +26,12 @@ impl From<Tally> for Steps<'_> {
     }
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    /// How training and evaluation of an epoch are done: by recordings, if there are any.
+    pub fn of_epoch(recorded: Option<&'a mut [RecordedStep; 2]>, tally: Tally) -> [Self; 2] {
+        recorded.map_or([Self::Run(tally), Self::Run(tally)], |steps| steps.each_mut().map(Self::Recorded))
+    }
+
     /// Sums that go on from `done`.
     pub(super) fn sums(&mut self, done: Metric) -> Sums {
         match self {
@@ -80,6 +85,11 @@ impl RecordedStep {
     /// Nothing recorded yet; batches will be on `device`.
     pub fn new(device: Device) -> Self {
         Self { device, runs: 0, sums: DeviceSums::on(device), recorded: None }
+    }
+
+    /// That of training, and that of evaluation.
+    pub fn pair(device: Device) -> [Self; 2] {
+        [Self::new(device), Self::new(device)]
     }
 
     fn run(

@@ -32,7 +32,7 @@ fn a_benchmark_has_every_round_of_everyone() {
     let python = place.folder.path().join("python");
     fs::write(&python, STUB).unwrap();
     fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = bench(&place, &python, &["--sections", "step,epoch,data", "--rounds", "3"]);
+    let output = bench(&place, &python, &["--sections", "step,epoch,data", "--rounds", "3", "--graph"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(stdout.lines().last(), place.out().to_str());
@@ -42,14 +42,15 @@ fn a_benchmark_has_every_round_of_everyone() {
     let count = |section: &str, variant: &str, who: &str| {
         rows.iter().filter(|r| r[0].starts_with(section) && r[1].contains(variant) && &r[2] == who).count()
     };
-    for (section, variant, pytorch) in [
-        ("Training step", "scratch", 3),
-        ("Training step", "native", 0),
-        ("Epoch", "scratch", 3),
-        ("Epoch", "native", 0),
-        ("Preparing", "96 images", 0),
+    for (section, variant, recorded, pytorch) in [
+        ("Training step", "scratch", 0, 3),
+        ("Training step", "native", 0, 0),
+        ("Epoch", "scratch", 3, 3),
+        ("Epoch", "native", 3, 0),
+        ("Preparing", "96 images", 0, 0),
     ] {
         assert_eq!(count(section, variant, "this program"), 3, "{section}, {variant}");
+        assert_eq!(count(section, variant, "this program with --graph"), recorded, "{section}, {variant}");
         assert_eq!(count(section, variant, "PyTorch"), pytorch, "{section}, {variant}");
     }
     let report = fs::read_to_string(place.out().join("report.md")).unwrap();

@@ -79,19 +79,16 @@ fn run(recipe: &Recipe, variant: Variant, images: &ImageSet, way: Way) -> Vec<Ve
     let mut net = recipe.initial_net(variant);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
     let first = parameters(&mut net).swap_remove(0);
-    let mut recorded = [RecordedStep::new(Device::Cpu), RecordedStep::new(Device::Cpu)];
+    let mut recorded = (way == Way::Recorded).then(|| RecordedStep::pair(Device::Cpu));
+    let tally = if way == Way::Eager { Tally::Host } else { Tally::Device };
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let [training, testing] = recorded.each_mut().map(|recorded| match way {
-            Way::Eager => Steps::Run(Tally::Host),
-            Way::OnDevice => Steps::Run(Tally::Device),
-            Way::Recorded => Steps::Recorded(recorded),
-        });
+        let [steps, testing] = Steps::of_epoch(recorded.as_mut(), tally);
         let trained = train::train_epoch(
             &mut net,
             train_iter.iter(),
             optimizer.as_mut(),
-            Training { steps: training, ..Training::alone(Loss::Mean) },
+            Training { steps, ..Training::alone(Loss::Mean) },
             Progress::default(),
             |after, _, _| {
                 let sums = after.progress().metric.to_bits();

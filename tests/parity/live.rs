@@ -101,12 +101,19 @@ impl Live {
 
     /// Trains in Rust; gives the run directory.
     fn rust(&self, run: &Run) -> PathBuf {
-        let out =
-            self.folder.path().join(format!("{}-{}-{}-{}", run.recipe, run.variant, run.seed, run.threads));
+        self.rust_by(run, &[])
+    }
+
+    /// Trains in Rust by a loop of its own; gives the run directory.
+    fn rust_by(&self, run: &Run, arguments: &[&str]) -> PathBuf {
+        let Run { recipe, variant, seed, threads, .. } = run;
+        let name = format!("{recipe}-{variant}-{seed}-{threads}{}", arguments.concat());
+        let out = self.folder.path().join(name);
         succeed(
             Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
                 .args(["compare", "--variants", run.variant, "--quiet"])
                 .args(run.arguments())
+                .args(arguments)
                 .arg("--data-dir")
                 .arg(&self.data)
                 .arg("--out")
@@ -205,10 +212,17 @@ pub fn assert_same_figures(out: &Path, json: &Path, epochs: usize) {
 }
 
 fn check(live: &Live, run: &Run) {
-    let out = live.rust(run);
+    check_by(live, run, &[&[]]);
+}
+
+/// Each of the `loops` against Python, told by its arguments.
+fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
     let (python, python_weights) = live.reference(run);
-    assert_same_figures(&out, &python, 2);
-    assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), &python_weights);
+    for arguments in loops {
+        let out = live.rust_by(run, arguments);
+        assert_same_figures(&out, &python, 2);
+        assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), &python_weights);
+    }
 }
 
 /// Every recipe and variant, each with another seed, against the loop that the notebook runs.
@@ -232,7 +246,8 @@ fn runs_are_the_notebooks_to_the_last_bit() {
     }
 }
 
-/// With deterministic kernels, what a GPU computes is what Python computes on it.
+/// With deterministic kernels, what a GPU computes is what Python computes on it: by the loop that waits for every batch, by the one
+/// that waits for none, and by a graph.
 #[test]
 fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let _turn = libtorch();
@@ -241,7 +256,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
     for recipe in ["book", "adamw", "dropout", "no-dropout", "lenet224"] {
         for variant in ["scratch", "native"] {
             let run = Run { recipe, variant, seed: "0", threads: "2", device: "cuda", python_loop: "plain" };
-            check(&live, &run);
+            check_by(&live, &run, &[&["--eager"], &[], &["--graph"]]);
         }
     }
 }

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::subject::{CIFAR, Subject};
+use super::subject::{CIFAR, MIXED, Subject};
 use crate::data::transforms::Compose;
 use crate::data::{Batches, DataLoader, ImageLoader, ImageSet, Images};
 use crate::experiments::cifar::{self, Augmentation};
 use crate::experiments::recipes::Recipe;
-use crate::layers::{Module, Sequential, parameters, to_device};
+use crate::layers::{Module, parameters, to_device};
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::{Dims, Variant};
 use crate::optim::{Adam, Optimizer};
-use crate::train::{AfterBatch, Loss, Progress, Steps, Tally, Training};
+use crate::train::{
+    AfterBatch, Loss, Numerics, Progress, RecordedStep, Steps, Tally, Training, WithNumerics,
+};
 use crate::{init, torch, train};
 
 /// Does it once. The device may still be computing then.
@@ -58,7 +60,7 @@ impl DataSets {
 
 /// A network and how it is trained.
 struct Trained {
-    net: Sequential,
+    net: Box<dyn Module>,
     optimizer: Box<dyn Optimizer>,
     loss: Loss,
 }
@@ -70,14 +72,28 @@ pub(super) fn job<'a>(subject: &Subject, images: &'a SubjectImages, device: Devi
         Subject::BatchNorm { variant, shape, backward } => batch_norm(variant, shape, *backward, device),
         Subject::Step { recipe, variant, batch_size } => step(recipe, variant, *batch_size, device),
         Subject::Epoch { recipe, variant, size } => {
-            let [train_iter, test_iter] = loaders(recipe, variant, size.batch_size, images, device);
-            epoch(Trained::new(recipe, variant, device), train_iter, test_iter, device)
+            let tally = tally(device);
+            let loaders = loaders(recipe, variant, size.batch_size, images, device, tally);
+            epoch(Trained::new(recipe, variant, device), loaders, None, tally)
         }
         Subject::Data { recipe, variant, size } => {
-            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device);
+            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, tally(device));
             Box::new(move || train_iter.iter().for_each(drop))
         }
     }
+}
+
+/// The job of `subject` with steps that are recorded, which an epoch has.
+pub(super) fn recorded_job<'a>(
+    subject: &Subject,
+    images: &'a SubjectImages,
+    device: Device,
+) -> Option<Job<'a>> {
+    let Subject::Epoch { recipe, variant, size } = subject else { return None };
+    torch::manual_seed(0);
+    let loaders = loaders(recipe, variant, size.batch_size, images, device, Tally::Device);
+    let recorded = Some(RecordedStep::pair(device));
+    Some(epoch(Trained::new(recipe, variant, device), loaders, recorded, Tally::Device))
 }
 
 fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) -> Job<'a> {
@@ -111,20 +127,25 @@ fn step<'a>(recipe: &str, variant: &str, batch_size: usize, device: Device) -> J
     })
 }
 
+/// Training and evaluation.
 fn epoch<'a>(
     mut trained: Trained,
-    train_iter: Box<dyn Batches + 'a>,
-    test_iter: Box<dyn Batches + 'a>,
-    device: Device,
+    [train_iter, test_iter]: [Box<dyn Batches + 'a>; 2],
+    mut recorded: Option<[RecordedStep; 2]>,
+    tally: Tally,
 ) -> Job<'a> {
-    let tally = if device.is_cuda() { Tally::Device } else { Tally::Host };
     Box::new(move || {
         let Trained { net, optimizer, loss } = &mut trained;
-        let training = Training { loss: *loss, steps: Steps::Run(tally), ranks: None };
+        let [training, evaluation] = Steps::of_epoch(recorded.as_mut(), tally);
+        let training = Training { loss: *loss, steps: training, ranks: None };
+        let (epoch, done) = (train_iter.iter(), Progress::default());
         let go_on = |_: AfterBatch, _: &mut dyn Module, _: &mut dyn Optimizer| ControlFlow::Continue(());
-        train::train_epoch(net, train_iter.iter(), optimizer.as_mut(), training, Progress::default(), go_on)
-            .expect("one process alone exchanges nothing");
-        train::evaluate(net, test_iter.as_ref(), tally).expect("nothing is recorded");
+        let trained = train::train_epoch(net.as_mut(), epoch, optimizer.as_mut(), training, done, go_on);
+        let tested = train::evaluate(net.as_mut(), test_iter.as_ref(), evaluation);
+        if let Err(error) = trained.and(tested.map(Some)) {
+            // Only a device's own failure, as any operation's: main tells of it.
+            panic!("{error}");
+        }
     })
 }
 
@@ -134,14 +155,16 @@ impl Trained {
             let mut net = resnet18_cifar(Variant::Native, 10, 3);
             init::xavier_weights(&mut net);
             to_device(&mut net, device);
+            let mixed = variant == MIXED;
+            let mut net = WithNumerics::new(net, Numerics { amp: mixed, channels_last: mixed });
             let optimizer = Box::new(Adam::new(parameters(&mut net), cifar::LR));
-            return Self { net, optimizer, loss: Loss::Sum };
+            return Self { net: Box::new(net), optimizer, loss: Loss::Sum };
         }
         let recipe = named(recipe);
         let mut net = recipe.initial_net(of_name(variant));
         to_device(&mut net, device);
         let optimizer = recipe.optimizer(&mut net, recipe.lr);
-        Self { net, optimizer, loss: Loss::Mean }
+        Self { net: Box::new(net), optimizer, loss: Loss::Mean }
     }
 }
 
@@ -152,21 +175,27 @@ fn loaders<'a>(
     batch_size: usize,
     images: &'a SubjectImages,
     device: Device,
+    tally: Tally,
 ) -> [Box<dyn Batches + 'a>; 2] {
     match images {
         SubjectImages::None => unreachable!("only subjects with images have loaders"),
         SubjectImages::Gray(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
             let loader = DataLoader::new(&sets[usize::from(!is_train)], batch_size, is_train, device);
             let loader = loader.resize(named(recipe).resize());
-            Box::new(if device.is_cuda() { loader.resident() } else { loader })
+            Box::new(if tally == Tally::Device { loader.resident() } else { loader })
         }),
         SubjectImages::Coloured(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
-            let flip = is_train && variant != "plain";
+            let flip = is_train && variant == "augmented";
             let augs = if flip { Augmentation::Flip.transforms() } else { Compose::new() };
             let images = Arc::clone(&sets[usize::from(!is_train)]);
             Box::new(ImageLoader::new(images, augs, batch_size, is_train, cifar::WORKERS, device))
         }),
     }
+}
+
+/// Where a run sums its figures, unless it is told otherwise.
+fn tally(device: Device) -> Tally {
+    if device.is_cuda() { Tally::Device } else { Tally::Host }
 }
 
 fn named(recipe: &str) -> &'static Recipe {

@@ -17,7 +17,7 @@ use super::run_log::facts;
 use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
-use crate::torch::Signature;
+use crate::torch::{Recording, Signature};
 use jobs::DataSets;
 use python::Folders;
 use rounds::Rounds;
@@ -37,6 +37,8 @@ pub struct Bench {
     pub rounds: usize,
     /// Training images of an epoch; `None`: all on CUDA, few on a CPU.
     pub train_examples: Option<usize>,
+    /// Whether recorded steps are measured beside.
+    pub graph: bool,
     /// Whether Python is measured beside.
     pub beside_python: bool,
     /// Where Fashion-MNIST is; `None`: found, or fetched into the cache.
@@ -54,10 +56,13 @@ pub struct Bench {
 /// # Errors
 /// Data that cannot be had or read, a directory that cannot be made or written, an interruption.
 pub fn run(config: &Bench) -> Result<PathBuf> {
+    if config.graph {
+        Recording::check_available(config.device)?;
+    }
     let (data, folders) = config.data_sets()?;
     let subjects = config.subjects(&data)?;
     let dir = RunDir::create(config.out.as_deref(), "bench")?;
-    let mut rounds = Rounds::new(config.device, config.rounds);
+    let mut rounds = Rounds::new(config.device, config.rounds, config.graph);
     if config.reads_images() && config.recipes.contains(&CIFAR) && data.cifar10.is_none() {
         rounds.remark(format!(
             "no epoch of {CIFAR} was measured: no CIFAR-10 is here; --cifar-dir names its folder"

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tch::Device;
 
-use super::jobs::{DataSets, Job, job};
+use super::jobs::{DataSets, Job, job, recorded_job};
 use super::python::{Folders, Python};
 use super::subject::Subject;
 use crate::report::{Measurement, Times};
@@ -12,6 +12,8 @@ use crate::{Error, Result, interrupt};
 
 /// A round of something short takes so long at least, in seconds: the clock is read rarely.
 const ROUND: f64 = 0.1;
+/// Who takes recorded steps, as the report names it.
+const RECORDED: &str = "this program with --graph";
 /// So often at most.
 const MOST_ITERATIONS: f64 = 1000.0;
 
@@ -19,6 +21,8 @@ const MOST_ITERATIONS: f64 = 1000.0;
 pub(super) struct Rounds {
     device: Device,
     rounds: usize,
+    /// Whether this program's recorded steps are measured beside.
+    graph: bool,
     python: Option<Python>,
     /// The PyTorch that is beside, or was before its Python was gone.
     pub torch_beside: Option<String>,
@@ -31,8 +35,8 @@ type Round = (f64, Vec<(String, f64)>);
 
 impl Rounds {
     /// So many rounds for each subject, here alone.
-    pub fn new(device: Device, rounds: usize) -> Self {
-        Self { device, rounds, python: None, torch_beside: None, remarks: Vec::new() }
+    pub fn new(device: Device, rounds: usize, graph: bool) -> Self {
+        Self { device, rounds, graph, python: None, torch_beside: None, remarks: Vec::new() }
     }
 
     /// Also measures Python; where that cannot be, a remark says why.
@@ -50,13 +54,15 @@ impl Rounds {
     pub fn measure(&mut self, subject: &Subject, data: &DataSets) -> Result<Measurement> {
         let images = data.of(subject);
         let mut job = job(subject, &images, self.device);
+        let mut recorded = self.graph.then(|| recorded_job(subject, &images, self.device)).flatten();
         // The first time, kernels are chosen and memory is taken, here and there.
         self.here(1, &mut job);
-        self.beside(subject, 1);
+        self.beside(subject, recorded.as_mut(), 1);
         let iterations = (ROUND / self.here(1, &mut job)).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
         let mut rounds = Vec::new();
         for _ in 0..self.rounds {
-            rounds.push((self.here(iterations, &mut job), self.beside(subject, iterations)));
+            let here = self.here(iterations, &mut job);
+            rounds.push((here, self.beside(subject, recorded.as_mut(), iterations)));
             if interrupt::requested() {
                 return Err(Error::interrupted(
                     "the benchmark was interrupted",
@@ -76,8 +82,19 @@ impl Rounds {
         start.elapsed().as_secs_f64() / iterations as f64
     }
 
-    /// The same of all that is beside. A Python that is gone is not asked again.
-    fn beside(&mut self, subject: &Subject, iterations: usize) -> Vec<(String, f64)> {
+    /// The same of all that is beside.
+    fn beside(
+        &mut self,
+        subject: &Subject,
+        recorded: Option<&mut Job>,
+        iterations: usize,
+    ) -> Vec<(String, f64)> {
+        let recorded = recorded.map(|job| (RECORDED.to_owned(), self.here(iterations, job)));
+        recorded.into_iter().chain(self.in_python(subject, iterations)).collect()
+    }
+
+    /// The same in Python. One that is gone is not asked again.
+    fn in_python(&mut self, subject: &Subject, iterations: usize) -> Vec<(String, f64)> {
         let Some(python) = &mut self.python else { return Vec::new() };
         match python.measure(subject, iterations) {
             Ok(answer) => {

@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/env.h>
 
@@ -146,6 +147,21 @@ d2l_error d2l_device_bytes(int64_t cuda_index, uint64_t* free, uint64_t* total) 
     *total = bytes_total;
   });
 }
+
+d2l_error d2l_event_record(int64_t cuda_index, d2l_event* event) {
+  return guarded([&] {
+    const c10::Device device(kCuda, device_index(cuda_index));
+    auto moment = std::make_unique<c10::Event>(kCuda);
+    moment->record(c10::impl::VirtualGuardImpl(kCuda).getStream(device));
+    *event = moment.release();
+  });
+}
+
+d2l_error d2l_event_is_over(d2l_event event, bool* over) {
+  return guarded([&] { *over = static_cast<c10::Event*>(event)->query(); });
+}
+
+void d2l_event_free(d2l_event event) noexcept { delete static_cast<c10::Event*>(event); }
 
 d2l_error d2l_libtorch_cuda_version(int64_t* version) {
   return guarded([&] { *version = at::Context::hasCUDART() ? at::Context::versionCUDART() : 0; });

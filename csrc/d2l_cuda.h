@@ -40,6 +40,13 @@ d2l_error d2l_empty_cache(void);
 // Bytes of the whole device, and those that no process has taken.
 d2l_error d2l_device_bytes(int64_t cuda_index, uint64_t* free, uint64_t* total);
 
+// A moment of a device's current stream: over when the stream has done what it was given before. Freed once.
+typedef void* d2l_event;
+
+d2l_error d2l_event_record(int64_t cuda_index, d2l_event* event);
+d2l_error d2l_event_is_over(d2l_event event, bool* over);
+void d2l_event_free(d2l_event event) D2L_NOEXCEPT;
+
 // The CUDA version that libtorch_cuda was built for, 13000 for 13.0; 0 where it is not loaded.
 d2l_error d2l_libtorch_cuda_version(int64_t* version);
 

@@ -1,22 +1,22 @@
 //! The progress bar of an epoch, on standard error; without a terminal, nothing.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::data::Batches;
-use crate::train::AfterBatch;
+use crate::train::{AfterBatch, Metric, Reading};
 
 /// Batches done, loss and accuracy so far, examples per second and time left; gone when dropped.
 #[derive(Debug)]
 pub struct EpochBar {
     bar: ProgressBar,
-    /// When loss and accuracy were last read, which may wait for a device.
-    read: Cell<Option<Instant>>,
+    /// When loss and accuracy were last asked for, and their reading until it is here: a device is not waited for.
+    asked: RefCell<Option<(Instant, Option<Reading>)>>,
 }
 
-/// From one reading to the next.
+/// From one reading to the next, at least.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl EpochBar {
@@ -29,7 +29,7 @@ impl EpochBar {
         let template = "{prefix} batch {pos}/{len} {wide_bar} {msg} {eta} left";
         bar.set_style(ProgressStyle::with_template(template).expect("the template above is well formed"));
         bar.set_prefix(format!("epoch {epoch}/{epochs} {variant}"));
-        Self { bar, read: Cell::new(None) }
+        Self { bar, asked: RefCell::new(None) }
     }
 
     /// Shows where the epoch stands.
@@ -38,11 +38,19 @@ impl EpochBar {
             return;
         }
         self.bar.set_position(after.batches as u64);
-        if self.read.get().is_some_and(|read| read.elapsed() < PAUSE) {
-            return;
+        let mut asked = self.asked.borrow_mut();
+        let (when, reading) = asked.get_or_insert_with(|| (Instant::now(), after.begin_reading().ok()));
+        // A device that fails is told of by the loop.
+        if let Some(progress) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
+            self.say(&progress.metric);
+            *reading = None;
         }
-        self.read.set(Some(Instant::now()));
-        let metric = after.progress().metric;
+        if reading.is_none() && when.elapsed() >= PAUSE {
+            *asked = None;
+        }
+    }
+
+    fn say(&self, metric: &Metric) {
         let speed = metric.examples() as f64 / self.bar.elapsed().as_secs_f64();
         let (loss, accuracy) = (metric.loss(), metric.accuracy());
         self.bar.set_message(format!("loss {loss:.3} acc {accuracy:.3} {speed:.0} examples/s"));

@@ -34,6 +34,10 @@ unsafe extern "C" {
     pub fn d2l_empty_cache() -> *mut c_char;
     pub fn d2l_device_bytes(cuda_index: i64, free: *mut u64, total: *mut u64) -> *mut c_char;
 
+    pub fn d2l_event_record(cuda_index: i64, event: *mut *mut c_void) -> *mut c_char;
+    pub fn d2l_event_is_over(event: *mut c_void, over: *mut bool) -> *mut c_char;
+    pub fn d2l_event_free(event: *mut c_void);
+
     pub fn d2l_libtorch_cuda_version(version: *mut i64) -> *mut c_char;
     pub safe fn d2l_libtorch_file() -> *const c_char;
     pub fn d2l_driver_facts(driver: *mut Driver);

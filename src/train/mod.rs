@@ -11,7 +11,7 @@ mod recorded;
 mod sums;
 
 pub use distributed::DistributedDataParallel;
-pub use epoch::{AfterBatch, Progress, Training, train_epoch};
+pub use epoch::{AfterBatch, Progress, Reading, Training, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;

@@ -3,6 +3,8 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Loss, Metric};
+use crate::Result;
+use crate::torch::Readback;
 
 /// Where an epoch's sums are kept. Their bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +65,47 @@ impl Sums {
         }
     }
 
+    /// The sums as they are now, to be read later.
+    pub(super) fn begin_reading(&self) -> Result<Reading> {
+        Ok(match &self.0 {
+            Place::Host(metric) => Reading::Host(*metric),
+            Place::Device(DeviceSums { loss_sum, correct, examples }) => {
+                Reading::Device(Readback::begin(&[loss_sum, correct])?, *examples)
+            }
+        })
+    }
+
     /// The sums as numbers; waits for the device, if they are there.
     pub fn read(&self) -> Metric {
         match &self.0 {
             Place::Host(metric) => *metric,
-            Place::Device(DeviceSums { loss_sum, correct, examples }) => {
-                Metric::new(loss_sum.double_value(&[]), correct.int64_value(&[]) as f64, *examples as f64)
-            }
+            Place::Device(DeviceSums { loss_sum, correct, examples }) => metric(loss_sum, correct, *examples),
         }
     }
+}
+
+/// Sums on their way to the host.
+#[derive(Debug)]
+pub(super) enum Reading {
+    Host(Metric),
+    /// And their count of images.
+    Device(Readback, usize),
+}
+
+impl Reading {
+    /// The sums, once they are here.
+    pub(super) fn arrived(&self) -> Result<Option<Metric>> {
+        Ok(match self {
+            Self::Host(metric) => Some(*metric),
+            Self::Device(readback, examples) => {
+                readback.arrived()?.map(|sums| metric(&sums[0], &sums[1], *examples))
+            }
+        })
+    }
+}
+
+fn metric(loss_sum: &Tensor, correct: &Tensor, examples: usize) -> Metric {
+    Metric::new(loss_sum.double_value(&[]), correct.int64_value(&[]) as f64, examples as f64)
 }
 
 impl DeviceSums {
@@ -117,6 +151,7 @@ mod tests {
     fn sums_on_a_device_have_the_hosts_bits() {
         for loss in [Loss::Mean, Loss::Sum] {
             let begun = Metric::new(0.1 + 0.2, 3.0, 7.0);
+            let mut readings = Vec::new();
             let [mut host, mut device] = [Tally::Host, Tally::Device].map(|tally| Sums::after(begun, tally));
             assert_eq!(host.read().to_bits(), device.read().to_bits());
             for batch in [33i64, 64, 5, 1, 257] {
@@ -130,6 +165,10 @@ mod tests {
                 host.add(loss, &value, &y_hat, &y);
                 device.add(loss, &value, &y_hat, &y);
                 assert_eq!(host.read().to_bits(), device.read().to_bits(), "{loss:?}, {batch}");
+                readings.extend([&host, &device].map(|sums| (sums.begin_reading().unwrap(), sums.read())));
+            }
+            for (reading, then) in &readings {
+                assert_eq!(reading.arrived().unwrap(), Some(*then), "what was added later is not in it");
             }
             assert!(host.read().accuracy() > 0.0 && host.read().examples() == 7 + 360);
         }

@@ -88,16 +88,17 @@ fn hash(batch: &Batch) -> String {
 /// Five batches and a smaller last one, so that the workers' turns do not come out even.
 const EXAMPLES: [&str; 4] = ["--train-examples", "210", "--test-examples", "40"];
 
-/// One epoch on both sides, on the `place` that both command lines name.
-fn check(live: &Live, folder: &Path, arguments: &[&str], place: &[&str]) {
+/// One epoch on both sides, on the `place` that both command lines name; here by the loop that `steps` choose.
+fn check(live: &Live, folder: &Path, arguments: &[&str], place: &[&str], steps: &[&str]) {
     let variant = arguments[1];
-    let out = live.folder.path().join(arguments.concat());
+    let out = live.folder.path().join([arguments, steps].concat().concat());
     let arguments =
         [arguments, &EXAMPLES, place, &["--batch-size", "40", "--epochs", "1", "--threads", "2"]].concat();
     succeed(
         Command::new(env!("CARGO_BIN_EXE_d2l_ch7"))
             .args(["cifar", "--quiet", "--variants", variant])
             .args(&arguments[2..])
+            .args(steps)
             .arg("--data-dir")
             .arg(folder)
             .arg("--out")
@@ -131,7 +132,7 @@ fn runs_are_train_ch13s_to_the_last_bit() {
         ("4", "1", "plain", "flip"),
     ] {
         let arguments = ["--variant", variant, "--seed", seed, "--workers", workers, "--augment", augment];
-        check(&live, &folder, &arguments, &["--device", "cpu"]);
+        check(&live, &folder, &arguments, &["--device", "cpu"], &[]);
     }
 }
 
@@ -141,5 +142,8 @@ fn runs_on_cuda_are_train_ch13s_to_the_last_bit() {
     let what = "ResNet-18 on CUDA against d2l's loop";
     let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
     let arguments = ["--variant", "augmented", "--seed", "0", "--workers", "2", "--augment", "flip"];
-    check(&live, &cifar_folder(&live, 210), &arguments, &["--device", "cuda:0", "--deterministic"]);
+    let folder = cifar_folder(&live, 210);
+    for steps in ["--no-graph", "--graph"] {
+        check(&live, &folder, &arguments, &["--device", "cuda:0", "--deterministic"], &[steps]);
+    }
 }

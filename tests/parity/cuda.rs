@@ -1,7 +1,9 @@
 //! What only a GPU can show: graphs give an eager step's bits, and the allocator's counts are those of its tensors.
 
 use d2l_ch7::data::{DataLoader, ImageSet};
-use d2l_ch7::torch::{self, CudaGraph, GeneratorState, device_bytes, empty_cache, memory, reset_peak_memory};
+use d2l_ch7::torch::{
+    self, CudaGraph, GeneratorState, Readback, device_bytes, empty_cache, memory, reset_peak_memory,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::support::{bytes, has_cuda, libtorch};
@@ -46,6 +48,27 @@ fn replays_give_an_eager_steps_bits() {
         assert_eq!(bytes(&output.to_device(Device::Cpu)), *eager, "replay {i}");
     }
     assert_ne!(eager[0], eager[1]);
+}
+
+/// Without waiting for it: what the stream does afterwards is not in it.
+#[test]
+fn values_are_read_as_they_were_when_the_reading_began() {
+    let _turn = libtorch();
+    if !has_cuda("values read back from CUDA") {
+        return;
+    }
+    let mut sum = Tensor::zeros([], (Kind::Double, CUDA));
+    for i in 1..=100 {
+        sum += i;
+        let readback = Readback::begin(&[&sum]).unwrap();
+        let _ = sum.g_mul_scalar_(1.0);
+        let value = loop {
+            if let Some(values) = readback.arrived().unwrap() {
+                break values[0].double_value(&[]);
+            }
+        };
+        assert_eq!(value, f64::from(i * (i + 1) / 2));
+    }
 }
 
 /// What cannot be recorded ends the capture, and the device works on.

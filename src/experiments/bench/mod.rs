@@ -21,7 +21,7 @@ use crate::torch::{Recording, Signature};
 use jobs::DataSets;
 use python::Folders;
 use rounds::Rounds;
-pub use subject::{CIFAR, Section, recipe_names};
+pub use subject::{CIFAR, SHAPES, Section, recipe_names};
 use subject::{Size, Subject, subjects};
 
 /// Everything chosen for a benchmark, checked.

@@ -112,9 +112,9 @@ impl<'a> DataLoader<'a> {
     }
 
     /// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA
-    /// would multiply by 1/255 instead, which rounds otherwise; by a tensor on the device it divides.
+    /// would multiply by 1/255 instead, which rounds otherwise; by an f32 on the device it makes f32 of the bytes, and divides.
     fn to_tensor(&self, pixels: &Tensor) -> Tensor {
-        pixels.to_device(self.device).to_kind(Kind::Float).g_div_(&self.white)
+        pixels.to_device(self.device).g_div(&self.white)
     }
 }
 

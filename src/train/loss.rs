@@ -33,13 +33,12 @@ impl Loss {
         })
     }
 
-    /// [`total`](Self::total) as an f64 scalar on the loss's device: the same product, rounded to f32.
+    /// [`total`](Self::total) as an f32 scalar on the loss's device: the same product.
     pub(super) fn total_on_device(self, loss: &Tensor, examples: i64) -> Tensor {
         let loss = loss.to_kind(Kind::Float);
         match self {
             Self::Mean => loss * examples,
             Self::Sum => loss,
         }
-        .to_kind(Kind::Double)
     }
 }

@@ -136,6 +136,7 @@ impl DeviceSums {
             self.correct = self.correct.to_device(device);
         }
         let examples = y.size()[0];
+        // The sum's kernel makes an f64 of it.
         self.loss_sum += loss.total_on_device(value, examples);
         self.correct += y_hat.argmax(1, false).eq_tensor(y).sum(Kind::Int64);
         self.examples += examples as usize;

@@ -207,11 +207,20 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
             train_seconds,
             epoch_seconds: (took + start.elapsed()).as_secs_f64(),
             examples_per_second: trained.examples() as f64 / train_seconds,
-            peak_memory_bytes: peak_memory_bytes(devices)?,
+            peak_memory_bytes: self.peak_memory_bytes()?,
         };
         self.rest.generators = GeneratorState::capture(device)?;
         self.rest.records.push(record.clone());
         Ok(Some((record, rows)))
+    }
+
+    /// The peaks of all devices together; `None` if one of them is not counted. Replays work in memory that was taken in the epoch
+    /// in which their step was recorded: its peak is theirs.
+    fn peak_memory_bytes(&self) -> Result<Option<u64>> {
+        let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
+        let now: Option<u64> = self.setting.devices.iter().map(peak).sum::<Result<_>>()?;
+        let before = self.records().iter().filter(|_| self.setting.graph);
+        Ok(before.map(|record| record.peak_memory_bytes).fold(now, Option::max))
     }
 
     /// What is done of the epoch that begins, how long it took, and the batches that are left. The generators stand
@@ -256,12 +265,6 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
         (self.rest, self.broken_off) = state.moment(checkpoint, device, rank)?;
         Ok(())
     }
-}
-
-/// The peaks of all devices together; `None` if one of them is not counted.
-fn peak_memory_bytes(devices: &[Device]) -> Result<Option<u64>> {
-    let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
-    devices.iter().map(peak).sum()
 }
 
 /// What a side's checkpoint holds beside tensors.

@@ -60,11 +60,15 @@ fn assert_whole(out: &Path) {
     }
 }
 
-/// Begins or goes on in `out`, whichever it takes.
-fn go_on(run: &[String], out: &Path) -> Command {
+/// Begins or goes on in `out`, whichever it takes, perhaps with recorded steps.
+fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
     let mut command = program();
     command.args(run).args(["--checkpoint-every", "1"]).arg(if out.exists() { "--resume" } else { "--out" });
-    command.arg(out).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .arg(out)
+        .arg(if graph { "--graph" } else { "--no-graph" })
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -80,7 +84,7 @@ fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
         .map(|(i, run)| {
             let out = place.folder.path().join(format!("whole-{i}"));
             let started = std::time::Instant::now();
-            let output = go_on(run, &out).output().unwrap();
+            let output = go_on(run, &out, false).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             (started.elapsed(), outcome(&out))
         })
@@ -92,13 +96,13 @@ fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
         let out = place.folder.path().join(format!("killed-{i}"));
         // Killed once to three times, each time some way into what a whole run takes.
         for _ in 0..=chance.randint(3) {
-            let mut child = go_on(run, &out).spawn().unwrap();
+            let mut child = go_on(run, &out, chance.randint(2) == 0).spawn().unwrap();
             std::thread::sleep(took.mul_f32(chance.rand()).max(Duration::from_millis(1)));
             child.kill().unwrap();
             kills += usize::from(child.wait().unwrap().code().is_none());
             assert_whole(&out);
         }
-        let output = go_on(run, &out).output().unwrap();
+        let output = go_on(run, &out, chance.randint(2) == 0).output().unwrap();
         assert!(output.status.success(), "{run:?}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(outcome(&out) == *whole, "{run:?}: other bits after {} kills", kills);
     }
@@ -164,7 +168,7 @@ fn a_full_file_system_loses_nothing() {
         \"$@\" $to \"$disk/run\" >/dev/null && cp -r \"$disk/run\" \"$kept/whole\"";
     let place = Place::new();
     let run = runs(&place).swap_remove(1);
-    assert!(go_on(&run, &place.out()).output().unwrap().status.success());
+    assert!(go_on(&run, &place.out(), false).output().unwrap().status.success());
     let whole = outcome(&place.out());
 
     let mut full = 0;
@@ -197,7 +201,7 @@ fn a_full_file_system_loses_nothing() {
 /// A run of `place` in its `out`, which is done.
 fn finished(place: &Place) -> Vec<String> {
     let run = runs(place).swap_remove(1);
-    let output = go_on(&run, &place.out()).output().unwrap();
+    let output = go_on(&run, &place.out(), false).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     run
 }
@@ -218,25 +222,25 @@ fn what_does_not_fit_is_not_resumed() {
         ("--epochs", "3", "its epochs is 2, and 3 is asked for"),
         ("--recipe", "book", "cannot resume"),
     ] {
-        assert_two_lines(&go_on(&with(option, value), &place.out()).output().unwrap(), 2, words);
+        assert_two_lines(&go_on(&with(option, value), &place.out(), false).output().unwrap(), 2, words);
     }
     // The last bit of the last pixel.
     let images = place.data().join("train-images-idx3-ubyte");
     let sound = fs::read(&images).unwrap();
     let (last, others) = sound.split_last().unwrap();
     fs::write(&images, [others, &[last ^ 1]].concat()).unwrap();
-    assert_two_lines(&go_on(&run, &place.out()).output().unwrap(), 1, "other images (train_sha256");
+    assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "other images (train_sha256");
     fs::write(&images, sound).unwrap();
 
     let elsewhere = place.folder.path().to_owned();
-    assert_two_lines(&go_on(&run, &elsewhere).output().unwrap(), 2, "does not hold a run");
+    assert_two_lines(&go_on(&run, &elsewhere, false).output().unwrap(), 2, "does not hold a run");
 
     let path = place.out().join("checkpoints/native.safetensors");
     let mut damaged = fs::read(&path).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     fs::write(&path, damaged).unwrap();
-    assert_two_lines(&go_on(&run, &place.out()).output().unwrap(), 1, "it is damaged");
+    assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "it is damaged");
     assert!(outcome(&place.out()) == before, "a refusal changes nothing");
 }
 
@@ -251,7 +255,7 @@ fn another_signature_is_told() {
         let mut config = config.clone();
         config["signature"][key] = value.into();
         fs::write(&path, config.to_string()).unwrap();
-        go_on(&run, &place.out()).output().unwrap()
+        go_on(&run, &place.out(), false).output().unwrap()
     };
     assert_two_lines(&resume_with("torch", "2.10.0"), 1, "libtorch \"2.10.0\"");
     let output = resume_with("cpu", "Abacus");

@@ -8,7 +8,10 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/env.h>
 
+#include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #ifdef D2L_CUDA_GRAPHS
 #include <ATen/cuda/CUDAGraph.h>
@@ -39,15 +42,30 @@ c10::DeviceIndex device_index(int64_t cuda_index) {
 
 #ifdef D2L_CUDA_GRAPHS
 
+// libtorch does not clean up after a capture that CUDA refuses to end: its allocator goes on asking the graph, and its generator
+// waits. Such a graph is never freed, and no other follows it.
+std::atomic<bool> capture_broke = false;
+
+// Where captures on a device happen: one stream, as cuBLAS keeps memory for each.
+c10::Stream capture_stream(const c10::impl::VirtualGuardImpl& thread, c10::Device device) {
+  static std::mutex turn;
+  static std::map<c10::DeviceIndex, c10::Stream> streams;
+  const std::lock_guard<std::mutex> mine(turn);
+  const auto found = streams.find(device.index());
+  if (found != streams.end()) return found->second;
+  return streams.emplace(device.index(), thread.getStreamFromGlobalPool(device)).first->second;
+}
+
 // A graph, and what its capture changed for this thread.
 struct Graph {
   explicit Graph(c10::DeviceIndex index)
       : device(kCuda, index), thread(kCuda), device_before(thread.exchangeDevice(device)), stream_before(thread.getStream(device)) {}
 
   void begin() {
+    TORCH_CHECK(!capture_broke, "a capture broke off in this process, and libtorch takes none after it");
     thread.synchronizeDevice(device.index());
     cuda_allocator().emptyCache();
-    thread.exchangeStream(thread.getStreamFromGlobalPool(device));
+    thread.exchangeStream(capture_stream(thread, device));
     graph.register_generator_state(at::globalContext().defaultGenerator(device));
     // Other threads may prepare batches meanwhile, and copy them to the device.
     graph.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
@@ -59,17 +77,25 @@ struct Graph {
     thread.exchangeDevice(device_before);
   }
 
+  // The same, but for what libtorch keeps of a capture that has no end.
+  void abandon() {
+    restore();
+    is_abandoned = capture_broke = true;
+  }
+
   at::cuda::CUDAGraph graph;
   c10::Device device;
   c10::impl::VirtualGuardImpl thread;
   c10::Device device_before;
   c10::Stream stream_before;
+  bool is_abandoned = false;
 };
 
 #else
 
 struct Graph {
   explicit Graph(c10::DeviceIndex) { TORCH_CHECK(false, "this build has no CUDA graphs"); }
+  const bool is_abandoned = false;
 };
 
 #endif
@@ -213,7 +239,7 @@ d2l_error d2l_graph_begin(int64_t cuda_index, d2l_graph* graph) {
     try {
       begun->begin();
     } catch (...) {
-      begun->restore();
+      begun.release()->abandon();
       throw;
     }
 #endif
@@ -228,7 +254,7 @@ d2l_error d2l_graph_end(d2l_graph graph) {
     try {
       captured.graph.capture_end();
     } catch (...) {
-      captured.restore();
+      captured.abandon();
       throw;
     }
     captured.restore();
@@ -252,4 +278,6 @@ d2l_error d2l_graph_replay(d2l_graph graph) {
   });
 }
 
-void d2l_graph_free(d2l_graph graph) noexcept { delete &graph_of(graph); }
+void d2l_graph_free(d2l_graph graph) noexcept {
+  if (!graph_of(graph).is_abandoned) delete &graph_of(graph);
+}

@@ -114,7 +114,9 @@ d2l_error d2l_clear_grad(d2l_tensor self) {
 
 d2l_error d2l_set_grad(d2l_tensor self, d2l_tensor grad) {
   return guarded([&] {
-    TORCH_CHECK(tensor(self).sizes() == tensor(grad).sizes(), "a gradient of another shape than its tensor's");
+    const auto &own = tensor(self), &given = tensor(grad);
+    TORCH_CHECK(own.sizes() == given.sizes() && own.scalar_type() == given.scalar_type() && own.device() == given.device(),
+                "a gradient of another shape, kind or device than its tensor's");
     tensor(self).mutable_grad() = tensor(grad);
   });
 }

@@ -8,7 +8,6 @@ use clap::Args;
 use super::device::{Choice, parse_device};
 use super::values::{measured_recipe, section};
 use crate::experiments::bench::{Bench, Section, recipe_names};
-use crate::torch::Recording;
 use crate::{Result, torch};
 
 #[derive(Debug, Args)]
@@ -32,7 +31,7 @@ pub(super) struct BenchArgs {
     /// Threads of libtorch's CPU kernels, here and in Python [default: libtorch's]
     #[arg(long, allow_negative_numbers = true)]
     threads: Option<NonZeroUsize>,
-    /// Also measure epochs of this program with --graph, as is always done on CUDA
+    /// Also measure epochs of this program with --graph
     #[arg(long)]
     graph: bool,
     /// Measure this program alone
@@ -56,13 +55,11 @@ impl BenchArgs {
     pub(super) fn validated(self) -> Result<Bench> {
         self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))?;
         let all_unless = |chosen: Vec<_>, all| if chosen.is_empty() { all } else { chosen };
-        let device = self.device.settle()?;
         Ok(Bench {
             sections: if self.sections.is_empty() { Section::ALL.to_vec() } else { self.sections },
             recipes: all_unless(self.recipes, recipe_names()),
-            device,
-            // A build without CUDA's headers has no graphs.
-            graph: self.graph || (device.is_cuda() && Recording::check_available(device).is_ok()),
+            device: self.device.settle()?,
+            graph: self.graph,
             rounds: self.rounds.get(),
             train_examples: self.train_examples.map(NonZeroUsize::get),
             beside_python: !self.no_python,

@@ -58,8 +58,8 @@ pub(super) struct TrainArgs {
     /// Train on the first N training images only
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     train_examples: Option<NonZeroUsize>,
-    /// On CUDA: capture the whole step in a CUDA graph and launch it at once, batch after batch, for small networks, whose steps
-    /// are mostly launches. The same bits; off until it has been seen on a GPU. On a CPU operations are recorded and
+    /// On CUDA: capture the step in a CUDA graph and launch it at once, batch after batch, for small networks, whose steps are mostly
+    /// launches. Adam's update follows it. The same bits; off until it has been seen on a GPU. On a CPU operations are recorded and
     /// repeated alike, which is slower
     #[arg(long, overrides_with = "no_graph", conflicts_with = "eager")]
     graph: bool,

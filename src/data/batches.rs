@@ -63,23 +63,31 @@ impl Drawn {
 pub struct Epoch<'a> {
     batch_size: usize,
     drawn: Box<dyn Iterator<Item = Drawn> + 'a>,
+    /// The set that places are in.
+    set: Option<Set<'a>>,
+}
+
+/// A data set on a device.
+struct Set<'a> {
+    tensors: Vec<Tensor>,
     gather: Box<dyn Fn(&Tensor) -> Batch + 'a>,
 }
 
 impl<'a> Epoch<'a> {
     /// Batches that are made elsewhere, of `batch_size` images but for the last.
     pub fn of_batches(batch_size: usize, batches: impl Iterator<Item = Batch> + 'a) -> Self {
-        let gather = |_: &Tensor| unreachable!("this epoch draws no places");
-        Self { batch_size, drawn: Box::new(batches.map(Drawn::Batch)), gather: Box::new(gather) }
+        Self { batch_size, drawn: Box::new(batches.map(Drawn::Batch)), set: None }
     }
 
-    /// Batches whose images `gather` takes from `places` in a data set on the device.
+    /// Batches whose images `gather` takes from `places` in a data set on the device, which is in `tensors`.
     pub fn of_places(
         batch_size: usize,
         places: impl Iterator<Item = Tensor> + 'a,
+        tensors: Vec<Tensor>,
         gather: impl Fn(&Tensor) -> Batch + 'a,
     ) -> Self {
-        Self { batch_size, drawn: Box::new(places.map(Drawn::Places)), gather: Box::new(gather) }
+        let set = Set { tensors, gather: Box::new(gather) };
+        Self { batch_size, drawn: Box::new(places.map(Drawn::Places)), set: Some(set) }
     }
 
     /// Images of a batch, the last one excepted.
@@ -96,8 +104,16 @@ impl<'a> Epoch<'a> {
     pub fn gather(&self, drawn: &Drawn) -> Batch {
         match drawn {
             Drawn::Batch(Batch { x, y }) => Batch { x: x.shallow_clone(), y: y.shallow_clone() },
-            Drawn::Places(places) => (self.gather)(places),
+            Drawn::Places(places) => {
+                let set = self.set.as_ref().expect("places are drawn from a set");
+                (set.gather)(places)
+            }
         }
+    }
+
+    /// Handles of the tensors that [`gather`](Self::gather) reads besides.
+    pub fn set(&self) -> Vec<Tensor> {
+        self.set.iter().flat_map(|set| &set.tensors).map(Tensor::shallow_clone).collect()
     }
 }
 

@@ -127,11 +127,11 @@ impl Batches for DataLoader<'_> {
             let size = self.batch_size.min(self.examples() - start);
             order.narrow(0, start as i64, size as i64)
         });
-        if self.resident.is_some() {
-            Epoch::of_places(self.batch_size, places, |places| self.gather(places))
-        } else {
-            Epoch::of_batches(self.batch_size, places.map(|places| self.gather(&places)))
-        }
+        let Some(ImageSet { pixels, labels }) = &self.resident else {
+            return Epoch::of_batches(self.batch_size, places.map(|places| self.gather(&places)));
+        };
+        let set = [pixels, labels, &self.white].map(Tensor::shallow_clone).into();
+        Epoch::of_places(self.batch_size, places, set, |places| self.gather(places))
     }
 
     fn set_epoch(&self, epoch: usize) {

@@ -219,8 +219,11 @@ impl<'a, V: Display, N: Module> Side<'a, V, N> {
     fn peak_memory_bytes(&self) -> Result<Option<u64>> {
         let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
         let now: Option<u64> = self.setting.devices.iter().map(peak).sum::<Result<_>>()?;
-        let before = self.records().iter().filter(|_| self.setting.graph);
-        Ok(before.map(|record| record.peak_memory_bytes).fold(now, Option::max))
+        if !self.setting.graph {
+            return Ok(now);
+        }
+        let before = self.records().iter().map(|record| record.peak_memory_bytes);
+        Ok(before.fold(now, Option::max))
     }
 
     /// What is done of the epoch that begins, how long it took, and the batches that are left. The generators stand

@@ -1,13 +1,13 @@
 //! CUDA graphs: the kernels of a step, recorded once and then launched together.
 
 use std::ffi::c_void;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
 use tch::Device;
 
 use super::ffi;
 use super::ffi_cuda::{d2l_graph_begin, d2l_graph_end, d2l_graph_free, d2l_graph_replay, d2l_has_graphs};
+use super::recording::until_end;
 use crate::{Error, Result};
 
 /// `torch.cuda.CUDAGraph`, captured.
@@ -49,10 +49,12 @@ impl CudaGraph {
     /// handed on; tensors in it get their values from replays.
     ///
     /// Run `step` a few times before, so that cuDNN has chosen its kernels and gradients have their memory. In it nothing may
-    /// wait for the device: no `double_value`, no copy to the CPU. If it panics, the capture ends, and the panic goes on.
+    /// wait for the device: no `double_value`, no copy to the CPU. If it panics, as `tch` does where CUDA refuses an operation, the
+    /// capture ends, and the panic goes on.
     ///
     /// # Errors
-    /// As [`check_available`](Self::check_available), or if something in `step` cannot be recorded.
+    /// As [`check_available`](Self::check_available); or if CUDA does not end the capture, after which libtorch takes no other in this
+    /// process.
     pub fn capture<T>(device: Device, step: impl FnOnce() -> T) -> Result<(Self, T)> {
         Self::check_available(device)?;
         let Device::Cuda(index) = device else { unreachable!("only CUDA has graphs") };
@@ -60,13 +62,9 @@ impl CudaGraph {
         // SAFETY: `begun` is a valid place for one pointer.
         ffi::check(unsafe { d2l_graph_begin(index as i64, &mut begun) })?;
         let graph = Self { graph: NonNull::new(begun).expect("csrc/ gives a graph or an error") };
-        let outcome = panic::catch_unwind(AssertUnwindSafe(step));
         // SAFETY: a graph whose capture has begun and has not ended.
-        let ended = ffi::check(unsafe { d2l_graph_end(begun) });
-        match outcome {
-            Ok(outcome) => ended.map(|()| (graph, outcome)),
-            Err(panic) => panic::resume_unwind(panic),
-        }
+        let outcome = until_end(step, || ffi::check(unsafe { d2l_graph_end(begun) }))?;
+        Ok((graph, outcome))
     }
 
     /// Launches the recorded kernels on the device's current stream, and does not wait for them.

@@ -19,11 +19,15 @@ pub struct Readback {
 }
 
 impl Readback {
-    /// Begins to read `tensors`, all on one device.
+    /// Begins to read `tensors`.
     ///
     /// # Errors
     /// If the device does not take it.
+    ///
+    /// # Panics
+    /// If they are on several devices.
     pub fn begin(tensors: &[&Tensor]) -> Result<Self> {
+        assert!(tensors.windows(2).all(|pair| pair[0].device() == pair[1].device()), "tensors of one device");
         // Into pinned memory, as torch.Tensor.to("cpu", non_blocking=True).
         let copy = |tensor: &&Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), true, true);
         let values = tensors.iter().map(copy).collect();

@@ -1,5 +1,7 @@
 //! A step that is recorded and repeated, on whatever device.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use tch::Device;
 
 use super::{CudaGraph, Tape};
@@ -26,10 +28,10 @@ impl Recording {
 
     /// Runs `step` once, on `device`, and records it. What `step` gives is handed on.
     ///
-    /// It may have to have run before, and what it may not do: see [`CudaGraph::capture`].
+    /// What must be done before, and what must not be done in `step`, is said at [`CudaGraph::capture`].
     ///
     /// # Errors
-    /// If the device has no graphs, or something in `step` cannot be recorded.
+    /// If the device has no graphs, or a graph does not take what was recorded. What `tch` refuses within `step` panics there.
     pub fn of<T>(device: Device, step: impl FnOnce() -> T) -> Result<(Self, T)> {
         if device == Device::Cpu {
             return Tape::record(step).map(|(tape, outcome)| (Self(Kind::Tape(tape)), outcome));
@@ -48,5 +50,15 @@ impl Recording {
             Kind::Graph(graph) => graph.replay(),
             Kind::Tape(tape) => tape.replay(),
         }
+    }
+}
+
+/// Runs what is recorded, then the end of the recording, whatever became of it. A panic goes on after the end.
+pub(super) fn until_end<T>(step: impl FnOnce() -> T, end: impl FnOnce() -> Result<()>) -> Result<T> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(step));
+    let ended = end();
+    match outcome {
+        Ok(outcome) => ended.map(|()| outcome),
+        Err(panic) => panic::resume_unwind(panic),
     }
 }

@@ -1,19 +1,19 @@
 //! Tapes: what [`CudaGraph`](super::CudaGraph) is on CUDA, for a CPU.
 
 use std::ffi::c_void;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 
 use super::ffi;
 use super::ffi_tape::{d2l_tape_begin, d2l_tape_end, d2l_tape_free, d2l_tape_replay};
+use super::recording::until_end;
 use crate::Result;
 
 /// The operations of a step, written down as they were done.
 ///
 /// A replay does them again, on the memory that they were done on, as a CUDA graph does: results lie where the recorded step
-/// left them, numbers of the host are those of that step, and random numbers go on from where the generator stands. Whether
-/// a step can be repeated so can thus be seen without a GPU; a replay gains little over the step itself. The tape keeps all
-/// tensors of the step.
+/// left them, numbers of the host are those of that step, and random numbers go on from where the generator stands. Much of what keeps a step from being
+/// repeated so is seen without a GPU: numbers that change, tensors that are replaced, values that are read. Copies from the host,
+/// streams and the graph's own memory are a GPU's alone. A replay is slower than the step itself; the tape keeps all its tensors.
 #[derive(Debug)]
 pub struct Tape {
     tape: NonNull<c_void>,
@@ -31,13 +31,9 @@ impl Tape {
         // SAFETY: `begun` is a valid place for one pointer.
         ffi::check(unsafe { d2l_tape_begin(&mut begun) })?;
         let tape = Self { tape: NonNull::new(begun).expect("csrc/ gives a tape or an error") };
-        let outcome = panic::catch_unwind(AssertUnwindSafe(step));
         // SAFETY: a tape that has begun, in this thread, and has not ended.
-        let ended = ffi::check(unsafe { d2l_tape_end(begun) });
-        match outcome {
-            Ok(outcome) => ended.map(|()| (tape, outcome)),
-            Err(panic) => panic::resume_unwind(panic),
-        }
+        let outcome = until_end(step, || ffi::check(unsafe { d2l_tape_end(begun) }))?;
+        Ok((tape, outcome))
     }
 
     /// Does the operations again.
@@ -59,6 +55,8 @@ impl Drop for Tape {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{self, AssertUnwindSafe};
+
     use tch::{Device, Kind, Tensor};
 
     use super::*;

@@ -87,7 +87,7 @@ impl Training<'_> {
 /// off. Begins after `done`, an epoch's first batches that were trained on before. Of several ranks, the sums are this one's.
 ///
 /// # Errors
-/// If the exchange with another rank breaks off, or if a step cannot be recorded.
+/// If the exchange with another rank breaks off, or if CUDA does not take a recorded step.
 pub fn train_epoch(
     net: &mut dyn Module,
     mut epoch: Epoch,
@@ -97,7 +97,7 @@ pub fn train_epoch(
     mut observe: impl FnMut(AfterBatch, &mut dyn Module, &mut dyn Optimizer) -> ControlFlow<()>,
 ) -> Result<Option<Metric>> {
     let Training { loss, mut steps, ranks } = training;
-    let mut sums = steps.sums(done.metric);
+    let mut sums = steps.begin(net, &epoch, done.metric);
     let params = parameters(net);
     // An update that the host takes part in follows what is recorded.
     let updates_within = matches!(steps, Steps::Run(_)) || optimizer.can_be_recorded();

@@ -11,7 +11,7 @@ use crate::layers::Module;
 /// d2l measures the accuracy alone; the loss draws no random number and so changes no bit of a run.
 ///
 /// # Errors
-/// If a step cannot be recorded.
+/// If CUDA does not take a recorded step.
 pub fn evaluate<'a>(
     net: &mut dyn Module,
     batches: &dyn Batches,
@@ -19,8 +19,8 @@ pub fn evaluate<'a>(
 ) -> Result<Metric> {
     let mut steps = steps.into();
     let _no_grad = tch::no_grad_guard();
-    let mut sums = steps.sums(Metric::default());
     let mut epoch = batches.iter();
+    let mut sums = steps.begin(net, &epoch, Metric::default());
     while let Some(drawn) = epoch.draw() {
         steps.run(&epoch, &drawn, &[], &mut sums, |batch, sums| {
             let y_hat = net.forward(&batch.x, false);

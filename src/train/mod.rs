@@ -17,5 +17,5 @@ pub use loss::Loss;
 pub use metric::Metric;
 pub use numerics::{Numerics, WithNumerics};
 pub use parallel::DataParallel;
-pub use recorded::{RecordedStep, Steps};
+pub use recorded::{RecordedStep, Steps, WARM_UP};
 pub use sums::{Sums, Tally};

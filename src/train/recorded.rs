@@ -6,10 +6,11 @@ use super::sums::DeviceSums;
 use super::{Metric, Sums, Tally};
 use crate::Result;
 use crate::data::{Batch, Drawn, Epoch};
+use crate::layers::{Module, state};
 use crate::torch::{Recording, set_grad};
 
-/// So often a step runs before it is recorded: cuDNN chooses its kernels, gradients get their memory.
-const WARM_UP: usize = 3;
+/// So many whole batches run as they are before a step is recorded: cuDNN chooses its kernels, gradients get their memory.
+pub const WARM_UP: usize = 3;
 
 /// How the steps of an epoch are done. The bits are the same.
 #[derive(Debug)]
@@ -32,15 +33,15 @@ impl<'a> Steps<'a> {
         recorded.map_or([Self::Run(tally), Self::Run(tally)], |steps| steps.each_mut().map(Self::Recorded))
     }
 
-    /// Sums that go on from `done`.
-    pub(super) fn sums(&mut self, done: Metric) -> Sums {
+    /// Begins an epoch of `net`: sums that go on from `done`.
+    pub(super) fn begin(&mut self, net: &mut dyn Module, epoch: &Epoch, done: Metric) -> Sums {
         match self {
             Self::Run(tally) => Sums::after(done, *tally),
-            Self::Recorded(recorded) => recorded.sums.restart(done),
+            Self::Recorded(recorded) => recorded.begin(net, epoch, done),
         }
     }
 
-    /// Does `step` on the batch that was `drawn` from `epoch`. `sums` came from [`sums`](Self::sums); afterwards the gradients
+    /// Does `step` on the batch that was `drawn` from `epoch`. `sums` came from [`begin`](Self::begin); afterwards the gradients
     /// of `params` are this step's.
     pub(super) fn run(
         &mut self,
@@ -59,12 +60,14 @@ impl<'a> Steps<'a> {
 
 /// What is done with a batch of training or of evaluation; recorded, once it has been done a few times.
 ///
-/// The recording works on the memory that it was made with: it is for one network, one loader and one optimizer, whose
-/// tensors stay where they are, and which live as long. Batches of another size than the recorded one's, an epoch's last, run
-/// as they are.
+/// A recording works on the memory that it was made with, and keeps it. For a network or a data set whose tensors are elsewhere a
+/// new one is made; the optimizer, whose learning rate it has, must stay the same. Batches of another size than the recorded one's,
+/// an epoch's last, run as they are.
 #[derive(Debug)]
 pub struct RecordedStep {
     device: Device,
+    /// Of the network and the data set.
+    memory: Vec<Tensor>,
     /// Whole batches so far, until the recording.
     runs: usize,
     /// Where the recording adds.
@@ -84,12 +87,21 @@ struct Recorded {
 impl RecordedStep {
     /// Nothing recorded yet; batches will be on `device`.
     pub fn new(device: Device) -> Self {
-        Self { device, runs: 0, sums: DeviceSums::on(device), recorded: None }
+        Self { device, memory: Vec::new(), runs: 0, sums: DeviceSums::on(device), recorded: None }
     }
 
     /// That of training, and that of evaluation.
     pub fn pair(device: Device) -> [Self; 2] {
         [Self::new(device), Self::new(device)]
+    }
+
+    fn begin(&mut self, net: &mut dyn Module, epoch: &Epoch, done: Metric) -> Sums {
+        let memory: Vec<_> = state(net).into_iter().map(|(_, tensor)| tensor).chain(epoch.set()).collect();
+        let places = |tensors: &[Tensor]| tensors.iter().map(Tensor::data_ptr).collect::<Vec<_>>();
+        if places(&self.memory) != places(&memory) {
+            (self.memory, self.runs, self.recorded) = (memory, 0, None);
+        }
+        self.sums.restart(done)
     }
 
     fn run(
@@ -113,8 +125,8 @@ impl RecordedStep {
         let drawn = drawn.copy();
         let (recording, outcome) = Recording::of(self.device, || run(&mut step, epoch, &drawn, sums))?;
         outcome?;
-        let gradient = |param: &Tensor| Some((param.shallow_clone(), param.grad()));
-        let gradients = params.iter().filter_map(gradient).filter(|(_, grad)| grad.defined()).collect();
+        let gradient = |param: &Tensor| (param.shallow_clone(), param.grad());
+        let gradients = params.iter().map(gradient).filter(|(_, grad)| grad.defined()).collect();
         self.recorded = Some(Recorded { recording, drawn, gradients });
         Ok(())
     }
@@ -137,4 +149,35 @@ fn run(
     sums: &mut Sums,
 ) -> Result<()> {
     step(&epoch.gather(drawn), sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataLoader, ImageSet};
+    use crate::layers::{Flatten, Linear, Sequential};
+    use crate::train::evaluate;
+
+    /// A network or a data set in other memory is not tried with the recording of the one before.
+    #[test]
+    fn other_memory_is_recorded_anew() {
+        let images = |shift: usize| {
+            let pixels: Vec<u8> = (0..20 * 4).map(|i| (i * i + 50 * shift) as u8).collect();
+            ImageSet::new(&pixels, &[[0, 1]; 10].concat(), 2, 2, None)
+        };
+        let sets = [images(0), images(1)];
+        let loaders = sets.each_ref().map(|set| DataLoader::new(set, 2, false, Device::Cpu).resident());
+        let mut nets = [(); 2].map(|()| Sequential::new().then(Flatten).then(Linear::new(4, 2)));
+        let mut recorded = RecordedStep::new(Device::Cpu);
+        let mut seen = Vec::new();
+        for (net, loader) in [(0, 0), (0, 0), (1, 0), (1, 1), (0, 1)] {
+            let (net, loader) = (&mut nets[net], &loaders[loader]);
+            let eager = evaluate(net, loader, Tally::Host).unwrap();
+            let replayed = evaluate(net, loader, Steps::Recorded(&mut recorded)).unwrap();
+            assert_eq!(replayed.to_bits(), eager.to_bits());
+            assert!(recorded.recorded.is_some(), "ten batches are enough");
+            seen.push(eager.loss());
+        }
+        assert!(seen[1..].windows(2).all(|pair| pair[0] != pair[1]), "they differ: {seen:?}");
+    }
 }

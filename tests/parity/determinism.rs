@@ -6,22 +6,13 @@ use d2l_ch7::torch::Determinism;
 use tch::{Kind, Tensor};
 
 use crate::live::python_side;
-use crate::support::{libtorch, notebooks_ref};
-
-/// Sets libtorch's defaults again when a test ends, however it does.
-struct Restored;
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        Determinism::default().set().unwrap();
-    }
-}
+use crate::support::{DefaultKernels, libtorch, notebooks_ref};
 
 #[test]
 fn switches_read_as_pythons_do() {
     let _turn = libtorch();
     let Some(python) = python_side("switches_read_as_pythons_do") else { return };
-    let _restored = Restored;
+    let _restored = DefaultKernels;
     let output = Command::new(python).arg(notebooks_ref().join("determinism.py")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let python = String::from_utf8(output.stdout).unwrap();
@@ -59,7 +50,7 @@ fn switches_read_as_pythons_do() {
 #[test]
 fn an_operation_without_a_deterministic_kernel_is_refused_by_name() {
     let _turn = libtorch();
-    let _restored = Restored;
+    let _restored = DefaultKernels;
     let put = || {
         let mut tensor = Tensor::zeros([3], (Kind::Float, tch::Device::Cpu));
         tensor.f_put_(&Tensor::from_slice(&[0i64]), &Tensor::from_slice(&[1f32]), false).map(drop)

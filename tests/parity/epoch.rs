@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 
 use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
-use d2l_ch7::layers::{parameters, state};
+use d2l_ch7::layers::{parameters, state, to_device};
 use d2l_ch7::norm::Variant;
+use d2l_ch7::torch::Determinism;
 use d2l_ch7::train::{Loss, Progress, RecordedStep, Steps, Tally, Training};
 use d2l_ch7::{torch, train};
 use tch::{Device, Tensor};
 
-use crate::support::{Stored, bytes, libtorch, skipped};
+use crate::support::{DefaultKernels, Stored, bytes, has_cuda, libtorch, skipped};
 
 fn check(
     stored: &Stored,
@@ -69,17 +70,22 @@ fn epochs_on_real_images_are_pytorchs() {
 
 /// Three epochs of four whole batches and a smaller one, done in one of the ways: after every batch, the sums and a gradient;
 /// after every epoch, figures and weights.
-fn run(recipe: &Recipe, variant: Variant, images: &ImageSet, way: Way) -> Vec<Vec<u8>> {
+fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u8>> {
+    const N: usize = 70;
+    let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
+    let labels: Vec<u8> = (0..N).map(|i| (i * 7 % 10) as u8).collect();
+    let images = ImageSet::new(&pixels, &labels, 28, 28, None);
     let loader = |shuffle| {
-        let loader = DataLoader::new(images, 16, shuffle, Device::Cpu);
+        let loader = DataLoader::new(&images, 16, shuffle, device);
         if way == Way::Eager { loader } else { loader.resident() }
     };
     let (train_iter, test_iter) = (loader(true), loader(false));
     torch::manual_seed(5);
     let mut net = recipe.initial_net(variant);
+    to_device(&mut net, device);
     let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
     let first = parameters(&mut net).swap_remove(0);
-    let mut recorded = (way == Way::Recorded).then(|| RecordedStep::pair(Device::Cpu));
+    let mut recorded = (way == Way::Recorded).then(|| RecordedStep::pair(device));
     let tally = if way == Way::Eager { Tally::Host } else { Tally::Device };
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -93,14 +99,14 @@ fn run(recipe: &Recipe, variant: Variant, images: &ImageSet, way: Way) -> Vec<Ve
             |after, _, _| {
                 let sums = after.progress().metric.to_bits();
                 seen.push(format!("{} {} {sums:?}", after.batches, after.batch_size).into_bytes());
-                seen.push(bytes(&first.grad()));
+                seen.push(bytes(&first.grad().to_device(Device::Cpu)));
                 ControlFlow::Continue(())
             },
         );
         let trained = trained.expect("what these recipes do can be recorded").expect("nobody interrupts");
         let tested = train::evaluate(&mut net, &test_iter, testing).expect("so can evaluation");
         seen.push(format!("{:?} {:?}", trained.to_bits(), tested.to_bits()).into_bytes());
-        seen.extend(state(&mut net).iter().map(|(_, tensor)| bytes(tensor)));
+        seen.extend(state(&mut net).iter().map(|(_, tensor)| bytes(&tensor.to_device(Device::Cpu))));
     }
     seen
 }
@@ -116,20 +122,32 @@ enum Way {
     Recorded,
 }
 
-/// No bit of figures, gradients and weights differs. What a CUDA graph would freeze shows here too.
-#[test]
-fn the_way_of_doing_steps_changes_no_bit() {
-    let _turn = libtorch();
-    const N: usize = 70;
-    let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
-    let labels: Vec<u8> = (0..N).map(|i| (i * 7 % 10) as u8).collect();
-    let images = ImageSet::new(&pixels, &labels, 28, 28, None);
+fn check_ways(device: Device) {
     for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
         for variant in Variant::NOTEBOOKS {
-            let eager = run(recipe, variant, &images, Way::Eager);
+            let eager = run(recipe, variant, device, Way::Eager);
             for way in [Way::OnDevice, Way::Recorded] {
-                assert!(run(recipe, variant, &images, way) == eager, "{} {variant} {way:?}", recipe.name);
+                assert!(run(recipe, variant, device, way) == eager, "{} {variant} {way:?}", recipe.name);
             }
         }
     }
+}
+
+/// No bit of figures, gradients and weights differs. Much of what a CUDA graph would freeze or miss shows here too.
+#[test]
+fn the_way_of_doing_steps_changes_no_bit() {
+    let _turn = libtorch();
+    check_ways(Device::Cpu);
+}
+
+/// Nor with deterministic kernels on a GPU.
+#[test]
+fn the_way_of_doing_steps_changes_no_bit_on_cuda() {
+    let _turn = libtorch();
+    if !has_cuda("ways of doing steps on CUDA") {
+        return;
+    }
+    let _restored = DefaultKernels;
+    Determinism::reproducible().set().unwrap();
+    check_ways(Device::Cuda(0));
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use d2l_ch7::torch::{self, Signature};
+use d2l_ch7::torch::{self, Determinism, Signature};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
@@ -35,6 +35,15 @@ pub fn notebooks_ref() -> PathBuf {
 #[allow(clippy::explicit_write)] // eprintln! would be captured, and shown only if the test failed
 pub fn skipped(what: &str, why: &str) {
     writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
+}
+
+/// Lets libtorch choose its kernels by default again when a test ends, however it does.
+pub struct DefaultKernels;
+
+impl Drop for DefaultKernels {
+    fn drop(&mut self) {
+        Determinism::default().set().unwrap();
+    }
 }
 
 /// Whether libtorch can use a GPU, or word of what is not tested without one.

@@ -38,16 +38,19 @@ impl Place {
     pub fn new() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(place.data()).unwrap();
-        for (split, n) in [("train", TRAIN), ("t10k", TEST)] {
-            // Every image is lit in the columns that its label says.
-            let labels: Vec<u8> = (0..n).map(|i| (i * 7 % 10) as u8).collect();
-            let lit = |label: u8, column: usize| if column / 3 == usize::from(label) { 200 } else { 10 };
-            let pixels =
-                labels.iter().flat_map(|&label| (0..28 * 28).map(move |p| lit(label, p % 28))).collect();
-            place.write(&format!("{split}-images-idx3-ubyte"), 0x803, &[n as u32, 28, 28], pixels);
-            place.write(&format!("{split}-labels-idx1-ubyte"), 0x801, &[n as u32], labels);
-        }
+        place.write_images("train", TRAIN);
+        place.write_images("t10k", TEST);
         place
+    }
+
+    /// The `n` images of a `split`, `train` or `t10k`.
+    pub fn write_images(&self, split: &str, n: usize) {
+        // Every image is lit in the columns that its label says.
+        let labels: Vec<u8> = (0..n).map(|i| (i * 7 % 10) as u8).collect();
+        let lit = |label: u8, column: usize| if column / 3 == usize::from(label) { 200 } else { 10 };
+        let pixels = labels.iter().flat_map(|&label| (0..28 * 28).map(move |p| lit(label, p % 28))).collect();
+        self.write(&format!("{split}-images-idx3-ubyte"), 0x803, &[n as u32, 28, 28], pixels);
+        self.write(&format!("{split}-labels-idx1-ubyte"), 0x801, &[n as u32], labels);
     }
 
     pub fn write(&self, name: &str, magic: u32, size: &[u32], content: Vec<u8>) {

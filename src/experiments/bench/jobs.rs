@@ -15,12 +15,12 @@ use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::{Dims, Variant};
 use crate::optim::{Adam, Optimizer};
 use crate::train::{
-    AfterBatch, Loss, Numerics, Progress, RecordedStep, Steps, Tally, Training, WithNumerics,
+    AfterBatch, Loss, Numerics, Progress, RecordedStep, Steps, Tally, Training, WARM_UP, WithNumerics,
 };
 use crate::{init, torch, train};
 
 /// Does it once. The device may still be computing then.
-pub(super) type Job<'a> = Box<dyn FnMut() + 'a>;
+pub type Job<'a> = Box<dyn FnMut() + 'a>;
 
 /// The data sets that are at hand, training and test images.
 pub(super) struct DataSets {
@@ -83,13 +83,16 @@ pub(super) fn job<'a>(subject: &Subject, images: &'a SubjectImages, device: Devi
     }
 }
 
-/// The job of `subject` with steps that are recorded, which an epoch has.
+/// The job of `subject` with steps that are recorded, which an epoch of enough batches has.
 pub(super) fn recorded_job<'a>(
     subject: &Subject,
     images: &'a SubjectImages,
     device: Device,
 ) -> Option<Job<'a>> {
     let Subject::Epoch { recipe, variant, size } = subject else { return None };
+    if size.train_examples / size.batch_size <= WARM_UP {
+        return None;
+    }
     torch::manual_seed(0);
     let loaders = loaders(recipe, variant, size.batch_size, images, device, Tally::Device);
     let recorded = Some(RecordedStep::pair(device));

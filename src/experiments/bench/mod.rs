@@ -12,16 +12,17 @@ use tch::Device;
 
 use super::cifar;
 use super::compare::check_last_batch;
-use super::recipes::Recipe;
+use super::recipes::{RECIPES, Recipe};
 use super::run_log::facts;
 use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
 use crate::torch::{Recording, Signature};
-use jobs::DataSets;
+pub use jobs::Job;
+use jobs::{DataSets, SubjectImages, job};
 use python::Folders;
 use rounds::Rounds;
-pub use subject::{CIFAR, SHAPES, Section, recipe_names};
+pub use subject::{CIFAR, Section, recipe_names};
 use subject::{Size, Subject, subjects};
 
 /// Everything chosen for a benchmark, checked.
@@ -83,6 +84,25 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
         told = rounds.remarks.len();
     }
     Ok(dir.path().to_owned())
+}
+
+/// What `cargo bench` measures: the subjects of a `section` without images, of the recipes that do not resize; their names, the images
+/// that one takes, and their jobs on `device`, made as one comes to them.
+///
+/// # Panics
+/// For a section whose subjects need images.
+pub fn micro_benchmarks(
+    section: Section,
+    device: Device,
+) -> impl Iterator<Item = (String, Option<usize>, Job<'static>)> {
+    let recipes: Vec<_> = RECIPES.iter().filter(|recipe| recipe.resize.is_none()).collect();
+    let names: Vec<_> = recipes.iter().map(|recipe| recipe.name).collect();
+    let size = |name: &str| {
+        let recipe = Recipe::named(name).expect("a name from above");
+        Size { batch_size: recipe.batch_size, train_examples: 0, test_examples: 0 }
+    };
+    let all = subjects(&[section], &names, &size).into_iter();
+    all.map(move |subject| (subject.name(), subject.images(), job(&subject, &SubjectImages::None, device)))
 }
 
 impl Bench {

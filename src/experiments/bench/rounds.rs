@@ -8,6 +8,7 @@ use super::jobs::{DataSets, Job, job, recorded_job};
 use super::python::{Folders, Python};
 use super::subject::Subject;
 use crate::report::{Measurement, Times};
+use crate::train::WARM_UP;
 use crate::{Error, Result, interrupt};
 
 /// A round of something short takes so long at least, in seconds: the clock is read rarely.
@@ -57,6 +58,10 @@ impl Rounds {
         let mut recorded = self.graph.then(|| recorded_job(subject, &images, self.device)).flatten();
         // The first time, kernels are chosen and memory is taken, here and there.
         self.here(1, &mut job);
+        if let Some(recorded) = &mut recorded {
+            // An epoch may have a single whole batch of evaluation, which is recorded at last.
+            self.here(WARM_UP + 1, recorded);
+        }
         self.beside(subject, recorded.as_mut(), 1);
         let iterations = (ROUND / self.here(1, &mut job)).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
         let mut rounds = Vec::new();

@@ -125,7 +125,7 @@ impl Subject {
 }
 
 /// (N, C) or (N, C, H, W): the batch norms of LeNet at the book's batch size, and the first and the last of ResNet-18 at a quarter of it.
-pub const SHAPES: [&[i64]; 6] =
+const SHAPES: [&[i64]; 6] =
     [&[256, 6, 24, 24], &[256, 16, 8, 8], &[256, 120], &[256, 84], &[64, 64, 32, 32], &[64, 512, 4, 4]];
 
 /// Everything of the `sections` for the recipes of these names, in the order of the report. `size` is an epoch's.

@@ -41,8 +41,8 @@ impl EpochBar {
         let mut asked = self.asked.borrow_mut();
         let (when, reading) = asked.get_or_insert_with(|| (Instant::now(), after.begin_reading().ok()));
         // A device that fails is told of by the loop.
-        if let Some(progress) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
-            self.say(&progress.metric);
+        if let Some(metric) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
+            self.say(&metric);
             *reading = None;
         }
         if reading.is_none() && when.elapsed() >= PAUSE {

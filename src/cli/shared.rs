@@ -134,9 +134,9 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    /// Where a run on `device` sums its figures. A CPU's are at hand.
+    /// Where a run on `device` sums its figures.
     pub(super) fn tally(&self, device: Device) -> Tally {
-        if self.eager || !device.is_cuda() { Tally::Host } else { Tally::Device }
+        if self.eager { Tally::Host } else { Tally::on(device) }
     }
 
     /// Tells libtorch its threads and kernels; before anything is computed.

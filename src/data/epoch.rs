@@ -33,8 +33,8 @@ impl Drawn {
 
     /// Whether the other has tensors of the same sizes.
     pub fn fits(&self, other: &Self) -> bool {
-        let sizes = |drawn: &Self| drawn.tensors().into_iter().map(Tensor::size).collect::<Vec<_>>();
-        sizes(self) == sizes(other)
+        let [mine, others] = [self, other].map(|drawn| drawn.tensors().into_iter().map(Tensor::size));
+        mine.eq(others)
     }
 
     /// The same in memory of its own.

@@ -11,9 +11,10 @@ use crate::Result;
 /// The operations of a step, written down as they were done.
 ///
 /// A replay does them again, on the memory that they were done on, as a CUDA graph does: results lie where the recorded step
-/// left them, numbers of the host are those of that step, and random numbers go on from where the generator stands. Much of what keeps a step from being
-/// repeated so is seen without a GPU: numbers that change, tensors that are replaced, values that are read. Copies from the host,
-/// streams and the graph's own memory are a GPU's alone. A replay is slower than the step itself; the tape keeps all its tensors.
+/// left them, numbers of the host are those of that step, and random numbers go on from where the generator stands. Much of what
+/// keeps a step from being repeated so is seen without a GPU: numbers that change, tensors that are replaced, values that are
+/// read. Copies from the host, streams and the graph's own memory are a GPU's alone. A replay is slower than the step itself; the
+/// tape keeps all its tensors.
 #[derive(Debug)]
 pub struct Tape {
     tape: NonNull<c_void>,

@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::sums;
-use super::{DistributedDataParallel, Loss, Metric, Steps, Sums, Tally};
+use super::{DistributedDataParallel, Loss, Metric, Reading, Steps, Sums, Tally};
 use crate::Result;
 use crate::data::Epoch;
 use crate::layers::{Module, parameters};
@@ -30,32 +29,13 @@ pub struct AfterBatch<'a> {
     sums: &'a Sums,
 }
 
-/// Where an epoch stood after a batch, on its way to the host.
-#[derive(Debug)]
-pub struct Reading {
-    batches: usize,
-    batch_size: usize,
-    sums: sums::Reading,
-}
-
-impl Reading {
-    /// Where it stood, once that is known.
-    ///
-    /// # Errors
-    /// If the device failed meanwhile.
-    pub fn arrived(&self) -> Result<Option<Progress>> {
-        let &Self { batches, batch_size, ref sums } = self;
-        Ok(sums.arrived()?.map(|metric| Progress { batches, batch_size, metric }))
-    }
-}
-
 impl AfterBatch<'_> {
-    /// Begins to read where the epoch stands; nobody waits for the device.
+    /// Begins to read the sums; nobody waits for the device.
     ///
     /// # Errors
     /// If the device does not take it.
     pub fn begin_reading(&self) -> Result<Reading> {
-        Ok(Reading { batches: self.batches, batch_size: self.batch_size, sums: self.sums.begin_reading()? })
+        self.sums.begin_reading()
     }
 
     /// Where the epoch stands; waits for the device, if the sums are kept there.

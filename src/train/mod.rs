@@ -11,11 +11,11 @@ mod recorded;
 mod sums;
 
 pub use distributed::DistributedDataParallel;
-pub use epoch::{AfterBatch, Progress, Reading, Training, train_epoch};
+pub use epoch::{AfterBatch, Progress, Training, train_epoch};
 pub use evaluate::evaluate;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use numerics::{Numerics, WithNumerics};
 pub use parallel::DataParallel;
 pub use recorded::{RecordedStep, Steps, WARM_UP};
-pub use sums::{Sums, Tally};
+pub use sums::{Reading, Sums, Tally};

@@ -15,6 +15,13 @@ pub enum Tally {
     Device,
 }
 
+impl Tally {
+    /// Where sums of batches on `device` are kept best. A CPU's are at hand.
+    pub fn on(device: Device) -> Self {
+        if device.is_cuda() { Self::Device } else { Self::Host }
+    }
+}
+
 /// Sums over the batches so far.
 #[derive(Debug)]
 pub struct Sums(Place);
@@ -84,17 +91,21 @@ impl Sums {
     }
 }
 
-/// Sums on their way to the host.
+/// Sums of one moment, on their way to the host.
 #[derive(Debug)]
-pub(super) enum Reading {
+pub enum Reading {
+    /// They are there.
     Host(Metric),
-    /// And their count of images.
+    /// Those of losses and of correct predictions, and the count of images.
     Device(Readback, usize),
 }
 
 impl Reading {
     /// The sums, once they are here.
-    pub(super) fn arrived(&self) -> Result<Option<Metric>> {
+    ///
+    /// # Errors
+    /// If the device failed meanwhile.
+    pub fn arrived(&self) -> Result<Option<Metric>> {
         Ok(match self {
             Self::Host(metric) => Some(*metric),
             Self::Device(readback, examples) => {

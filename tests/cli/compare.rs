@@ -138,11 +138,9 @@ fn recorded_steps_change_no_bit() {
     for recipe in ["book", "dropout", "adamw"] {
         let run = |arguments: &[&str], name: &str| {
             let out = place.folder.path().join(format!("{recipe}-{name}"));
-            let mut command = program();
-            command.args(["compare", "--recipe", recipe, "--device", "cpu", "--threads", "1", "--quiet"]);
-            command.args(["--batch-size", "10", "--epochs", "3"]).args(arguments);
-            command.arg("--data-dir").arg(place.data()).arg("--out").arg(&out);
-            let output = command.output().unwrap();
+            let usual = ["--recipe", recipe, "--quiet", "--batch-size", "10", "--epochs", "3"];
+            let arguments = [&usual, arguments, &["--out", out.to_str().unwrap()]].concat();
+            let output = place.compare(&arguments).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let report = fs::read_to_string(out.join("report.md")).unwrap();
             (outcome(&out), report.contains("recorded once and then repeated"))

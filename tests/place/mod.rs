@@ -85,14 +85,18 @@ impl Place {
         self.folder.path().join("out")
     }
 
-    /// A short comparison on this data, with `arguments` besides.
+    /// A short comparison on this data, with `arguments` besides, or in the place of what is usual here.
     pub fn compare(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.args(["compare", "--device", "cpu", "--threads", "1", "--data-dir"]).arg(self.data());
-        command.args(["--batch-size", "32", "--epochs", "2"]).args(arguments);
-        if !arguments.contains(&"--out") {
-            command.arg("--out").arg(self.out());
+        let out = self.out();
+        let out = out.to_str().expect("temporary folders have plain names");
+        for usual in [["--batch-size", "32"], ["--epochs", "2"], ["--out", out]] {
+            if !arguments.contains(&usual[0]) {
+                command.args(usual);
+            }
         }
+        command.args(arguments);
         command
     }
 

@@ -72,12 +72,13 @@ pub(super) fn job<'a>(subject: &Subject, images: &'a SubjectImages, device: Devi
         Subject::BatchNorm { variant, shape, backward } => batch_norm(variant, shape, *backward, device),
         Subject::Step { recipe, variant, batch_size } => step(recipe, variant, *batch_size, device),
         Subject::Epoch { recipe, variant, size } => {
-            let tally = tally(device);
+            let tally = Tally::on(device);
             let loaders = loaders(recipe, variant, size.batch_size, images, device, tally);
             epoch(Trained::new(recipe, variant, device), loaders, None, tally)
         }
         Subject::Data { recipe, variant, size } => {
-            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, tally(device));
+            let tally = Tally::on(device);
+            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, tally);
             Box::new(move || train_iter.iter().for_each(drop))
         }
     }
@@ -194,11 +195,6 @@ fn loaders<'a>(
             Box::new(ImageLoader::new(images, augs, batch_size, is_train, cifar::WORKERS, device))
         }),
     }
-}
-
-/// Where a run sums its figures, unless it is told otherwise.
-fn tally(device: Device) -> Tally {
-    if device.is_cuda() { Tally::Device } else { Tally::Host }
 }
 
 fn named(recipe: &str) -> &'static Recipe {

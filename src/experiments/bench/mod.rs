@@ -95,8 +95,8 @@ pub fn micro_benchmarks(
     section: Section,
     device: Device,
 ) -> impl Iterator<Item = (String, Option<usize>, Job<'static>)> {
-    let recipes: Vec<_> = RECIPES.iter().filter(|recipe| recipe.resize.is_none()).collect();
-    let names: Vec<_> = recipes.iter().map(|recipe| recipe.name).collect();
+    let small = RECIPES.iter().filter(|recipe| recipe.resize.is_none());
+    let names: Vec<_> = small.map(|recipe| recipe.name).collect();
     let size = |name: &str| {
         let recipe = Recipe::named(name).expect("a name from above");
         Size { batch_size: recipe.batch_size, train_examples: 0, test_examples: 0 }

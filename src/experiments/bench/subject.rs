@@ -124,7 +124,8 @@ impl Subject {
     }
 }
 
-/// (N, C) or (N, C, H, W): the batch norms of LeNet at the book's batch size, and the first and the last of ResNet-18 at a quarter of it.
+/// (N, C) or (N, C, H, W): the batch norms of LeNet at the book's batch size, and the first and the last of ResNet-18 at a quarter
+/// of it.
 const SHAPES: [&[i64]; 6] =
     [&[256, 6, 24, 24], &[256, 16, 8, 8], &[256, 120], &[256, 84], &[64, 64, 32, 32], &[64, 512, 4, 4]];
 

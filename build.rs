@@ -40,7 +40,8 @@ fn main() {
     }
     build.compile("d2l_torch");
 
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    // RPATH, not RUNPATH, as in PyTorch's own libraries: another libtorch on LD_LIBRARY_PATH must not come first.
+    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{}", lib.display());
     println!("cargo:rustc-check-cfg=cfg(linked_with_cuda)");
     if has_cuda {
         println!("cargo:rustc-cfg=linked_with_cuda");

@@ -6,6 +6,7 @@ mod bench;
 mod cifar;
 mod command_line;
 mod compare;
+mod environment;
 #[path = "../place/mod.rs"]
 mod place;
 mod shapes;

@@ -9,6 +9,7 @@
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`doctor`]: what keeps a run from starting, or from using the GPU;
+//! - [`openmp`]: how long idle threads spin;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
 #![warn(missing_docs)]
@@ -27,6 +28,7 @@ pub mod interrupt;
 pub mod layers;
 pub mod nets;
 pub mod norm;
+pub mod openmp;
 pub mod optim;
 pub mod progress;
 mod record;

@@ -10,10 +10,15 @@ use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::{Error, Result, doctor, interrupt, torch};
+use d2l_ch7::{Error, Result, doctor, interrupt, openmp, torch};
 
 fn main() -> ExitCode {
-    let outcome = parse().and_then(|cli| guarded(|| run(cli)));
+    let outcome = parse().and_then(|cli| {
+        if cli.computes() {
+            openmp::spin_briefly();
+        }
+        guarded(|| run(cli))
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -85,6 +85,12 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Whether libtorch's threads will compute for longer than the program takes to start.
+    pub fn computes(&self) -> bool {
+        use Subcommands::{Bench, Cifar, Compare, Evaluate};
+        matches!(self.command, None | Some(Compare(_) | Cifar(_) | Evaluate(_) | Bench(_)))
+    }
+
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
     ///
     /// # Errors

@@ -347,3 +347,32 @@ fn every_reader_is_fuzzed_or_those_that_are_named() {
     broken.env("FAKE_CARGO_EXIT", "101");
     assert!(fail(broken, 1).1.contains("cargo install cargo-fuzz"));
 }
+
+/// What plain cargo says in a checkout that was never set up: the compiler of libtorch's bindings ends with one line.
+#[test]
+fn plain_cargo_says_that_the_set_up_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let bindings = folder.path().join("bindings.cpp");
+    fs::write(&bindings, "#include <torch/torch.h>\nat::Tensor tensor;\n").unwrap();
+    let compile = |libtorch: &Path| {
+        let mut compiler = Command::new("c++");
+        compiler
+            .env("LC_ALL", "C")
+            .arg("-fsyntax-only")
+            .arg("-I")
+            .arg(libtorch)
+            .arg(&bindings)
+            .output()
+            .unwrap()
+    };
+    let errors = stderr(&compile(&folder.path().join("not there")));
+    assert_eq!(errors.matches("error").count(), 1, "{errors}");
+    assert!(errors.contains("libtorch is not set up: run `cargo xtask run`"), "{errors}");
+
+    // libtorch's own header comes first.
+    let libtorch = folder.path().join("torch");
+    fs::create_dir(&libtorch).unwrap();
+    fs::write(libtorch.join("torch.h"), "namespace at { struct Tensor {}; }\n").unwrap();
+    let output = compile(folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+}

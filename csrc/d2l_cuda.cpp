@@ -193,6 +193,10 @@ d2l_error d2l_libtorch_cuda_version(int64_t* version) {
   return guarded([&] { *version = at::Context::hasCUDART() ? at::Context::versionCUDART() : 0; });
 }
 
+d2l_error d2l_cudnn_version(int64_t* version) {
+  return guarded([&] { *version = at::detail::getCUDAHooks().versionRuntimeCuDNN(); });
+}
+
 const char* d2l_libtorch_file(void) noexcept {
 #ifdef D2L_HAS_DLFCN
   Dl_info info;
@@ -221,6 +225,14 @@ void d2l_driver_device_name(int32_t index, char* name, int32_t size) noexcept {
   const auto device_name = driver_function<int (*)(char*, int, int)>("cuDeviceGetName");
   int handle = 0;
   if (device && device_name && device(&handle, index) == 0) device_name(name, size, handle);
+}
+
+int32_t d2l_driver_device_attribute(int32_t index, int32_t attribute) noexcept {
+  const auto device = driver_function<int (*)(int*, int)>("cuDeviceGet");
+  const auto get = driver_function<int (*)(int*, int, int)>("cuDeviceGetAttribute");
+  int handle = 0, value = 0;
+  const bool known = device && get && device(&handle, index) == 0 && get(&value, attribute, handle) == 0;
+  return known ? value : -1;
 }
 
 bool d2l_has_graphs(void) noexcept {

@@ -50,6 +50,9 @@ void d2l_event_free(d2l_event event) D2L_NOEXCEPT;
 // The CUDA version that libtorch_cuda was built for, 13000 for 13.0; 0 where it is not loaded.
 d2l_error d2l_libtorch_cuda_version(int64_t* version);
 
+// The version of the cuDNN that is loaded, 91900 for 9.19.0.
+d2l_error d2l_cudnn_version(int64_t* version);
+
 // The file that libtorch's CPU library was loaded from, or null if that is not known. Never freed.
 const char* d2l_libtorch_file(void) D2L_NOEXCEPT;
 
@@ -65,6 +68,9 @@ void d2l_driver_facts(d2l_driver* driver) D2L_NOEXCEPT;
 
 // Writes the name of one of the driver's devices, NUL-terminated, into `size` bytes; an empty name if it has none.
 void d2l_driver_device_name(int32_t index, char* name, int32_t size) D2L_NOEXCEPT;
+
+// A CUdevice_attribute of one of the driver's devices; -1 if the driver does not say.
+int32_t d2l_driver_device_attribute(int32_t index, int32_t attribute) D2L_NOEXCEPT;
 
 // Whether CUDA graphs are compiled in.
 bool d2l_has_graphs(void) D2L_NOEXCEPT;

@@ -10,11 +10,13 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/cpu/Utils.h>
 #include <torch/headeronly/version.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 #include <string>
 
 #ifdef __GLIBC__
@@ -24,7 +26,20 @@
 using d2l::guarded;
 using d2l::tensor;
 
+// libtorch carries MKL's mkl_cbwr_get under the name that MKL itself calls it by. Null in a libtorch without MKL.
+extern "C" __attribute__((weak)) int mkl_serv_cbwr_get(int option);
+
 namespace {
+
+std::string cpu_instructions() {
+  std::set<std::string> names;
+  for (const auto& [name, value] : at::cpu::get_cpu_capabilities()) {
+    if (value.isBool() && value.toBool()) names.insert(name);
+  }
+  std::string joined;
+  for (const auto& name : names) joined += (joined.empty() ? "" : " ") + name;
+  return joined;
+}
 
 c10::DeviceType device_type(bool cuda) { return cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
 
@@ -50,6 +65,20 @@ const char* d2l_cpu_capability(void) noexcept {
   } catch (...) {
     return "unknown";
   }
+}
+
+const char* d2l_cpu_instructions(void) noexcept {
+  try {
+    static const std::string instructions = cpu_instructions();
+    return instructions.c_str();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+int32_t d2l_mkl_cbwr(void) noexcept {
+  constexpr int kAll = ~0;
+  return mkl_serv_cbwr_get ? mkl_serv_cbwr_get(kAll) : 0;
 }
 
 void d2l_ignore_file_size_signal(void) noexcept {

@@ -16,10 +16,14 @@ typedef char* d2l_error;
 
 void d2l_free_message(d2l_error message) D2L_NOEXCEPT;
 
-// The process's libtorch: its version ("2.11.0") and the CPU instructions its kernels chose ("AVX512").
-// Static strings, never freed.
+// The process's libtorch: its version ("2.11.0"), the CPU instructions its kernels chose ("AVX512"), and those that the processor has,
+// sorted, with spaces between them. Static strings, never freed.
 const char* d2l_torch_version(void) D2L_NOEXCEPT;
 const char* d2l_cpu_capability(void) D2L_NOEXCEPT;
+const char* d2l_cpu_instructions(void) D2L_NOEXCEPT;
+
+// What mkl_cbwr_get(MKL_CBWR_ALL) says: the mode of MKL's conditional numerical reproducibility; 0 if libtorch has no MKL.
+int32_t d2l_mkl_cbwr(void) D2L_NOEXCEPT;
 
 // From now on, writing a file larger than the process may (ulimit -f) is an error of that write, and no longer kills the
 // process (SIGXFSZ).

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import math
+import os
 import struct
 from pathlib import Path
 
@@ -31,20 +32,75 @@ def sha256(tensor: Tensor) -> str:
     return hashlib.sha256(tensor_bytes(tensor)).hexdigest()
 
 
-def signature(device: str) -> dict[str, str | int]:
-    """What decides the bits beside the seed and the code."""
-    cuda = torch.device(device).type == "cuda"
+# Environment variables that change bits and that no library can be asked about; `src/torch/signature.rs` has the reasons.
+SETTINGS = [
+    *(
+        prefix + name
+        for name in ("MAX_CPU_ISA", "CPU_ISA_HINTS", "DEFAULT_FPMATH_MODE")
+        for prefix in ("ONEDNN_", "DNNL_", "MKLDNN_")
+    ),
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_VML_DEBUG_CPU_TYPE",
+    "MKL_DOMAIN_NUM_THREADS",
+    "MKL_NUM_STRIPES",
+    "MKL_DYNAMIC",
+    "OMP_DYNAMIC",
+    "OMP_THREAD_LIMIT",
+    "GLIBC_TUNABLES",
+    "TORCH_MKLDNN_MATMUL_MIN_DIM",
+    "TORCH_MKLDNN_MATMUL_MIN_SIZE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "TORCH_BLAS_PREFER_CUBLASLT",
+    "CUBLAS_WORKSPACE_CONFIG",
+]
+
+
+def signature(device: str) -> dict[str, str | int | dict[str, str]]:
+    """What decides the bits besides the seed and the code: the fields of Rust's `Signature`, from the same sources."""
+    capabilities = torch.cpu.get_capabilities()
     return {
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
-        "cpu": cpu_model(),
+        "torch": torch.__version__.partition("+")[0],
+        "device": device_name(torch.device(device)),
+        "cuda": cuda(torch.device(device)),
+        "processor": processor(),
+        "instructions": " ".join(sorted(name for name, value in capabilities.items() if value is True)),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "mkl_cbwr": mkl_cbwr(),
+        "environment": {name: os.environ[name] for name in sorted(SETTINGS) if name in os.environ},
         "threads": torch.get_num_threads(),
     }
 
 
-def cpu_model() -> str:
-    """The model name that Linux gives the first processor: MKL and oneDNN choose kernels by it."""
+def device_name(device: torch.device) -> str:
+    """`cpu`, or `cuda:N`."""
+    return f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
+
+
+def cuda(device: torch.device) -> dict[str, str]:
+    """What a CUDA device and its libraries are; nothing of a CPU."""
+    if device.type != "cuda":
+        return {}
+    gpu = torch.cuda.get_device_properties(device)
+    driver = torch._C._cuda_getDriverVersion()
+    return {
+        "CUDA of the driver": f"{driver // 1000}.{driver % 1000 // 10}",
+        "cuDNN": str(torch.backends.cudnn.version()),
+        device_name(device): f"{gpu.name}, compute capability {gpu.major}.{gpu.minor}, "
+        f"{gpu.multi_processor_count} multiprocessors",
+    }
+
+
+def processor() -> str:
+    """Vendor, family, model and stepping of the first processor, or what Arm has instead, as Linux says."""
+    keys = "vendor_id|cpu family|model|stepping|CPU implementer|CPU architecture|CPU variant|CPU part|CPU revision"
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    first = cpuinfo.read_text().partition("\n\n")[0] if cpuinfo.exists() else ""
+    facts = [[part.strip() for part in line.split(":", 1)] for line in first.splitlines()]
+    return ", ".join(" ".join(fact) for fact in facts if fact[0] in keys.split("|"))
+
+
+def mkl_cbwr() -> int:
+    """What mkl_cbwr_get(MKL_CBWR_ALL) says; libtorch carries it under the name that MKL itself calls it by."""
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    return library.mkl_serv_cbwr_get(-1) if hasattr(library, "mkl_serv_cbwr_get") else 0

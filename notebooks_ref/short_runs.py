@@ -23,7 +23,8 @@ def settle() -> None:
     """Sets the thread count and prints what decides the bits."""
     torch.set_num_threads(THREADS)
     for name, value in signature("cpu").items():
-        print(f"{name:<15} {value}")
+        if value != {}:
+            print(f"{name:<15} {value}")
 
 
 def loaders(

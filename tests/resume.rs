@@ -244,22 +244,69 @@ fn what_does_not_fit_is_not_resumed() {
     assert!(outcome(&place.out()) == before, "a refusal changes nothing");
 }
 
-/// Another libtorch is refused; another processor is only warned of.
+/// Another libtorch is refused. What else decides bits is only warned of, by name: another processor, another GPU, and
+/// variables that libraries read.
 #[test]
 fn another_signature_is_told() {
     let place = Place::new();
     let run = finished(&place);
-    let path = place.out().join("config.json");
-    let config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    let resume_with = |key: &str, value: &str| {
-        let mut config = config.clone();
-        config["signature"][key] = value.into();
-        fs::write(&path, config.to_string()).unwrap();
-        go_on(&run, &place.out(), false).output().unwrap()
+    let warnings = |settings: &[(&str, &str)]| {
+        let output = go_on(&run, &place.out(), false).envs(settings.iter().copied()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && stderr.lines().all(|line| line.starts_with("warning: ")),
+            "{stderr}"
+        );
+        stderr
     };
-    assert_two_lines(&resume_with("torch", "2.10.0"), 1, "libtorch \"2.10.0\"");
-    let output = resume_with("cpu", "Abacus");
-    assert!(output.status.success());
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.starts_with("warning: ") && stderr.contains("cpu was \"Abacus\""), "{stderr}");
+    assert_eq!(warnings(&[]), "");
+
+    let signature = signed(&place, |_| ());
+    let told = warnings(&[
+        ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ("MKLDNN_DEFAULT_FPMATH_MODE", "BF16"),
+        ("MKL_CBWR", "COMPATIBLE"),
+        ("ATEN_CPU_CAPABILITY", "default"),
+    ]);
+    assert!(told.contains("ONEDNN_MAX_CPU_ISA was not set and is \"AVX2\""), "{told}");
+    assert!(told.contains("MKLDNN_DEFAULT_FPMATH_MODE was not set and is \"BF16\""), "{told}");
+    // Not every libtorch has MKL, or kernels for several instruction sets.
+    let has_mkl = signature["mkl_cbwr"] != 0;
+    assert_eq!(told.contains("mkl_cbwr was "), has_mkl, "{told}");
+    let has_choice = signature["cpu_capability"] != "DEFAULT";
+    assert_eq!(told.contains("cpu_capability was "), has_choice, "{told}");
+
+    signed(&place, |signature| {
+        signature["processor"] = "Abacus".into();
+        signature["instructions"] = format!("beads {}", signature["instructions"].as_str().unwrap()).into();
+        signature["cuda"] = serde_json::json!({ "cuda:0": "NVIDIA H100" });
+    });
+    let told = warnings(&[]);
+    assert!(told.contains("processor was \"Abacus\" and is "), "{told}");
+    assert!(told.contains("of the instructions was \"beads\" and is \"\";"), "{told}");
+    assert!(told.contains("cuda:0 was \"NVIDIA H100\" and is not set"), "{told}");
+
+    // As the first versions wrote it.
+    signed(&place, |signature| {
+        let kept = ["torch", "device", "cpu_capability", "threads"]
+            .map(|key| (key.to_owned(), signature[key].clone()));
+        *signature = kept.into_iter().chain([("cpu".to_owned(), "Abacus".into())]).collect();
+    });
+    let told = warnings(&[]);
+    assert!(
+        told.lines().count() == 1 && told.contains("did not keep cuda, environment, instructions"),
+        "{told}"
+    );
+
+    signed(&place, |signature| signature["torch"] = "2.10.0".into());
+    assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "libtorch \"2.10.0\"");
+}
+
+/// Changes the signature in the run's `config.json`; gives what it now is.
+fn signed(place: &Place, change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
+    let path = place.out().join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut config["signature"]);
+    fs::write(&path, config.to_string()).unwrap();
+    config["signature"].take()
 }

@@ -1,5 +1,6 @@
 //! Whether a run directory is one that this command line may go on with.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -31,8 +32,8 @@ const MAY_DIFFER: [&str; 2] = ["signature", "d2l_ch7"];
 /// What is not chosen by an option.
 const DATA: [&str; 3] = ["data_is_published", "train_sha256", "test_sha256"];
 
-/// Compares the directory's `config.json` with what is chosen now. Another processor or number of threads is only warned
-/// of, on standard error: the run goes on to other bits.
+/// Compares the directory's `config.json` with what is chosen now. Another signature on the same libtorch is only
+/// warned of, on standard error: the run may go on to other bits.
 ///
 /// # Errors
 /// If the directory holds something else than a run, a run of another configuration or on another libtorch, or if its
@@ -101,9 +102,47 @@ fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
             "resume with the same libtorch, or start the run anew, in another directory",
         ));
     }
-    for (key, now) in chosen.as_object().into_iter().flatten().filter(|(key, now)| saved[*key] != **now) {
-        let then = &saved[key];
-        eprintln!("warning: {}: {key} was {then} and is {now}; the bits will not be the same", dir.display());
+    let mut unknown = Vec::new();
+    for (key, now) in chosen.as_object().into_iter().flatten() {
+        match saved.get(key) {
+            None => unknown.push(key.as_str()),
+            Some(then) if then != now => warn_of_change(dir, key, then, now),
+            Some(_) => {}
+        }
+    }
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        let dir = dir.display();
+        eprintln!(
+            "warning: {dir}: an older version began it, which did not keep {unknown}: the bits may differ"
+        );
     }
     Ok(())
+}
+
+/// Warns of what decides bits and is not what it was: of each variable and each CUDA device by itself, and of those instructions
+/// alone that one of the processors lacks.
+fn warn_of_change(dir: &Path, key: &str, then: &Value, now: &Value) {
+    let warn = |name: &str, then: Option<&Value>, now: Option<&Value>| {
+        let [then, now] = [then, now].map(|value| value.map_or("not set".to_owned(), Value::to_string));
+        eprintln!("warning: {}: {name} was {then} and is {now}; the bits may differ", dir.display());
+    };
+    let (Some(before), Some(after)) = (then.as_object(), now.as_object()) else {
+        if let ("instructions", Some(then), Some(now)) = (key, then.as_str(), now.as_str()) {
+            let without = |these: &str, others: &str| {
+                let lacks = |name: &&str| !others.split(' ').any(|other| other == *name);
+                Value::from(these.split(' ').filter(lacks).collect::<Vec<_>>().join(" "))
+            };
+            return warn(
+                "what differs of the instructions",
+                Some(&without(then, now)),
+                Some(&without(now, then)),
+            );
+        }
+        return warn(key, Some(then), Some(now));
+    };
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names.into_iter().filter(|name| before.get(*name) != after.get(*name)) {
+        warn(name, before.get(name), after.get(name));
+    }
 }

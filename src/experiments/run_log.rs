@@ -15,7 +15,7 @@ use crate::report::{
     Synchronization, draw_curves, draw_synchronized, read_ranks, read_statistics, render_ranks,
     write_metrics, write_ranks, write_statistics,
 };
-use crate::torch::Signature;
+use crate::torch::{self, Signature};
 use crate::{EpochRecord, Error, RankRecord, Result, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
@@ -45,11 +45,12 @@ pub struct RunPlan {
 pub fn facts(chosen: Vec<(&str, String)>, signature: &Signature) -> Vec<(String, String)> {
     let machine = [
         ("device", signature.device.clone()),
-        ("processor", format!("{}, kernels for {}", signature.cpu, signature.cpu_capability)),
+        ("processor", format!("{}, kernels for {}", torch::processor_name(), signature.cpu_capability)),
         ("libtorch", signature.torch.clone()),
         ("threads", signature.threads.to_string()),
     ];
-    chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value)).collect()
+    let told = chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value));
+    told.chain(signature.cuda.clone()).chain(signature.environment.clone()).collect()
 }
 
 /// The file that says what was chosen.

@@ -19,6 +19,8 @@ unsafe extern "C" {
 
     pub fn d2l_torch_version() -> *const c_char;
     pub fn d2l_cpu_capability() -> *const c_char;
+    pub fn d2l_cpu_instructions() -> *const c_char;
+    pub safe fn d2l_mkl_cbwr() -> i32;
 
     pub safe fn d2l_ignore_file_size_signal();
     pub safe fn d2l_exit_at_once(code: i32) -> !;

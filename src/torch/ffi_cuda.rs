@@ -39,9 +39,11 @@ unsafe extern "C" {
     pub fn d2l_event_free(event: *mut c_void);
 
     pub fn d2l_libtorch_cuda_version(version: *mut i64) -> *mut c_char;
+    pub fn d2l_cudnn_version(version: *mut i64) -> *mut c_char;
     pub safe fn d2l_libtorch_file() -> *const c_char;
     pub fn d2l_driver_facts(driver: *mut Driver);
     pub fn d2l_driver_device_name(index: i32, name: *mut c_char, size: i32);
+    pub safe fn d2l_driver_device_attribute(index: i32, attribute: i32) -> i32;
 
     pub safe fn d2l_has_graphs() -> bool;
     pub fn d2l_graph_begin(cuda_index: i64, graph: *mut *mut c_void) -> *mut c_char;

@@ -1,12 +1,19 @@
 //! Which libtorch this process has, and what NVIDIA's driver says: what `d2l_ch7 doctor` looks at.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, c_char};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use tch::Device;
+
 use super::ffi;
-use super::ffi_cuda::{self, d2l_driver_device_name, d2l_driver_facts, d2l_libtorch_cuda_version};
+use super::ffi_cuda::{
+    self, d2l_cudnn_version, d2l_driver_device_attribute, d2l_driver_device_name, d2l_driver_facts,
+    d2l_libtorch_cuda_version,
+};
+use super::signature;
 use crate::Result;
 
 /// Whether this program was linked with a libtorch for CUDA.
@@ -89,6 +96,37 @@ fn device_name(index: i32) -> String {
     unsafe { d2l_driver_device_name(index, name.as_mut_ptr(), name.len() as i32) };
     // SAFETY: the driver ends a name with NUL within its room, and without one the first byte is NUL.
     unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+/// What decides bits on those of `devices` that are CUDA devices, by name; nothing if none is.
+pub(super) fn cuda(devices: &[Device]) -> BTreeMap<String, String> {
+    // Of CUdevice_attribute.
+    const MULTIPROCESSORS: i32 = 16;
+    const CAPABILITY: [i32; 2] = [75, 76];
+    let gpu = |index: usize| {
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        let [major, minor] = CAPABILITY.map(|part| d2l_driver_device_attribute(index, part));
+        let multiprocessors = d2l_driver_device_attribute(index, MULTIPROCESSORS);
+        let name = device_name(index);
+        format!("{name}, compute capability {major}.{minor}, {multiprocessors} multiprocessors")
+    };
+    let mut cuda = BTreeMap::new();
+    if !devices.iter().any(|device| device.is_cuda()) {
+        return cuda;
+    }
+    // It also gets the driver ready for the questions to come.
+    let newest = driver().and_then(|driver| driver.cuda);
+    cuda.extend(newest.map(|newest| ("CUDA of the driver".to_owned(), newest.to_string())));
+    let mut cudnn = 0;
+    // SAFETY: `cudnn` is a valid place for the result.
+    let known = ffi::check(unsafe { d2l_cudnn_version(&mut cudnn) });
+    cuda.extend(known.ok().map(|()| ("cuDNN".to_owned(), cudnn.to_string())));
+    for device in devices {
+        if let Device::Cuda(index) = device {
+            cuda.insert(signature::device_name(*device), gpu(*index));
+        }
+    }
+    cuda
 }
 
 #[cfg(test)]

@@ -23,5 +23,6 @@ mod parallel;
 mod resnet;
 mod round_trip;
 mod sampler;
+mod signature;
 mod support;
 mod transforms;

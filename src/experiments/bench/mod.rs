@@ -17,7 +17,7 @@ use super::run_log::facts;
 use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
-use crate::torch::{Recording, Signature};
+use crate::torch::{self, Recording, Signature};
 pub use jobs::Job;
 use jobs::{DataSets, SubjectImages, job};
 use python::Folders;
@@ -170,7 +170,7 @@ impl Bench {
         let signature = Signature::of(self.device);
         let title = format!(
             "How many times as long as this program others take\n{}, {} threads, medians of {} rounds, least and greatest",
-            if self.device.is_cuda() { &signature.device } else { &signature.cpu },
+            if self.device.is_cuda() { signature.device.clone() } else { torch::processor_name() },
             signature.threads,
             self.rounds
         );

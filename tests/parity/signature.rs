@@ -1,0 +1,44 @@
+//! The signature: Python, from the same sources, makes the same one, whatever the environment sets.
+
+use std::process::Command;
+
+use d2l_ch7::torch::SETTINGS;
+use serde_json::{Value, json};
+
+use crate::live::{python_side, succeed};
+use crate::support::notebooks_ref;
+
+#[test]
+fn signatures_are_pythons() {
+    let Some(python) = python_side("signatures against Python's") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // All of them at once, with values that these libraries take.
+    let value = |name: &str| match name {
+        name if name.ends_with("MAX_CPU_ISA") => "AVX2",
+        name if name.ends_with("CPU_ISA_HINTS") => "PREFER_YMM",
+        name if name.ends_with("FPMATH_MODE") => "STRICT",
+        "MKL_ENABLE_INSTRUCTIONS" => "AVX2",
+        "MKL_DOMAIN_NUM_THREADS" => "MKL_BLAS=1",
+        "MKL_DYNAMIC" | "OMP_DYNAMIC" => "FALSE",
+        "OMP_THREAD_LIMIT" => "64",
+        "GLIBC_TUNABLES" => "glibc.cpu.hwcaps=-ERMS",
+        "CUBLAS_WORKSPACE_CONFIG" => ":4096:8",
+        _ => "1",
+    };
+    let under_settings = |command: &mut Command| {
+        command.envs(SETTINGS.map(|name| (name, value(name))));
+        succeed(command.envs([("MKL_CBWR", "COMPATIBLE"), ("ATEN_CPU_CAPABILITY", "default")]))
+    };
+
+    let out = folder.path().join("out");
+    let mut rust = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
+    under_settings(rust.args(["basics", "--quiet", "--out"]).arg(&out));
+    let rust: Value = serde_json::from_slice(&std::fs::read(out.join("config.json")).unwrap()).unwrap();
+
+    let program = "import bits, json; print(json.dumps({'signature': bits.signature('cpu'), 'settings': bits.SETTINGS}))";
+    let python = under_settings(Command::new(python).args(["-c", program]).current_dir(notebooks_ref()));
+    let python: Value = serde_json::from_str(&python).unwrap();
+    assert_eq!(rust["signature"], python["signature"]);
+    assert_eq!(python["settings"], json!(SETTINGS));
+    assert_eq!(rust["signature"]["environment"].as_object().unwrap().len(), SETTINGS.len());
+}

@@ -1,7 +1,8 @@
 """What the stored references hold: one function a file, each returning named tensors.
 
 A name is a path, its parts joined by dots. A name that ends in `.sha256` stands for a tensor too large to keep: 32
-bytes, the SHA-256 of its elements in row-major order.
+bytes, the SHA-256 of its elements in row-major order. Where they are floats, NAME.sample beside it is for machines of
+another signature: 16 elements and the mean, float64.
 """
 
 import hashlib
@@ -28,9 +29,19 @@ def digest(tensor: Tensor) -> Tensor:
     return torch.tensor(list(hashlib.sha256(tensor_bytes(tensor)).digest()), dtype=torch.uint8)
 
 
+def sample(tensor: Tensor) -> Tensor:
+    """Sixteen elements, evenly spaced from the first to the last, and the mean of all: float64 (17,)."""
+    elements = tensor.detach().flatten().double()
+    places = torch.arange(16) * (len(elements) - 1) // 15
+    return torch.cat([elements[places], elements.mean(0, keepdim=True)])
+
+
 def digests(prefix: str, tensors: Tensors) -> Tensors:
-    """`PREFIX.NAME.sha256` for every tensor."""
-    return {f"{prefix}.{name}.sha256": digest(tensor) for name, tensor in tensors.items()}
+    """`PREFIX.NAME.sha256` for every tensor, and of floats `PREFIX.NAME.sample`."""
+    kept = {f"{prefix}.{name}.sha256": digest(tensor) for name, tensor in tensors.items()}
+    return kept | {
+        f"{prefix}.{name}.sample": sample(tensor) for name, tensor in tensors.items() if tensor.is_floating_point()
+    }
 
 
 def copies(prefix: str, tensors: Tensors) -> Tensors:
@@ -244,7 +255,7 @@ def resnets(seed: int, data_seed: int) -> Tensors:
     ):
         torch.manual_seed(data_seed)
         images, labels = torch.rand(shape), torch.randint(0, 10, shape[:1])
-        tensors |= {f"{name}.images.sha256": digest(images), f"{name}.labels": labels}
+        tensors |= digests(name, {"images": images}) | {f"{name}.labels": labels}
         for variant in VARIANTS:
             torch.manual_seed(seed)
             net = build(NORMS[variant])

@@ -7,7 +7,7 @@ use d2l_ch7::data::transforms::{Image, Mode};
 use tch::Tensor;
 
 use crate::live::{python_side, succeed};
-use crate::support::{bytes, notebooks_ref, skipped};
+use crate::support::{bytes, missing, notebooks_ref};
 
 /// Runs a script of the references.
 fn script(python: &str, name: &str) -> Command {
@@ -39,7 +39,7 @@ fn galleries_are_torchvisions() {
     let folder = tempfile::tempdir().unwrap();
     let pillow = succeed(script(&python, "image_files.py").arg("--out").arg(folder.path()));
     if pillow.split('.').next().and_then(|major| major.parse().ok()).is_none_or(|major: u32| major < 13) {
-        return skipped(WHAT, &format!("Pillow {pillow} resizes in another order"));
+        return missing(WHAT, &format!("Pillow {pillow} resizes in another order"));
     }
     for (file, seed) in
         [(None, "0"), (Some("150x120_420_p_75.jpg"), "18446744073709551615"), (Some("33x31_L.png"), "3")]

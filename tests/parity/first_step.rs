@@ -7,7 +7,11 @@ use d2l_ch7::norm::Variant;
 use d2l_ch7::torch;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::support::{Stored, bytes, libtorch};
+use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, bytes, libtorch};
+
+/// For gradients, and what SGD makes of them. Observed between SSE4.1 and AVX-512: 1.9e-5 at most, in a bias that a batch norm
+/// takes away again.
+const GRADIENT_ROUNDING: f64 = 5e-5;
 
 /// The images of the step's batch, where the recipe's batch would take gigabytes.
 const LARGE: i64 = 8;
@@ -31,7 +35,7 @@ fn check(recipe: &Recipe, variant: Variant) {
     let stored = Stored::open(&format!("first_step_{}", recipe.name));
     let large = recipe.resize.is_some();
     let (images, labels) = synthetic_batch(if large { LARGE } else { recipe.batch_size as i64 });
-    stored.assert_digest("images", &images);
+    stored.assert_digest("images", &images, ROUNDING);
     stored.assert_equal("labels", &labels);
     let images = whole_batch(&images, &labels, recipe);
     let name = |part: &str| format!("{variant}.{part}");
@@ -50,13 +54,14 @@ fn check(recipe: &Recipe, variant: Variant) {
             if recipe.name == "book" {
                 stored.assert_floats(&grad, &tensor.grad());
             } else {
-                stored.assert_digest(&grad, &tensor.grad());
+                stored.assert_digest(&grad, &tensor.grad(), GRADIENT_ROUNDING);
             }
         }
     });
     optimizer.step();
+    let after = if recipe.name == "adamw" { ADAM_EITHER_WAY } else { GRADIENT_ROUNDING };
     for (key, tensor) in state(&mut net) {
-        stored.assert_digest(&name(&format!("after.{key}")), &tensor);
+        stored.assert_digest(&name(&format!("after.{key}")), &tensor, after);
     }
 }
 

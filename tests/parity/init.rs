@@ -6,7 +6,7 @@ use d2l_ch7::layers::state;
 use d2l_ch7::norm::Variant;
 use d2l_ch7::torch;
 
-use crate::support::{Stored, libtorch};
+use crate::support::{ROUNDING, Stored, libtorch};
 
 /// Float by float, so that a failure says which tensor and by how much.
 #[test]
@@ -42,7 +42,7 @@ fn every_recipe_begins_as_in_pytorch() {
                 let net = state(&mut recipe.initial_net(variant));
                 assert_eq!(net.len(), stored.below(&prefix).len(), "{prefix}: tensors");
                 for (key, tensor) in net {
-                    stored.assert_digest(&format!("{prefix}{key}"), &tensor);
+                    stored.assert_digest(&format!("{prefix}{key}"), &tensor, ROUNDING);
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Whole runs against Python, live: the program and the notebook's loop on this machine, compared bit for bit.
 //!
 //! Needs a Python (`D2L_PYTHON`, else `python3`) that can import PyTorch 2.11.0, torchvision, d2l and safetensors,
-//! which `cargo xtask test` sees to, and Fashion-MNIST. Without them the tests say that they were skipped.
+//! which `cargo xtask test` sees to, and Fashion-MNIST. Without them the tests say that they were skipped, or fail with
+//! D2L_REQUIRE_LIVE=1.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,7 @@ use d2l_ch7::report::read_metrics;
 use serde_json::Value;
 use tch::Tensor;
 
-use crate::support::{bytes, has_cuda, libtorch, notebooks_ref, skipped};
+use crate::support::{bytes, has_cuda, libtorch, missing, notebooks_ref};
 
 /// What both sides need.
 pub struct Live {
@@ -32,7 +33,7 @@ struct Run {
     python_loop: &'static str,
 }
 
-/// The Python to compare with, or word of what it lacks.
+/// The Python to compare with; if it lacks something, says what.
 pub fn python_side(what: &str) -> Option<String> {
     let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports =
@@ -41,16 +42,16 @@ pub fn python_side(what: &str) -> Option<String> {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
         Ok(output) => {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            skipped(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
+            missing(what, &format!("{python}: {}", stderr.trim_end().lines().last().unwrap_or_default()));
             return None;
         }
         Err(error) => {
-            skipped(what, &format!("{python}: {error}"));
+            missing(what, &format!("{python}: {error}"));
             return None;
         }
     };
     if version.trim() != d2l_ch7::torch::TORCH_VERSION {
-        skipped(what, &format!("{python} has PyTorch {}", version.trim()));
+        missing(what, &format!("{python} has PyTorch {}", version.trim()));
         return None;
     }
     Some(python)
@@ -67,7 +68,7 @@ impl Live {
                 folder: tempfile::tempdir().expect("a folder for temporary files"),
             }),
             Err(error) => {
-                skipped(what, &error.to_string());
+                missing(what, &error.to_string());
                 None
             }
         }

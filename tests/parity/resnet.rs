@@ -12,7 +12,7 @@ use d2l_ch7::torch;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::live::{python_side, succeed};
-use crate::support::{Stored, libtorch, notebooks_ref};
+use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, libtorch, notebooks_ref};
 
 const SEED: u64 = 0;
 const DATA_SEED: u64 = 2024;
@@ -23,6 +23,10 @@ const CANCELLED: f64 = 3e-5;
 
 /// For logits and losses after eighteen layers. Observed as above: 4e-6 at most.
 const NETWORK_ROUNDING: f64 = 2e-5;
+
+/// For gradients of such a network on four images: a ReLU whose input is nearly zero lets its gradient pass with some kernels and not
+/// with others. Observed between SSE4.1 and AVX-512: 1.9e-2 at most.
+const FLIPPED: f64 = 6e-2;
 
 /// The blocks of `fixtures.residual`.
 fn block(name: &str, variant: Variant) -> Residual {
@@ -62,7 +66,7 @@ fn check_block(stored: &Stored, name: &str, variant: Variant) {
     Adam::new(parameters(&mut block), 1e-3).step();
     visit(&mut block, &mut |key, slot, tensor| {
         if slot == Slot::Parameter {
-            stored.assert_digest(&part(&format!("adam.{key}")), tensor);
+            stored.assert_digest(&part(&format!("adam.{key}")), tensor, ADAM_EITHER_WAY);
         }
     });
 }
@@ -72,7 +76,7 @@ fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant)
     torch::manual_seed(DATA_SEED);
     let images = Tensor::rand(shape, (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(10, &shape[..1], (Kind::Int64, Device::Cpu));
-    stored.assert_digest(&format!("{name}.images"), &images);
+    stored.assert_digest(&format!("{name}.images"), &images, ROUNDING);
     stored.assert_equal(&format!("{name}.labels"), &labels);
 
     torch::manual_seed(SEED);
@@ -83,7 +87,7 @@ fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant)
     let initial = state(&mut net);
     assert_eq!(initial.len(), stored.below(&part("initial.")).len(), "{name} {variant}: tensors");
     for (key, tensor) in initial {
-        stored.assert_digest(&part(&format!("initial.{key}")), &tensor);
+        stored.assert_digest(&part(&format!("initial.{key}")), &tensor, ROUNDING);
     }
     let near = |name: &str, actual: &Tensor| stored.assert_near(&part(name), actual, NETWORK_ROUNDING);
     let mut optimizer = Adam::new(parameters(&mut net), 1e-3);
@@ -95,13 +99,13 @@ fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant)
     loss.backward();
     visit(&mut net, &mut |key, slot, tensor| {
         if slot == Slot::Parameter {
-            stored.assert_digest(&part(&format!("grad.{key}")), &tensor.grad());
+            stored.assert_digest(&part(&format!("grad.{key}")), &tensor.grad(), FLIPPED);
         }
     });
     near("evaluated", &tch::no_grad(|| net.forward(&images, false)));
     optimizer.step();
     for (key, tensor) in state(&mut net) {
-        stored.assert_digest(&part(&format!("after.{key}")), &tensor);
+        stored.assert_digest(&part(&format!("after.{key}")), &tensor, ADAM_EITHER_WAY);
     }
 }
 

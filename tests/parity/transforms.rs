@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use crate::live::{Live, succeed};
-use crate::support::{Stored, bytes, libtorch, skipped};
+use crate::support::{ROUNDING, Stored, bytes, libtorch, missing};
 
 /// A tensor (height, width, channels) of bytes as an image.
 fn image(tensor: &Tensor) -> Image {
@@ -56,13 +56,13 @@ fn a_thousand_real_images_resize_to_pillows_pixels() {
     let data = match FashionMnist::load(None, false) {
         Ok(data) if data.is_published() => data,
         Ok(_) => {
-            return skipped("a thousand resized images", "the Fashion-MNIST here is not the published one");
+            return missing("a thousand resized images", "the Fashion-MNIST here is not the published one");
         }
-        Err(error) => return skipped("a thousand resized images", &error.to_string()),
+        Err(error) => return missing("a thousand resized images", &error.to_string()),
     };
     let resized = Resample::new((28, 28), (224, 224), 1).batch(&data.test.pixels[..1000 * 28 * 28], 2);
     let resized = Tensor::from_data_size(&resized, &[1000, 1, 224, 224], Kind::Uint8);
-    Stored::open("resize").assert_digest("fashion_mnist", &resized);
+    Stored::open("resize").assert_digest("fashion_mnist", &resized, ROUNDING);
 }
 
 /// The list of `notebooks_ref/random_transforms.py`.
@@ -193,7 +193,7 @@ fn a_thousand_images_transform_to_torchvisions_pixels() {
         live.python("random_transforms.py").args(["--draws", &DRAWS.to_string(), "--out"]).arg(&file),
     );
     if pillow.split('.').next().and_then(|major| major.parse().ok()).is_none_or(|major: u32| major < 13) {
-        return skipped(
+        return missing(
             "a thousand transformed images",
             &format!("Pillow {pillow} resizes in another order"),
         );

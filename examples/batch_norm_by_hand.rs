@@ -43,3 +43,46 @@ fn main() {
 fn show(what: &str, tensor: &Tensor) {
     println!("{what}\n{}", tensor.to_string(80).expect("a small tensor prints"));
 }
+
+// Output:
+// x
+//    1  100
+//    2  300
+//    3  500
+//    6  700
+// [ CPUFloatType{4,2} ]
+// mean over the batch
+//    3
+//  400
+// [ CPUFloatType{2} ]
+// x - mean
+//   -2 -300
+//   -1 -100
+//    0  100
+//    3  300
+// [ CPUFloatType{4,2} ]
+// variance over the batch
+//      3.5000
+//  50000.0000
+// [ CPUFloatType{2} ]
+// x_hat = (x - mean) / sqrt(variance + eps)
+// -1.0690 -1.3416
+// -0.5345 -0.4472
+//  0.0000  0.4472
+//  1.6036  1.3416
+// [ CPUFloatType{4,2} ]
+// y = gamma * x_hat + beta, with gamma (1, 2) and beta (0, 10)
+//  -1.0690   7.3167
+//  -0.5345   9.1056
+//   0.0000  10.8944
+//   1.6036  12.6833
+// [ CPUFloatType{4,2} ]
+// moving mean, a tenth of the way from 0
+//   0.3000
+//  40.0000
+// [ CPUFloatType{2} ]
+// moving variance, a tenth of the way from 1
+//     1.2500
+//  5000.8999
+// [ CPUFloatType{2} ]
+// The features of y have means beta and standard deviations gamma, whatever x was.

@@ -57,3 +57,12 @@ fn statistics(layer: &mut BatchNorm) -> (f64, f64) {
 fn mean(tensor: &Tensor) -> f64 {
     tensor.mean(Kind::Float).double_value(&[])
 }
+
+// Output:
+// batches  running mean  running var  mean of the output in evaluation
+//       0        0.0000       1.0000                            5.0578
+//       1        0.5059       1.2774                            4.0276
+//      10        3.2485       2.9671                            1.0504
+//     100        4.9936       3.9670                            0.0323
+// the first number in training: 0.9930 in a batch of 2, -1.1231 in one of 1,000
+// the same in evaluation:       -1.1273 in any batch

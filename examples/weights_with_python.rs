@@ -54,3 +54,24 @@ const PYTHON: &str = "
   net.load_state_dict(load_file('rust.safetensors'))
   save_file(net.state_dict(), 'python.safetensors')
 ";
+
+// Output:
+// rust.safetensors holds
+//   0.weight              [8, 3]
+//   0.bias                [8]
+//   1.weight              [8]
+//   1.bias                [8]
+//   1.running_mean        [8]
+//   1.running_var         [8]
+//   1.num_batches_tracked []
+//   3.weight              [1, 8]
+//   3.bias                [1]
+// In Python:
+//
+//   from safetensors.torch import load_file, save_file
+//   from torch import nn
+//   net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+//   net.load_state_dict(load_file('rust.safetensors'))
+//   save_file(net.state_dict(), 'python.safetensors')
+//
+// Loaded rust.safetensors: the same outputs to the last bit: true

@@ -22,7 +22,7 @@ pub(super) struct BenchArgs {
     /// How often each is measured, here and beside in turn
     #[arg(long, default_value = "5", allow_negative_numbers = true)]
     rounds: NonZeroUsize,
-    /// Training images of an epoch, the first N [default: all on CUDA; on a CPU 12800, of large networks 320]
+    /// Training images of an epoch, the first N [default: all on CUDA; on a CPU 6400, of large networks 320]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     train_examples: Option<NonZeroUsize>,
     /// auto (CUDA where there is one), cpu, cuda, or cuda:N

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::layers::{Module, Slot, parameters, state, visit, visit_synchronized};
 use crate::torch::{ExchangeTimes, ProcessGroup, Reducer};
 
-/// PyTorch's `DistributedDataParallel(net)`, on the CPU, with its defaults: every rank has the same parameters and steps by
+/// PyTorch's `DistributedDataParallel(net)` with its defaults: every rank has the same parameters and steps by
 /// the mean of the ranks' gradients, which are exchanged while the backward pass goes on. Running statistics are rank 0's:
 /// its buffers replace the others' before each forward pass in training.
 ///

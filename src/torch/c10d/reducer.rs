@@ -30,7 +30,7 @@ pub struct ExchangeTimes {
 }
 
 impl Reducer {
-    /// Hooks to `params`, leaves that need a gradient, on the CPU, the same on every rank. `layout` is what
+    /// Hooks to `params`, leaves that need a gradient, the same on every rank, all on one device. `layout` is what
     /// [`layout`](Self::layout) gave of a reducer of the same network, where training goes on.
     ///
     /// # Errors

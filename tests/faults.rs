@@ -1,7 +1,6 @@
 //! What a run does when it is stopped, when a disk fills up, and when two want one directory.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, program, until};
+use place::{Place, assert_two_lines, program, skipped, until};
 
 /// Sends the process a signal, as `kill` names it.
 fn signal(child: &Child, name: &str) {
@@ -58,10 +57,9 @@ fn a_disk_that_fills_up_loses_nothing() {
     // No file may be larger from now on: a write fails as on a full disk, if the signal that comes first does not kill.
     let limited = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=4096"]).status();
     if !limited.is_ok_and(|status| status.success()) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED a_disk_that_fills_up_loses_nothing: no prlimit");
         let _ = child.kill();
         let _ = child.wait();
-        return;
+        return skipped("a_disk_that_fills_up_loses_nothing", "no prlimit");
     }
     let output = child.wait_with_output().unwrap();
     assert_two_lines(&output, 1, "cannot write");

@@ -3,7 +3,6 @@
 //! `D2L_KILLED_RUNS=100` kills more of them than the few that a test run does.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, outcome, program};
+use place::{Place, assert_two_lines, outcome, program, skipped, stderr_of};
 
 /// Runs that are killed, unless the environment says how many.
 const KILLED_RUNS: usize = 8;
@@ -183,9 +182,7 @@ fn a_full_file_system_loses_nothing() {
             .as_ref()
             .is_ok_and(|output| output.status.code() != Some(99) && kept.join("code").exists())
         {
-            let why = resumed.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-            let _ = writeln!(std::io::stderr(), "SKIPPED a_full_file_system_loses_nothing: {why:?}");
-            return;
+            return skipped("a_full_file_system_loses_nothing", &stderr_of(resumed));
         }
         let told = fs::read_to_string(kept.join("stderr")).unwrap();
         if fs::read_to_string(kept.join("code")).unwrap().trim() == "1" {

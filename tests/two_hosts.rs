@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 mod place;
 
 use place::job::{Job, assert_all_succeed};
-use place::{Outcome, Place, outcome, program};
+use place::{Outcome, Place, outcome, program, skipped, stderr_of};
 
 /// Five epochs of six steps on each rank, and a checkpoint after every other step.
 fn run(place: &Place) -> Vec<String> {
@@ -43,8 +42,7 @@ fn on_two_hosts(
     let output = hosts.arg(program().get_program()).args(run(place)).output();
     let had = output.as_ref().is_ok_and(|output| output.status.code() != Some(99));
     if !had || !kept.join("first.0.code").exists() {
-        let why = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why:?}");
+        skipped(test, &stderr_of(output));
         return None;
     }
     Some(move |round: &str, rank: usize| {

@@ -24,5 +24,7 @@ mod resnet;
 mod round_trip;
 mod sampler;
 mod signature;
+#[path = "../place/skipped.rs"]
+mod skipped;
 mod support;
 mod transforms;

@@ -1,7 +1,6 @@
 //! Reading references and comparing with them.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -9,6 +8,8 @@ use d2l_ch7::torch::{self, Determinism, Signature};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+
+pub use crate::skipped::skipped;
 
 /// How far apart elementwise results of float32 kernels for different instruction sets may lie, relative to the
 /// largest element. Observed between AVX2 and AVX-512 for every tensor of these tests: 5e-7 at most; between an Intel and an AMD
@@ -36,18 +37,12 @@ pub fn notebooks_ref() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks_ref")
 }
 
-/// Says that something was not tested as a part of the set-up is missing; with D2L_REQUIRE_LIVE=1, as CI has it, fails.
+/// Says that something was not tested, as a part of the set-up is missing; with D2L_REQUIRE_LIVE=1, as CI has it, fails. What a
+/// machine cannot have, such as a GPU, is [`skipped`].
 pub fn missing(what: &str, why: &str) {
     let required = std::env::var_os("D2L_REQUIRE_LIVE").is_some_and(|value| value == "1");
     assert!(!required, "D2L_REQUIRE_LIVE=1, and {what} is not tested: {why}");
     skipped(what, why);
-}
-
-/// Says on standard error, past the test harness's capture, that something was not tested, and why. What this machine
-/// cannot have is skipped, a GPU for one; what can be set up is [`missing`].
-#[allow(clippy::explicit_write)] // eprintln! would be captured, and shown only if the test failed
-pub fn skipped(what: &str, why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
 }
 
 /// Lets libtorch choose its kernels by default again when a test ends, however it does.

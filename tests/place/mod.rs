@@ -4,15 +4,17 @@
 #![allow(dead_code)]
 
 pub mod job;
+mod skipped;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
+pub use skipped::skipped;
 use tempfile::TempDir;
 
 pub const CIFAR10_FILES: [&str; 6] = [
@@ -120,6 +122,12 @@ pub fn assert_two_lines(output: &Output, code: i32, words: &str) {
     assert_eq!(stderr.lines().filter(|line| !line.trim().is_empty()).count(), 2, "two lines: {stderr}");
     assert!(stderr.starts_with("error: ") && stderr.contains("\nhelp: "), "{stderr}");
     assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
+}
+
+/// What a program said on standard error, or why it did not start.
+pub fn stderr_of(output: io::Result<Output>) -> String {
+    output
+        .map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights.

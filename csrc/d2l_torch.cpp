@@ -87,6 +87,11 @@ void d2l_ignore_file_size_signal(void) noexcept {
 #endif
 }
 
+bool d2l_signal_is_ignored(int32_t signal) noexcept {
+  struct sigaction action;
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 void d2l_exit_at_once(int32_t code) noexcept { std::_Exit(code); }
 
 void d2l_keep_freed_memory(void) noexcept {

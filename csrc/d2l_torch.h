@@ -29,6 +29,9 @@ int32_t d2l_mkl_cbwr(void) D2L_NOEXCEPT;
 // process (SIGXFSZ).
 void d2l_ignore_file_size_signal(void) D2L_NOEXCEPT;
 
+// Whether the process ignores a signal. What it ignores when it begins, who started it wants to be ignored.
+bool d2l_signal_is_ignored(int32_t signal) D2L_NOEXCEPT;
+
 // Ends the process without a destructor of libtorch's, which would pull the ground from under threads that compute.
 void d2l_exit_at_once(int32_t code) D2L_NOEXCEPT;
 

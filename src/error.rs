@@ -1,5 +1,7 @@
 //! Errors a user can act on: one line what went wrong and where, one line what to do.
 
+use crate::interrupt;
+
 /// The result of everything in this crate that can fail for a reason outside it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,7 +21,7 @@ pub enum Kind {
     Failed,
     /// The command line was wrong: exit code 2.
     Usage,
-    /// Someone stopped the run (Ctrl-C); what was finished is saved: exit code 130.
+    /// Someone stopped the run (Ctrl-C, SIGTERM, SIGHUP); what was finished is saved: exit code 130, 143 or 129.
     Interrupted,
 }
 
@@ -49,12 +51,12 @@ impl Error {
         self.kind
     }
 
-    /// The process's exit code: 1 failed, 2 usage, 130 interrupted.
+    /// The process's exit code: 1 failed, 2 usage, that of the signal if interrupted.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Interrupted => 130,
+            Kind::Interrupted => interrupt::exit_code(),
         }
     }
 }

@@ -1,25 +1,41 @@
-//! Ctrl-C: once asks the run to end at the next batch, twice ends the process at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks the run to end at the next batch, the second ends the process at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::{Error, Result, torch};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// The signal that came; 0 before the first.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Watches for Ctrl-C (and SIGTERM, SIGHUP) from now on. Once a process.
+/// Watches for these signals from now on. Once a process.
 ///
 /// # Errors
-/// If the system does not let it, or if it was called before.
+/// If the system does not let it.
 pub fn watch() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
-            torch::exit_at_once(130);
-        }
-    })
-    .map_err(|error| Error::failed(format!("cannot watch for Ctrl-C: {error}"), "please report this"))
+    let asked = Arc::new(AtomicBool::new(false));
+    // What the process was started to ignore stays ignored: SIGHUP under nohup, SIGINT of a script's background job.
+    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !torch::is_ignored(signal)) {
+        // In this order: the first signal finds that nobody asked before.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
+            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+            .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))
+            .map_err(|e| {
+                Error::failed(format!("cannot watch for signal {signal}: {e}"), "please report this")
+            })?;
+    }
+    Ok(())
 }
 
 /// Whether someone asked the run to end.
 pub fn requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    SIGNAL.load(Ordering::Relaxed) != 0
+}
+
+/// The exit code of a run that was asked to end, as shells have it: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+pub fn exit_code() -> u8 {
+    128 + SIGNAL.load(Ordering::Relaxed) as u8
 }

@@ -16,26 +16,55 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
+/// The program, started by `shell` (such as `env`), which decides what signals mean to it.
+fn started_by(shell: &[&str], command: &Command) -> Command {
+    let mut started = Command::new(shell[0]);
+    started.args(&shell[1..]).arg(command.get_program()).args(command.get_args());
+    started.stderr(Stdio::piped()).stdout(Stdio::piped());
+    started
+}
+
+/// Whatever the tests themselves were started to ignore.
+const HEARING: [&str; 2] = ["env", "--default-signal=INT,TERM,HUP"];
+
+/// As `nohup` starts it, and as a script does in the background.
+const DEAF: [&str; 3] = ["sh", "-c", "trap '' HUP INT; exec \"$0\" \"$@\""];
+
 /// A run in `place` that will not end by itself, once it has finished three epochs.
 fn long_run(place: &Place) -> Child {
+    long_run_started_by(&HEARING, place)
+}
+
+fn long_run_started_by(shell: &[&str], place: &Place) -> Child {
     let mut command = program();
     command.args(["--device", "cpu", "--threads", "1", "--batch-size", "4", "--epochs", "100000", "--quiet"]);
     command.arg("--data-dir").arg(place.data()).arg("--out").arg(place.out());
-    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let metrics = place.out().join("metrics.csv");
-    until("the third epoch", || read_metrics(&metrics).is_ok_and(|records| records.len() >= 3));
+    let child = started_by(shell, &command).spawn().unwrap();
+    until_epochs(place, 3);
     child
 }
 
-/// Ctrl-C in the middle of a long run.
+/// Waits until a run in `place` has finished so many epochs.
+fn until_epochs(place: &Place, epochs: usize) {
+    let metrics = place.out().join("metrics.csv");
+    until("an epoch", || read_metrics(&metrics).is_ok_and(|records| records.len() >= epochs));
+}
+
+/// Ctrl-C, and other ways to be asked to end, in the middle of a long run.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_keeps_what_it_finished() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        interrupt(name, code);
+    }
+}
+
+fn interrupt(name: &str, code: i32) {
     let place = Place::new();
     let child = long_run(&place);
-    signal(&child, "-INT");
+    signal(&child, name);
     let output = child.wait_with_output().unwrap();
-    assert_two_lines(&output, 130, "interrupted");
+    assert_two_lines(&output, code, "interrupted");
 
     let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
     assert!(records.len() >= 3);
@@ -46,6 +75,20 @@ fn an_interrupted_run_keeps_what_it_finished() {
     let curves = fs::read(place.out().join("curves.png")).unwrap();
     assert!(curves.starts_with(b"\x89PNG") && curves.ends_with(b"IEND\xae\x42\x60\x82"), "a whole picture");
     assert!(place.out().join("report.md").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let place = Place::new();
+    let child = long_run_started_by(&DEAF, &place);
+    for name in ["-HUP", "-INT", "-HUP", "-INT"] {
+        signal(&child, name);
+    }
+    let finished = read_metrics(&place.out().join("metrics.csv")).unwrap().len();
+    until_epochs(&place, finished + 3);
+    signal(&child, "-TERM");
+    assert_two_lines(&child.wait_with_output().unwrap(), 143, "interrupted");
 }
 
 /// A disk that is full from the third record on: what was finished before stays, every file of it whole.
@@ -115,15 +158,15 @@ fn fetching_ends_at_the_first_interrupt() {
     let child = cifar(&place.folder.path().join("cache")).spawn().unwrap();
     // It asks, and will wait for an answer.
     let (_asked, _) = silent.accept().unwrap();
-    signal(&child, "-INT");
-    assert_two_lines(&child.wait_with_output().unwrap(), 130, "interrupted while CIFAR-10 was fetched");
+    signal(&child, "-TERM");
+    assert_two_lines(&child.wait_with_output().unwrap(), 143, "interrupted while CIFAR-10 was fetched");
 
     let below_a_file = place.data().join("train-labels-idx1-ubyte");
     assert_two_lines(&cifar(&below_a_file).output().unwrap(), 1, "cannot make the cache folder");
     assert!(!place.out().exists());
 }
 
-/// The first Ctrl-C waits for the batch that is being computed, which takes a while here; the second does not.
+/// Ctrl-C waits for the batch that is being computed, which takes a while here; the signal after it does not.
 #[cfg(unix)]
 #[test]
 fn a_second_interrupt_ends_a_run_at_once() {
@@ -131,13 +174,13 @@ fn a_second_interrupt_ends_a_run_at_once() {
     let mut run = program();
     run.args(["--recipe", "lenet224", "--device", "cpu", "--threads", "1", "--batch-size", "96", "--quiet"]);
     run.arg("--data-dir").arg(place.data()).arg("--out").arg(place.out());
-    let child = run.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let child = started_by(&HEARING, &run).spawn().unwrap();
     until("the run", || place.out().join("config.json").exists());
     signal(&child, "-INT");
     std::thread::sleep(Duration::from_millis(20));
-    signal(&child, "-INT");
+    signal(&child, "-TERM");
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "what the first one says: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -145,7 +145,7 @@ fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert_two_lines(&output, 130, "interrupted");
+    assert_two_lines(&output, 143, "interrupted");
     assert_whole(&place.out());
     assert!(breaks_into_an_epoch(&place.out()), "a checkpoint after the last batch");
     assert!(command("--resume", &place.out()).output().unwrap().status.success());

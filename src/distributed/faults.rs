@@ -214,7 +214,7 @@ impl Pulse {
                     eprintln!(
                         "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
                     );
-                    torch::exit_at_once(130);
+                    torch::exit_at_once(interrupt::exit_code());
                 }
                 let shown = store.set(&key, &beat.to_le_bytes());
                 if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {

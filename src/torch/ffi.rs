@@ -23,6 +23,7 @@ unsafe extern "C" {
     pub safe fn d2l_mkl_cbwr() -> i32;
 
     pub safe fn d2l_ignore_file_size_signal();
+    pub safe fn d2l_signal_is_ignored(signal: i32) -> bool;
     pub safe fn d2l_exit_at_once(code: i32) -> !;
     pub safe fn d2l_keep_freed_memory();
 

@@ -88,6 +88,11 @@ pub fn file_limits_are_errors() {
     ffi::d2l_ignore_file_size_signal();
 }
 
+/// Whether the process ignores the signal.
+pub fn is_ignored(signal: i32) -> bool {
+    ffi::d2l_signal_is_ignored(signal)
+}
+
 /// Ends the process, whatever its other threads are doing: `std::process::exit` first takes libtorch apart, and a thread that
 /// computes meanwhile meets errors, or worse.
 pub fn exit_at_once(code: u8) -> ! {

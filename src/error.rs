@@ -12,6 +12,7 @@ pub struct Error {
     what: String,
     remedy: String,
     kind: Kind,
+    backtrace: Option<String>,
 }
 
 /// What an [`Error`] means for the process: its exit code.
@@ -26,24 +27,45 @@ pub enum Kind {
 }
 
 impl Error {
+    fn new(what: impl Into<String>, remedy: impl Into<String>, kind: Kind) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), kind, backtrace: None }
+    }
+
     /// The run cannot go on: `what` happened (name the file, the epoch, the value), `remedy` mends it.
     pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Failed }
+        Self::new(what, remedy, Kind::Failed)
     }
 
     /// The command line asks for something that cannot be.
     pub fn usage(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Usage }
+        Self::new(what, remedy, Kind::Usage)
     }
 
     /// A person stopped the run.
     pub fn interrupted(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), kind: Kind::Interrupted }
+        Self::new(what, remedy, Kind::Interrupted)
+    }
+
+    /// The same error with the way to a panic.
+    #[must_use]
+    pub fn with_backtrace(self, backtrace: Option<String>) -> Self {
+        Self { backtrace, ..self }
+    }
+
+    /// The same error as one of `whom`, who is named before what went wrong.
+    #[must_use]
+    pub fn of(self, whom: &str) -> Self {
+        Self { what: format!("{whom}: {}", self.what), ..self }
     }
 
     /// The line that says what to do.
     pub fn remedy(&self) -> &str {
         &self.remedy
+    }
+
+    /// The way to the panic that this was, if `RUST_BACKTRACE` asked for it.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.backtrace.as_deref()
     }
 
     /// What this means for the process.

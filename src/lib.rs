@@ -8,11 +8,14 @@
 //! - [`distributed`]: several processes that train one network;
 //! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
+//! - [`output`], [`interrupt`], [`panics`], [`error`]: how the process speaks and ends;
 //! - [`doctor`]: what keeps a run from starting, or from using the GPU;
 //! - [`openmp`]: how long idle threads spin;
 //! - [`torch`]: what `tch` does not bind, and all `unsafe`.
 
 #![warn(missing_docs)]
+// `output` prints: println! panics where nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod checkpoint;
 pub mod cli;
@@ -30,6 +33,8 @@ pub mod nets;
 pub mod norm;
 pub mod openmp;
 pub mod optim;
+pub mod output;
+pub mod panics;
 pub mod progress;
 mod record;
 pub mod report;

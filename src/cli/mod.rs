@@ -11,9 +11,10 @@ mod shapes;
 mod shared;
 mod values;
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
-use crate::Result;
 use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
 use crate::experiments::bench::Bench;
@@ -21,6 +22,7 @@ use crate::experiments::cifar::Cifar;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::shapes::Shapes;
+use crate::{Error, Result, output};
 use augment::AugmentArgs;
 use basics::BasicsArgs;
 use bench::BenchArgs;
@@ -91,6 +93,18 @@ impl Cli {
         matches!(self.command, None | Some(Compare(_) | Cifar(_) | Evaluate(_) | Bench(_)))
     }
 
+    /// Reads a command line, whose first argument is the program. `None` where it asks for help or the version, which is
+    /// printed.
+    ///
+    /// # Errors
+    /// A usage error for a command line that cannot be.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
+        match Self::try_parse_from(args) {
+            Err(help) if !help.use_stderr() => output::printed(help.print()).map(|()| None),
+            parsed => parsed.map(Some).map_err(|error| complaint(&error)),
+        }
+    }
+
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
     ///
     /// # Errors
@@ -109,4 +123,17 @@ impl Cli {
             Some(Subcommands::Doctor) => Ok(Command::Doctor),
         }
     }
+}
+
+/// clap's complaint, which takes many lines, in our two.
+fn complaint(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // "…were not provided:", and on the next line what.
+    if what.ends_with(':') {
+        what = format!("{what} {}", lines.next().unwrap_or_default());
+    }
+    let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(str::to_owned);
+    Error::usage(what, tip.unwrap_or_else(|| "`d2l_ch7 --help` tells what can be asked for".to_owned()))
 }

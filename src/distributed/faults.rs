@@ -4,7 +4,6 @@
 //! that it lives, twice a second; whose exchange broke off looks who no longer does.
 
 use std::cell::OnceCell;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Launch;
 use crate::error::Kind;
 use crate::torch::{Store, StoreAddress};
-use crate::{Error, Result, interrupt, torch};
+use crate::{Error, Result, interrupt, output, panics, torch};
 
 /// Between two signs of life.
 const PULSE: Duration = Duration::from_millis(500);
@@ -68,15 +67,7 @@ impl Meeting {
 
     /// Runs `f`; if it fails here or on another rank, tells where.
     pub fn guarded<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
-        let outcome = panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
-            Err(Error::failed(
-                format!("the computation broke off: {}", text.lines().next().unwrap_or_default()),
-                "if the device ran out of memory, choose a smaller --batch-size; else please report this",
-            ))
-        });
-        let outcome = outcome.map_err(|error| self.explained(error));
+        let outcome = panics::caught(f).map_err(|error| self.explained(error));
         self.leave();
         outcome
     }
@@ -91,7 +82,7 @@ impl Meeting {
             // A wrong command line is every rank's.
             return match error.kind() {
                 Kind::Usage => error,
-                _ => Error::failed(format!("rank {}: {error}", self.launch.rank), error.remedy()),
+                _ => error.of(&format!("rank {}", self.launch.rank)),
             };
         }
         self.watchdog.get_or_init(|| Watchdog::start(&self.launch, &error));
@@ -211,9 +202,9 @@ impl Pulse {
             let mut told = None;
             for beat in 0u64.. {
                 if interrupt::requested() && told.get_or_insert_with(Instant::now).elapsed() > FAREWELL {
-                    eprintln!(
+                    output::complain(format_args!(
                         "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
-                    );
+                    ));
                     torch::exit_at_once(interrupt::exit_code());
                 }
                 let shown = store.set(&key, &beat.to_le_bytes());
@@ -250,7 +241,7 @@ impl Watchdog {
         let exit_code = error.exit_code();
         thread::spawn(move || {
             if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("error: {silent}\nhelp: {RESUME}");
+                output::complain(format_args!("error: {silent}\nhelp: {RESUME}"));
                 torch::exit_at_once(exit_code);
             }
         });

@@ -5,24 +5,18 @@
 mod facts;
 mod findings;
 
-use std::io::Write;
-
 pub use facts::{DataSet, Facts, Gpu, Libtorch};
 pub use findings::{Finding, Status, findings};
 
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
-/// Looks at this machine and writes a line a finding, and one of what to do below each that is not ok.
+/// Looks at this machine and prints a line a finding, and one of what to do below each that is not ok.
 ///
 /// # Errors
-/// If something would keep every run from working; a GPU that cannot be used is not such a thing.
-pub fn run(out: &mut dyn Write) -> Result<()> {
+/// If something would keep every run from working, which a GPU that cannot be used does not; or if nothing can be printed.
+pub fn run() -> Result<()> {
     let findings = findings(&Facts::gather());
-    for finding in &findings {
-        write!(out, "{finding}").map_err(|e| {
-            Error::failed(format!("cannot write the findings: {e}"), "give standard output somewhere to go")
-        })?;
-    }
+    output::print(findings.iter().map(Finding::to_string).collect::<String>().trim_end())?;
     match findings.iter().filter(|finding| finding.status == Status::Problem).count() {
         0 => Ok(()),
         problems => Err(Error::failed(

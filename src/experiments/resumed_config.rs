@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::run_log::CONFIG;
 use crate::report::RunDir;
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 /// What a directory to resume in holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +113,9 @@ fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
         let dir = dir.display();
-        eprintln!(
+        output::complain(format_args!(
             "warning: {dir}: an older version began it, which did not keep {unknown}: the bits may differ"
-        );
+        ));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::report::{
     write_metrics, write_ranks, write_statistics,
 };
 use crate::torch::{self, Signature};
-use crate::{EpochRecord, Error, RankRecord, Result, weights};
+use crate::{EpochRecord, Error, RankRecord, Result, output, weights};
 
 /// What a run directory and its report say of a run before its first epoch.
 #[derive(Debug)]
@@ -145,16 +145,20 @@ impl<'a> RunLog<'a> {
         self.write_files()
     }
 
-    /// Adds a finished epoch and the weights after it: brings every file up to date and prints the epoch's line.
+    /// Adds a finished epoch and the weights after it: brings every file up to date, then the `checkpoint`, and prints the
+    /// epoch's line.
     ///
     /// # Errors
-    /// If a file cannot be written, or if the loss is not finite: the files then hold this epoch all the same.
+    /// What `checkpoint` gives; if a file cannot be written, or if the loss is not finite: the files then hold this epoch, and
+    /// the checkpoint is that of the one before.
     pub fn add(
         &mut self,
         record: EpochRecord,
         ranks: Vec<RankRecord>,
         state: &[(String, Tensor)],
+        checkpoint: impl FnOnce() -> Result<Checkpoint>,
     ) -> Result<()> {
+        let (variant, is_sound) = (record.variant.clone(), record.train_loss.is_finite());
         if let Some(dir) = &self.dir {
             weights::save(&dir.weights_path(&record.variant), state)?;
         }
@@ -163,6 +167,10 @@ impl<'a> RunLog<'a> {
         self.rank_records.extend(ranks);
         self.records.push(record);
         self.write_files()?;
+        // Last of all: a run that goes on from it finds every file of its epochs.
+        if is_sound {
+            self.save_checkpoint(&variant, &checkpoint()?)?;
+        }
         self.print_last();
         self.check_last_loss()
     }
@@ -196,7 +204,7 @@ impl<'a> RunLog<'a> {
     /// Adds what a look into the networks found after an epoch, to the report, `statistics.csv` and the screen.
     pub fn inspected(&mut self, found: Inspection) -> Result<()> {
         if !self.plan.quiet && self.dir.is_some() {
-            found.lines().for_each(|line| println!("{line}"));
+            found.lines().for_each(output::say);
         }
         let inspection = self.inspection.get_or_insert_default();
         // A resumed run looks again after the epoch that it goes on from.
@@ -220,7 +228,7 @@ impl<'a> RunLog<'a> {
     /// Says in the report what the numerics chosen change, as far as it is known.
     pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
         if self.numerics.is_none() && !self.plan.quiet {
-            println!("{}", effect.line());
+            output::say(effect.line());
         }
         self.numerics = Some(effect);
         self.write_report()
@@ -231,11 +239,11 @@ impl<'a> RunLog<'a> {
         let Some(last) = self.records.last().filter(|_| !self.plan.quiet && self.dir.is_some()) else {
             return;
         };
-        println!("{}", self.console.epoch_line(last));
+        output::say(self.console.epoch_line(last));
         if let ([_, second], [.., before, _]) = (self.plan.variants.as_slice(), self.records.as_slice())
             && last.variant == *second
         {
-            println!("{}", self.console.difference_line(before, last));
+            output::say(self.console.difference_line(before, last));
         }
     }
 

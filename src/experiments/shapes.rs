@@ -1,7 +1,5 @@
 //! A network's shapes: what `X = torch.rand(1, ...)` becomes, layer by layer, as the notes print it.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -64,22 +62,16 @@ pub struct Row {
     pub parameters: usize,
 }
 
-/// Runs the network, then writes what it found to `sink`.
+/// Runs the network; gives what it found as text, without the last line's end.
 ///
 /// # Errors
-/// An input that does not fit the network, which the message tells with the layer; a sink that takes no more.
-pub fn run(config: &Shapes, sink: &mut dyn Write) -> Result<()> {
+/// An input that does not fit the network, which the message tells with the layer; an interruption.
+pub fn run(config: &Shapes) -> Result<String> {
     let rows = rows(config)?;
-    let written = match config.format {
-        Format::Table => write_table(config, &rows, sink),
-        Format::Csv => write_csv(&rows, sink),
-        Format::Json => write_json(config, &rows, sink),
-    };
-    written.map_err(|error| {
-        Error::failed(
-            format!("cannot write the shapes: {error}"),
-            "make sure that what they go to takes them",
-        )
+    Ok(match config.format {
+        Format::Table => table(config, &rows),
+        Format::Csv => csv(&rows),
+        Format::Json => json(config, &rows),
     })
 }
 
@@ -115,7 +107,7 @@ fn unfit(network: &Network, misfit: &Misfit) -> Error {
     )
 }
 
-fn write_table(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
+fn table(config: &Shapes, rows: &[Row]) -> String {
     let shape = |sizes: &[i64]| format!("({})", joined(sizes, ", "));
     let [channels, height, width] = config.input;
     let input = shape(&[1, channels, height, width]);
@@ -128,21 +120,18 @@ fn write_table(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Resul
 
     let widest = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
     let [a, b, c, d] = [0, 1, 2, 3].map(widest);
-    for [layer, class, shape, parameters] in &lines {
-        let line = format!("{layer:a$}  {class:b$}  {shape:c$}  {parameters:>d$}");
-        writeln!(sink, "{}", line.trim_end())?;
-    }
-    Ok(())
+    let line = |[layer, class, shape, parameters]: &[String; 4]| {
+        format!("{layer:a$}  {class:b$}  {shape:c$}  {parameters:>d$}").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn write_csv(rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(sink);
-    writer.write_record(["layer", "class", "output_shape", "parameters"])?;
-    for row in rows {
-        let (shape, parameters) = (joined(&row.output_shape, "x"), row.parameters.to_string());
-        writer.write_record([&row.layer, row.class, &shape, &parameters])?;
-    }
-    writer.flush()
+fn csv(rows: &[Row]) -> String {
+    let row = |Row { layer, class, output_shape, parameters }: &Row| {
+        format!("\n{layer},{class},{},{parameters}", joined(output_shape, "x"))
+    };
+    let header = "layer,class,output_shape,parameters".to_owned();
+    header + &rows.iter().map(row).collect::<String>()
 }
 
 /// What `--format json` prints, in this order.
@@ -155,7 +144,7 @@ struct Document<'a> {
     parameters: usize,
 }
 
-fn write_json(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Result<()> {
+fn json(config: &Shapes, rows: &[Row]) -> String {
     let document = Document {
         network: config.network.name,
         variant: config.variant.name(),
@@ -163,8 +152,7 @@ fn write_json(config: &Shapes, rows: &[Row], sink: &mut dyn Write) -> io::Result
         layers: rows,
         parameters: total(rows),
     };
-    serde_json::to_writer_pretty(&mut *sink, &document)?;
-    writeln!(sink)
+    serde_json::to_string_pretty(&document).expect("plain fields always serialize")
 }
 
 fn total(rows: &[Row]) -> usize {

@@ -91,7 +91,7 @@ fn train<V: Copy + Display, N: Module>(
     let mut observer = beside.observer(side.variant);
     let save = |checkpoint: Checkpoint| log.save_checkpoint(&variant, &checkpoint);
     let Some((record, ranks)) = side.epoch(observer.as_mut(), &save)? else { return Ok(false) };
-    log.add(record, ranks, &state(&mut side.net))?;
-    log.save_checkpoint(&variant, &side.checkpoint(observer.as_ref())?)?;
+    let state = state(&mut side.net);
+    log.add(record, ranks, &state, || side.checkpoint(observer.as_ref()))?;
     Ok(true)
 }

@@ -1,10 +1,11 @@
 //! An input that a layer cannot take.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use tch::Tensor;
+
+use crate::panics;
 
 /// Which layer refused its input, and libtorch's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Misfit {
             layer: String::new(),
             class,
             input: x.size(),
-            reason: reason(payload.as_ref()),
+            reason: panics::words(payload.as_ref()),
         })
     }
 
@@ -53,15 +54,6 @@ impl fmt::Display for Misfit {
 }
 
 impl std::error::Error for Misfit {}
-
-/// The first line of libtorch's message in a panic of `tch`, which unwraps `Torch("message\nbacktrace")`.
-fn reason(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-    let message = text.split_once("Torch(\"").map_or(text, |(_, message)| message);
-    let line = message.split("\\n").next().unwrap_or(message);
-    line.trim_end_matches("\")").replace("\\\"", "\"").replace("\\'", "'")
-}
 
 #[cfg(test)]
 mod tests {

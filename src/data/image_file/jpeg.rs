@@ -7,12 +7,12 @@ use mozjpeg::{ColorSpace, Decompress};
 
 use super::{Reason, check_size};
 use crate::data::transforms::{Image, Mode};
+use crate::panics;
 
 pub(super) fn decode(file: impl BufRead) -> Result<Image, Reason> {
     // libjpeg gives up by unwinding, with a text of its own, past the panic hook.
     catch_unwind(AssertUnwindSafe(|| decompress(Whole(file)))).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().map_or("it is damaged", String::as_str);
-        Err(match text.trim_start_matches("libjpeg fatal error: ") {
+        Err(match panics::words(payload.as_ref()).trim_start_matches("libjpeg fatal error: ") {
             // What libjpeg makes of the error of `Whole`.
             "Input file read error" => "it is cut off, or cannot be read to its end".into(),
             text => text.into(),

@@ -17,7 +17,7 @@ use crate::data::transforms::{
 };
 use crate::data::{Cifar10, DefaultGenerator};
 use crate::report::{Gallery, RunDir, draw_gallery};
-use crate::{Result, torch, weights};
+use crate::{Result, output, torch, weights};
 
 /// The picture where none is named, a cat in a meadow: a JPEG file.
 pub const CAT: &[u8] = include_bytes!("../../../assets/cat.jpg");
@@ -155,7 +155,7 @@ impl Output {
 
     fn say(&self, line: &str) {
         if !self.quiet {
-            println!("{line}");
+            output::say(line);
         }
     }
 

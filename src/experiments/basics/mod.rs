@@ -16,7 +16,7 @@ pub use self::one_pass::OnePass;
 use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir, draw_histograms};
 use crate::torch::{self, Signature};
-use crate::{Result, weights};
+use crate::{Result, output, weights};
 
 /// The shapes of the note's two inputs: (batch, channels, height, width).
 pub const SHAPES: [[i64; 4]; 2] = [[100, 16, 28, 28], [1, 16, 7, 7]];
@@ -84,7 +84,7 @@ pub fn run(config: &Basics) -> Result<PathBuf> {
         writeln!(file, "![Histograms of the three channels before and after]({CHANNELS})")
     })?;
     if !config.quiet {
-        println!("{tables}");
+        output::say(tables);
     }
     Ok(dir.path().to_owned())
 }

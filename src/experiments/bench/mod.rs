@@ -14,10 +14,10 @@ use super::cifar;
 use super::compare::check_last_batch;
 use super::recipes::{RECIPES, Recipe};
 use super::run_log::facts;
-use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
 use crate::torch::{self, Recording, Signature};
+use crate::{Result, output};
 pub use jobs::Job;
 use jobs::{DataSets, SubjectImages, job};
 use python::Folders;
@@ -78,8 +78,8 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
         measurements.push(rounds.measure(&subject, &data)?);
         config.write(&dir, &measurements, &rounds)?;
         if !config.quiet {
-            rounds.remarks[told..].iter().for_each(|remark| eprintln!("{remark}"));
-            println!("{}", measurements[measurements.len() - 1]);
+            rounds.remarks[told..].iter().for_each(output::complain);
+            output::say(&measurements[measurements.len() - 1]);
         }
         told = rounds.remarks.len();
     }

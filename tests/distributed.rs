@@ -140,6 +140,56 @@ fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
     assert!(kills > 0, "every job was done before it was killed");
 }
 
+/// Ranks that see the directory know the run's options; one that does not is given them.
+#[test]
+fn a_job_is_resumed_by_its_directory() {
+    let place = Place::new();
+    let [out, whole, none] = ["out", "whole", "none"].map(|name| place.folder.path().join(name));
+    let started = |epochs: &str, out: &Path| {
+        place.compare(&[
+            "--recipe",
+            "adamw",
+            "--seed",
+            "3",
+            "--quiet",
+            "--epochs",
+            epochs,
+            "--out",
+            out.to_str().unwrap(),
+        ])
+    };
+    assert_all_succeed(&Job::new(2).run(|_| started("4", &whole)));
+    assert_all_succeed(&Job::new(2).run(|_| started("2", &out)));
+    let resumed = |out: &Path, epochs: &str| {
+        let mut command = program();
+        command.args(["--quiet", "--epochs", epochs, "--resume"]).arg(out);
+        command
+    };
+    assert_all_succeed(&Job::new(2).run(|_| resumed(&out, "3")));
+
+    let outputs = Job::new(2).run(|rank| resumed(if rank == 0 { &out } else { &none }, "4"));
+    for output in &outputs {
+        assert_two_lines(output, 2, "rank 1 is not like rank 0: ");
+        assert_two_lines(output, 2, "does not see the directory of --resume needs the run's options too");
+    }
+    let outputs = Job::new(2).run(|rank| {
+        if rank == 0 {
+            return resumed(&out, "4");
+        }
+        let mut command = program();
+        let given = started("4", &none);
+        command.args(given.get_args().map(|word| if word == "--out" { "--resume".as_ref() } else { word }));
+        command
+    });
+    assert_all_succeed(&outputs);
+    assert!(outcome(&out) == outcome(&whole), "other bits");
+    assert_two_lines(
+        &resumed(&out, "4").output().unwrap(),
+        2,
+        "it has 2 processes of torchrun, and one process",
+    );
+}
+
 #[test]
 fn a_rank_that_is_started_otherwise_is_named_on_every_rank() {
     let place = Place::new();

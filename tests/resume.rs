@@ -59,16 +59,30 @@ fn assert_whole(out: &Path) {
     }
 }
 
-/// Begins or goes on in `out`, whichever it takes, perhaps with recorded steps.
+/// Begins or goes on in `out`, whichever it takes, perhaps with recorded steps. A run that has begun knows its options.
 fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
     let mut command = program();
-    command.args(run).args(["--checkpoint-every", "1"]).arg(if out.exists() { "--resume" } else { "--out" });
+    if !out.join("config.json").exists() {
+        command.args(run).args(["--checkpoint-every", "1"]);
+    }
+    command.arg(if out.exists() { "--resume" } else { "--out" }).arg(out);
+    command.arg(if graph { "--graph" } else { "--no-graph" }).stdout(Stdio::null()).stderr(Stdio::piped());
     command
-        .arg(out)
-        .arg(if graph { "--graph" } else { "--no-graph" })
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+}
+
+/// `--resume` of the run in `out`, and `options`.
+fn resume(out: &Path, options: &[&str]) -> Command {
+    let mut command = program();
+    command.arg("--resume").arg(out).args(options);
     command
+}
+
+/// Where `option` of a `run` is followed by another value.
+fn with(run: &[String], option: &str, value: &str) -> Vec<String> {
+    let mut run = run.to_vec();
+    let i = run.iter().position(|word| word == option).unwrap();
+    run[i + 1] = value.to_owned();
+    run
 }
 
 #[test]
@@ -83,8 +97,7 @@ fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
         .map(|(i, run)| {
             let out = place.folder.path().join(format!("whole-{i}"));
             let started = std::time::Instant::now();
-            let output = go_on(run, &out, false).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            succeeds(&mut go_on(run, &out, false));
             (started.elapsed(), outcome(&out))
         })
         .collect();
@@ -124,11 +137,7 @@ fn breaks_into_an_epoch(out: &Path) -> bool {
 #[test]
 fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
     let place = Place::new();
-    let mut run = runs(&place).swap_remove(2);
-    let batch_size = run.iter().position(|word| word == "--batch-size").unwrap();
-    run[batch_size + 1] = "2".to_owned();
-    let epochs = run.iter().position(|word| word == "--epochs").unwrap();
-    run[epochs + 1] = "10".to_owned();
+    let run = with(&with(&runs(&place)[2], "--batch-size", "2"), "--epochs", "10");
     let command = |option: &str, out: &Path| {
         let mut command = program();
         command.args(&run).arg(option).arg(out).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -198,9 +207,36 @@ fn a_full_file_system_loses_nothing() {
 /// A run of `place` in its `out`, which is done.
 fn finished(place: &Place) -> Vec<String> {
     let run = runs(place).swap_remove(1);
-    let output = go_on(&run, &place.out(), false).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeeds(&mut go_on(&run, &place.out(), false));
     run
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn config(out: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap()
+}
+
+/// One epoch, and then another that was not asked for at first: the run of two.
+#[test]
+fn more_epochs_train_on_to_the_bits_of_a_run_that_had_them() {
+    let place = Place::new();
+    // Adam's steps, and the random stream of dropout.
+    for (i, run) in runs(&place)[1..3].iter().enumerate() {
+        let [whole, raised] = ["whole", "raised"].map(|name| place.folder.path().join(format!("{name}-{i}")));
+        succeeds(&mut go_on(run, &whole, false));
+        succeeds(&mut go_on(&with(run, "--epochs", "1"), &raised, false));
+        succeeds(&mut resume(&raised, &["--quiet", "--epochs", "2", "--eager", "--checkpoint-every", "2"]));
+        assert!(outcome(&raised) == outcome(&whole), "{run:?}: other bits");
+        let (raised, whole) = (config(&raised), config(&whole));
+        assert_eq!((raised["epochs"].clone(), raised["checkpoint_every"].clone()), (2.into(), 2.into()));
+        for (key, value) in whole.as_object().unwrap() {
+            assert!(raised[key] == *value || ["checkpoint_every", "eager"].contains(&key.as_str()), "{key}");
+        }
+    }
 }
 
 #[test]
@@ -208,37 +244,117 @@ fn what_does_not_fit_is_not_resumed() {
     let place = Place::new();
     let run = finished(&place);
     let before = outcome(&place.out());
-    let with = |option: &str, value: &str| {
-        let mut run = run.clone();
-        let i = run.iter().position(|word| word == option).unwrap();
-        run[i + 1] = value.to_owned();
-        run
-    };
-    for (option, value, words) in [
-        ("--seed", "4", "its seed is 3, and 4 is asked for"),
-        ("--epochs", "3", "its epochs is 2, and 3 is asked for"),
-        ("--recipe", "book", "cannot resume"),
+    let out = place.out();
+    for (options, words) in [
+        (&["--seed", "4"][..], "it has --seed 3, and --seed 4 is asked for"),
+        (&["--epochs", "1"], "it has --epochs 2, and --epochs 1 is asked for"),
+        (&["--recipe", "book"], "it has --recipe adamw, and --recipe book is asked for"),
+        (&["--variants", "native"], "it has --variants scratch,native, and --variants native is asked for"),
+        (&["--lr", "0.5"], "it has --lr 0.001, and --lr 0.5 is asked for"),
+        (&["--threads", "2"], "it has --threads 1, and --threads 2 is asked for"),
+        (
+            &["--device", "cpu", "--deterministic"],
+            "it has no --deterministic, and --deterministic is asked for",
+        ),
+        (&["--train-examples", "50"], "it has --train-examples 96, and --train-examples 50 is asked for"),
+        (&["--out", "elsewhere"], "--out"),
     ] {
-        assert_two_lines(&go_on(&with(option, value), &place.out(), false).output().unwrap(), 2, words);
+        assert_two_lines(&resume(&out, options).output().unwrap(), 2, words);
     }
+    let cifar =
+        |options: &[&str]| program().arg("cifar").args(options).arg("--resume").arg(&out).output().unwrap();
+    assert_two_lines(&cifar(&[]), 2, "it is a run of `d2l_ch7 compare`, and `d2l_ch7 cifar` is asked for");
+    // The options that it was started with, again.
+    succeeds(program().args(&run).arg("--resume").arg(&out));
     // The last bit of the last pixel.
     let images = place.data().join("train-images-idx3-ubyte");
     let sound = fs::read(&images).unwrap();
     let (last, others) = sound.split_last().unwrap();
     fs::write(&images, [others, &[last ^ 1]].concat()).unwrap();
-    assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "other images (train_sha256");
+    assert_two_lines(&resume(&out, &[]).output().unwrap(), 1, "other images (train_sha256");
     fs::write(&images, sound).unwrap();
+    let moved = place.folder.path().join("moved");
+    fs::rename(place.data(), &moved).unwrap();
+    assert_two_lines(&resume(&out, &[]).output().unwrap(), 1, "its images were in");
+    succeeds(&mut resume(&out, &["--data-dir", moved.to_str().unwrap()]));
+    succeeds(&mut resume(&out, &[]));
 
     let elsewhere = place.folder.path().to_owned();
-    assert_two_lines(&go_on(&run, &elsewhere, false).output().unwrap(), 2, "does not hold a run");
+    assert_two_lines(&resume(&elsewhere, &[]).output().unwrap(), 2, "does not hold a run");
+    assert_two_lines(
+        &resume(&elsewhere.join("none"), &[]).output().unwrap(),
+        2,
+        "is not the directory of a run",
+    );
 
     let path = place.out().join("checkpoints/native.safetensors");
     let mut damaged = fs::read(&path).unwrap();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     fs::write(&path, damaged).unwrap();
-    assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "it is damaged");
+    assert_two_lines(&resume(&out, &[]).output().unwrap(), 1, "it is damaged");
     assert!(outcome(&place.out()) == before, "a refusal changes nothing");
+}
+
+/// Whoever wrote the file.
+#[test]
+fn a_damaged_or_foreign_configuration_is_refused() {
+    let place = Place::new();
+    finished(&place);
+    let path = place.out().join("config.json");
+    let sound = fs::read_to_string(&path).unwrap();
+    let refused = |text: &[u8], words: &str| {
+        fs::write(&path, text).unwrap();
+        let output = resume(&place.out(), &[]).output().unwrap();
+        assert_two_lines(&output, 1, "config.json: ");
+        assert_two_lines(&output, 1, words);
+    };
+    refused(b"", "EOF");
+    refused(&sound.as_bytes()[..sound.len() / 2], "EOF");
+    refused(b"\xff\xfe{}", "line 1");
+    refused(b"[]", "expected a map");
+    refused(b"{\"model_type\": \"bert\"}", "not the configuration of a training run");
+    refused(b"{\"recipe\": \"alexnet\"}", "the recipes are book");
+    let mut unsigned: serde_json::Value = serde_json::from_str(&sound).unwrap();
+    unsigned.as_object_mut().unwrap().remove("signature");
+    fs::write(&path, unsigned.to_string()).unwrap();
+    assert_two_lines(&resume(&place.out(), &[]).output().unwrap(), 1, "it was trained with libtorch null");
+    for (key, words) in
+        [("seed", "it has no seed"), ("lr", "it has no lr"), ("train_sha256", "it has no train_sha256")]
+    {
+        let mut config: serde_json::Value = serde_json::from_str(&sound).unwrap();
+        config.as_object_mut().unwrap().remove(key);
+        refused(config.to_string().as_bytes(), words);
+        for value in [serde_json::json!("x"), serde_json::json!({"a": 1}), serde_json::json!(-0.5)] {
+            if key != "train_sha256" {
+                config[key] = value;
+                refused(config.to_string().as_bytes(), &format!("for '--{key}"));
+            }
+        }
+    }
+}
+
+/// Earlier versions saved fewer options by themselves.
+#[test]
+fn runs_of_earlier_versions_are_resumed() {
+    let place = Place::new();
+    let run = runs(&place).swap_remove(0);
+    let [whole, out] = ["whole", "earlier"].map(|name| place.folder.path().join(name));
+    succeeds(&mut go_on(&run, &whole, false));
+    succeeds(&mut go_on(&with(&run, "--epochs", "1"), &out, false));
+    let mut earlier = config(&out);
+    let later =
+        ["data_dir", "device", "threads", "inspect", "graph", "eager", "checkpoint_every", "dist_timeout"];
+    for key in later {
+        earlier.as_object_mut().unwrap().remove(key).expect(key);
+    }
+    fs::write(out.join("config.json"), earlier.to_string()).unwrap();
+    let data = place.data().display().to_string();
+    let output = resume(&out, &["--quiet", "--epochs", "2", "--data-dir", &data]).output().unwrap();
+    // No warning of other threads or another device either.
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert!(outcome(&out) == outcome(&whole), "other bits");
+    assert!(later.iter().all(|key| config(&out).get(key).is_some()), "they are saved from now on");
 }
 
 /// Another libtorch is refused. What else decides bits is only warned of, by name: another processor, another GPU, and

@@ -60,7 +60,7 @@ fn cuda(index: usize) -> Result<Device> {
     };
     Err(Error::failed(
         format!("cuda:{index} cannot be used: {found}"),
-        "leave --device out to use what there is; if there is a GPU, check its driver with nvidia-smi",
+        "choose what there is with --device, such as cpu; if there is a GPU, check its driver with nvidia-smi",
     ))
 }
 

@@ -7,13 +7,14 @@ mod cifar;
 mod compare;
 mod device;
 mod evaluate;
+mod resume;
 mod shapes;
 mod shared;
 mod values;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
@@ -93,16 +94,19 @@ impl Cli {
         matches!(self.command, None | Some(Compare(_) | Cifar(_) | Evaluate(_) | Bench(_)))
     }
 
-    /// Reads a command line, whose first argument is the program. `None` where it asks for help or the version, which is
-    /// printed.
+    /// Reads a command line, whose first argument is the program. With `--resume DIR`, what it leaves out is the run's own.
+    /// `None` where it asks for help or the version, which is printed.
     ///
     /// # Errors
-    /// A usage error for a command line that cannot be.
+    /// A usage error for a command line that cannot be; a failure for a run that cannot be resumed.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
-        match Self::try_parse_from(args) {
-            Err(help) if !help.use_stderr() => output::printed(help.print()).map(|()| None),
-            parsed => parsed.map(Some).map_err(|error| complaint(&error)),
-        }
+        let args: Vec<OsString> = args.into_iter().collect();
+        let matches = match matches(&args) {
+            Err(help) if !help.use_stderr() => return output::printed(help.print()).map(|()| None),
+            matches => matches.map_err(|error| complaint(&error))?,
+        };
+        let matches = resume::completed(&args, matches)?;
+        Self::from_arg_matches(&matches).map(Some).map_err(|error| complaint(&error))
     }
 
     /// Checks what clap cannot, sets libtorch's threads, finds the device.
@@ -123,6 +127,10 @@ impl Cli {
             Some(Subcommands::Doctor) => Ok(Command::Doctor),
         }
     }
+}
+
+fn matches(args: &[OsString]) -> clap::error::Result<ArgMatches> {
+    Cli::command().try_get_matches_from(args)
 }
 
 /// clap's complaint, which takes many lines, in our two.

@@ -23,7 +23,8 @@ struct KeepArgs {
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in this directory, to the bits that it would have given; other options as it was started with
+    /// Go on with the run in this directory, to the bits that it would have given. It keeps the options that it was started
+    /// with; --epochs may be raised, to train on
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     resume: Option<PathBuf>,
     /// Where torchrun started several processes: seconds that one waits for another before all end with a word on who failed
@@ -97,6 +98,7 @@ impl TrainArgs {
             lr: self.lr.unwrap_or(defaults.lr),
             tally: if self.graph { Tally::Device } else { self.place.tally(device) },
             graph: self.graph,
+            eager: self.place.eager,
             deterministic: self.place.deterministic,
             train_examples: self.train_examples.map(NonZeroUsize::get),
             test_examples: self.place.test_examples.map(NonZeroUsize::get),

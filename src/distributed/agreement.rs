@@ -27,7 +27,8 @@ impl Distributed<'_> {
             if let Some(difference) = difference(&first, &facts_of(rank)?) {
                 return Err(Error::usage(
                     format!("rank {rank} is not like rank 0: {difference}"),
-                    "start every rank with the same options, program, libtorch and data",
+                    "start every rank with the same options, program, libtorch and data; one that does not see the directory \
+                     of --resume needs the run's options too",
                 ));
             }
         }

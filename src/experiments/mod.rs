@@ -11,7 +11,7 @@ pub mod networks;
 pub mod options;
 mod ranks;
 pub mod recipes;
-mod resumed_config;
+pub(crate) mod resumed_config;
 mod run_log;
 pub mod shapes;
 pub(crate) mod side;

@@ -9,6 +9,7 @@ use tch::Device;
 
 use super::data_used::DataUsed;
 use super::ranks::batch_size;
+use super::resumed_config;
 use super::run_log::{RunPlan, facts};
 use crate::distributed::Distributed;
 use crate::torch::{Recording, Signature};
@@ -30,6 +31,8 @@ pub struct Options {
     pub tally: Tally,
     /// Whether steps are recorded and repeated.
     pub graph: bool,
+    /// Whether each batch's loss and accuracy are waited for, whatever the device.
+    pub eager: bool,
     /// Whether libtorch was told to take deterministic kernels only.
     pub deterministic: bool,
     /// How many of the first training images are used; `None`: all.
@@ -74,7 +77,7 @@ pub struct Words {
     pub signature: Signature,
 }
 
-/// `config.json`: what was chosen, in the words of the command line, and what it was chosen with.
+/// `config.json`: every option under its name, with a value that the command line takes; what it was given for, and with.
 #[derive(Serialize)]
 struct Chosen<'a> {
     recipe: &'static str,
@@ -88,11 +91,17 @@ struct Chosen<'a> {
     workers: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     ranks: Option<usize>,
+    device: &'a str,
+    threads: usize,
     deterministic: bool,
+    graph: bool,
+    eager: bool,
+    checkpoint_every: Option<usize>,
+    dist_timeout: u64,
     #[serde(flatten)]
     more: Map<String, Value>,
     d2l_ch7: &'static str,
-    signature: Signature,
+    signature: &'a Signature,
 }
 
 impl Options {
@@ -141,10 +150,16 @@ impl Options {
             data,
             workers: self.workers,
             ranks: ranks.map(Distributed::size),
+            device: resumed_config::device(&signature.device, ranks.is_some()),
+            threads: signature.threads,
             deterministic: self.deterministic,
+            graph: self.graph,
+            eager: self.eager,
+            checkpoint_every: self.checkpoint_every,
+            dist_timeout: self.dist_timeout.as_secs(),
             more: words.config,
             d2l_ch7: env!("CARGO_PKG_VERSION"),
-            signature,
+            signature: &signature,
         };
         let config = serde_json::to_value(chosen).expect("plain fields always serialize");
         RunPlan {

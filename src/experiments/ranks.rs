@@ -41,7 +41,8 @@ pub fn batch_size(batch_size: usize, ranks: Option<&Distributed>) -> String {
 pub fn agree(ranks: Option<&Distributed>, plan: &RunPlan) -> Result<()> {
     let Some(ranks) = ranks else { return Ok(()) };
     let mut facts = plan.config.as_object().cloned().unwrap_or_default();
-    // Machines may differ in their processors; what they compute is exchanged.
+    // Machines may differ in what they have; what they compute is exchanged.
+    facts.retain(|key, _| !["data_dir", "device", "threads", "dist_timeout"].contains(&key.as_str()));
     if let Some(signature) = facts.remove("signature") {
         facts.insert("libtorch".to_owned(), signature["torch"].clone());
     }

@@ -2,62 +2,100 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::run_log::CONFIG;
-use crate::report::RunDir;
+use crate::report::{RunDir, STATISTICS};
 use crate::{Error, Result, output};
 
-/// What a directory to resume in holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing yet: the run ended before it began.
-    Nothing,
-    /// A run of the same configuration.
-    Run,
-}
-
-impl Found {
-    /// Whether the run begins now.
-    pub fn is_new(self) -> bool {
-        self == Self::Nothing
-    }
-}
-
-/// What may differ: the signature is looked at by itself.
-const MAY_DIFFER: [&str; 2] = ["signature", "d2l_ch7"];
+/// What changes no bit may differ; the signature is looked at by itself.
+const MAY_DIFFER: [&str; 7] =
+    ["signature", "d2l_ch7", "data_dir", "graph", "eager", "checkpoint_every", "dist_timeout"];
 
 /// What is not chosen by an option.
 const DATA: [&str; 3] = ["data_is_published", "train_sha256", "test_sha256"];
 
-/// Compares the directory's `config.json` with what is chosen now. Another signature on the same libtorch is only
+/// The `config.json` of the run in `dir`; `None` if it has none.
+///
+/// # Errors
+/// If it cannot be read, or is not that of a training run.
+pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
+    let path = dir.join(CONFIG);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let unreadable = |why: &dyn ToString| unreadable(dir, &why.to_string());
+    let file = File::open(&path).map_err(|e| unreadable(&e))?;
+    let mut saved: Map<String, Value> =
+        serde_json::from_reader(BufReader::new(file)).map_err(|e| unreadable(&e))?;
+    if !saved.get("recipe").is_some_and(Value::is_string) {
+        return Err(unreadable(&"it is not the configuration of a training run"));
+    }
+    complete(&mut saved, dir);
+    Ok(Some(saved))
+}
+
+/// Adds what runs of earlier versions did not save by itself.
+fn complete(saved: &mut Map<String, Value>, dir: &Path) {
+    let signature = saved.get("signature").cloned().unwrap_or_default();
+    let threads = &signature["threads"];
+    saved.entry("threads").or_insert_with(|| threads.clone());
+    let device = device(signature["device"].as_str().unwrap_or("auto"), saved.get("ranks").is_some());
+    saved.entry("device").or_insert_with(|| device.into());
+    if command(saved) == "compare" {
+        saved.entry("inspect").or_insert_with(|| dir.join(STATISTICS).exists().into());
+    }
+}
+
+/// The word for a device in `config.json`: of several `ranks`, each has its own.
+pub(super) fn device(name: &str, ranks: bool) -> &str {
+    if ranks { name.split(':').next().unwrap_or(name) } else { name }
+}
+
+/// The command that trained a run.
+pub fn command(saved: &Map<String, Value>) -> &'static str {
+    if saved["recipe"] == "cifar" { "cifar" } else { "compare" }
+}
+
+/// A saved value as the command line takes it.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// The error for a run whose `config.json` is damaged, or that of something else.
+pub fn unreadable(dir: &Path, why: &str) -> Error {
+    Error::failed(
+        format!("cannot resume: {}: {why}", dir.join(CONFIG).display()),
+        "start the run anew, in another directory",
+    )
+}
+
+/// Compares the directory's `config.json` with what is `chosen` now, and gives what it is to be from now on. An empty
+/// directory is that of a run that ended before it began. Another signature on the same libtorch is only
 /// warned of, on standard error: the run may go on to other bits.
 ///
 /// # Errors
 /// If the directory holds something else than a run, a run of another configuration or on another libtorch, or if its
 /// `config.json` cannot be read.
-pub fn check(dir: &RunDir, chosen: &Value) -> Result<Found> {
-    let path = dir.path().join(CONFIG);
-    if !path.exists() {
-        return if dir.is_empty() { Ok(Found::Nothing) } else { Err(no_run(dir.path())) };
+pub fn check(dir: &RunDir, chosen: &Value) -> Result<Value> {
+    let Some(saved) = read(dir.path())? else {
+        return if dir.is_empty() { Ok(chosen.clone()) } else { Err(no_run(dir.path())) };
+    };
+    let mut chosen = chosen.as_object().cloned().unwrap_or_default();
+    check_choices(dir.path(), &saved, &chosen)?;
+    check_signature(dir.path(), saved.get("signature").unwrap_or(&Value::Null), &chosen["signature"])?;
+    // What the run was started with stays.
+    for key in ["signature", "d2l_ch7"] {
+        chosen.extend(saved.get(key).map(|value| (key.to_owned(), value.clone())));
     }
-    let unreadable = |why: String| {
-        Error::failed(
-            format!("cannot resume: {}: {why}", path.display()),
-            "start the run anew, in another directory",
-        )
-    };
-    let file = File::open(&path).map_err(|e| unreadable(e.to_string()))?;
-    let saved: Value =
-        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|e| unreadable(e.to_string()))?;
-    let (Some(saved), Some(chosen)) = (saved.as_object(), chosen.as_object()) else {
-        return Err(unreadable("it is not the configuration of a run".to_owned()));
-    };
-    check_choices(dir.path(), saved, chosen)?;
-    check_signature(dir.path(), &saved["signature"], &chosen["signature"])?;
-    Ok(Found::Run)
+    Ok(chosen.into())
 }
 
 fn no_run(dir: &Path) -> Error {
@@ -70,24 +108,55 @@ fn no_run(dir: &Path) -> Error {
 fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Value>) -> Result<()> {
     let keys = chosen.keys().chain(saved.keys()).filter(|key| !MAY_DIFFER.contains(&key.as_str()));
     for key in keys {
+        if !saved.contains_key(key) && key != "ranks" {
+            return Err(unreadable(dir, &format!("it has no {key}")));
+        }
         let [then, now] = [saved, chosen].map(|config| config.get(key).unwrap_or(&Value::Null));
-        if then != now && DATA.contains(&key.as_str()) {
+        if goes_on(key, then, now) {
+            continue;
+        }
+        let dir = dir.display();
+        if DATA.contains(&key.as_str()) {
             return Err(Error::failed(
-                format!(
-                    "cannot resume {}: it had other images ({key} was {then}, and is {now})",
-                    dir.display()
-                ),
+                format!("cannot resume {dir}: it had other images ({key} was {then}, and is {now})"),
                 "name the folder that they were in with --data-dir",
             ));
         }
-        if then != now {
-            return Err(Error::usage(
-                format!("cannot resume {}: its {key} is {then}, and {now} is asked for now", dir.display()),
-                "give the options that the run was started with; they are in its config.json",
-            ));
-        }
+        let remedy = match key.as_str() {
+            "ranks" => "start as many processes as the run had, with torchrun where there were several",
+            "epochs" => "leave it out, or give more epochs to train on",
+            _ => "leave it out: what the run was started with is in its config.json",
+        };
+        let [then, now] = [then, now].map(|value| choice(key, value));
+        return Err(Error::usage(
+            format!("cannot resume {dir}: it has {then}, and {now} is asked for"),
+            remedy,
+        ));
     }
     Ok(())
+}
+
+/// Whether a run goes on to the same bits. Trained for more epochs, it is one that was started with so many.
+fn goes_on(key: &str, then: &Value, now: &Value) -> bool {
+    // GPUs are numbered otherwise elsewhere; the signature is about which they are.
+    let kind = |device: &Value| device.as_str().map(|name| name.replace(char::is_numeric, ""));
+    match key {
+        "epochs" => then.as_u64() <= now.as_u64(),
+        "device" => kind(then) == kind(now),
+        _ => then == now,
+    }
+}
+
+/// A choice in the words of the command line.
+fn choice(key: &str, value: &Value) -> String {
+    let option = format!("--{}", key.replace('_', "-"));
+    match value {
+        Value::Null if key == "ranks" => "one process without torchrun".to_owned(),
+        value if key == "ranks" => format!("{value} processes of torchrun"),
+        Value::Null | Value::Bool(false) => format!("no {option}"),
+        Value::Bool(true) => option,
+        value => format!("{option} {}", text(value)),
+    }
 }
 
 fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
@@ -125,7 +194,8 @@ fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
 fn warn_of_change(dir: &Path, key: &str, then: &Value, now: &Value) {
     let warn = |name: &str, then: Option<&Value>, now: Option<&Value>| {
         let [then, now] = [then, now].map(|value| value.map_or("not set".to_owned(), Value::to_string));
-        eprintln!("warning: {}: {name} was {then} and is {now}; the bits may differ", dir.display());
+        let dir = dir.display();
+        output::complain(format_args!("warning: {dir}: {name} was {then} and is {now}; the bits may differ"));
     };
     let (Some(before), Some(after)) = (then.as_object(), now.as_object()) else {
         if let ("instructions", Some(then), Some(now)) = (key, then.as_str(), now.as_str()) {

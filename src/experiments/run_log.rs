@@ -279,7 +279,7 @@ impl<'a> RunLog<'a> {
             );
         };
         let dir = dir.path().display();
-        let remedy = format!("what they gave is in {dir}; the same command with --resume {dir} goes on");
+        let remedy = format!("what they gave is in {dir}; `d2l_ch7 --resume {dir}` goes on");
         Error::interrupted(what, remedy)
     }
 
@@ -305,13 +305,15 @@ fn go_on_if_restarted(plan: &mut RunPlan, ranks: &Distributed) -> Result<()> {
 
 /// Creates the run directory of `plan`, or opens the one that it resumes.
 fn open(plan: &RunPlan) -> Result<RunDir> {
-    let dir = match &plan.resume {
-        Some(path) => RunDir::open(path)?,
-        None => RunDir::create(plan.out.as_deref(), plan.name)?,
+    let (dir, config) = match &plan.resume {
+        None => (RunDir::create(plan.out.as_deref(), plan.name)?, plan.config.clone()),
+        Some(path) => {
+            let dir = RunDir::open(path)?;
+            let config = resumed_config::check(&dir, &plan.config)?;
+            (dir, config)
+        }
     };
-    if plan.resume.is_none() || resumed_config::check(&dir, &plan.config)?.is_new() {
-        dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &plan.config)?))?;
-    }
+    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))?;
     dir.sweep();
     Ok(dir)
 }

@@ -10,7 +10,8 @@ use crate::{EpochRecord, Error, Result, StatisticsRecord};
 
 /// The file's name in a run directory.
 pub const METRICS: &str = "metrics.csv";
-const STATISTICS: &str = "statistics.csv";
+/// Where `--inspect` leaves the running statistics side by side.
+pub const STATISTICS: &str = "statistics.csv";
 
 /// The columns, which are the fields of [`EpochRecord`] in their order.
 const COLUMNS: [&str; 10] = [

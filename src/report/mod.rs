@@ -19,7 +19,8 @@ mod synchronized;
 pub use bench::{bench_to_csv, render_bench};
 pub use console::Console;
 pub use csv::{
-    metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics, write_statistics,
+    STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics,
+    write_statistics,
 };
 pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
 pub use measurement::{Measurement, Ratio, Times};

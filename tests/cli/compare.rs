@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use clap::CommandFactory;
 use d2l_ch7::StatisticsRecord;
+use d2l_ch7::cli::Cli;
 use d2l_ch7::report::read_metrics;
 
 use crate::place::{Place, TRAIN, assert_two_lines, outcome, program};
@@ -39,6 +41,40 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!((config["batch_size"].as_u64(), config["seed"].as_u64()), (Some(32), Some(0)));
     assert_eq!(config["signature"]["threads"], 1);
     assert_eq!(config["data_is_published"], false);
+}
+
+/// What is not saved would be lost when the run is resumed.
+#[test]
+fn config_json_has_every_option() {
+    let place = Place::new();
+    assert!(place.compare(&["--epochs", "1", "--quiet"]).status().unwrap().success());
+    let cifar = place.folder.path().join("cifar-run");
+    let mut command = program();
+    command.args([
+        "cifar",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--quiet",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4",
+    ]);
+    command.args(["--train-examples", "6", "--test-examples", "2", "--data-dir"]).arg(place.cifar10());
+    assert!(command.arg("--out").arg(&cifar).status().unwrap().success());
+    for (name, out) in [("compare", place.out()), ("cifar", cifar)] {
+        let config: serde_json::Value =
+            serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+        let cli = Cli::command();
+        for option in cli.find_subcommand(name).unwrap().get_arguments() {
+            let id = option.get_id().as_str();
+            // Where the run is, what it shows, and the opposite of another option.
+            let is_saved = !["out", "resume", "quiet", "no_graph"].contains(&id);
+            assert_eq!(config.get(id).is_some(), is_saved, "{name} --{id}");
+        }
+    }
 }
 
 /// At a learning rate that moves nothing, the two networks see the same values: what is left between their running

@@ -72,9 +72,10 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     let quiet = config.options.quiet || !ranks::shows(ranks);
     let data = Cifar10::load(config.options.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
+    let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train_images = Arc::new(data.train.first(config.options.train_examples));
     let test_images = Arc::new(data.test.first(config.options.test_examples));
-    let plan = config.plan(DataUsed::of(&train_images, &test_images, published), ranks);
+    let plan = config.plan(DataUsed::of(&train_images, &test_images, published, named), ranks);
     ranks::agree(ranks, &plan)?;
     let share = ranks::share(ranks, config.options.seed);
 

@@ -61,9 +61,10 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let quiet = config.options.quiet || !ranks::shows(ranks);
     let data = FashionMnist::load(config.options.data_dir.as_deref(), !quiet)?;
     let published = data.is_published();
+    let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train = data.train.first(config.options.train_examples);
     let test = data.test.first(config.options.test_examples);
-    let plan = config.plan(DataUsed::of(&train, &test, published), ranks);
+    let plan = config.plan(DataUsed::of(&train, &test, published, named), ranks);
     ranks::agree(ranks, &plan)?;
     let [train_images, test_images] = [train, test].map(image_set);
     let share = ranks::share(ranks, config.options.seed);

@@ -20,7 +20,7 @@ impl Compare {
             optimizer: self.recipe.optimizer.to_string(),
             dataset: "Fashion-MNIST",
             facts: Vec::new(),
-            config: Map::new(),
+            config: Map::from_iter([("inspect".to_owned(), self.inspect.into())]),
             signature: Signature::of(self.device),
         };
         self.options.plan(words, data, ranks)

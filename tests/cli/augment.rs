@@ -1,7 +1,9 @@
 //! `d2l_ch7 augment`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -91,6 +93,25 @@ fn augment_shows_the_first_images_of_cifar10() {
     let other = tempfile::tempdir().unwrap();
     assert_two_lines(&augment(&other, &["--data-dir", data.to_str().unwrap()]), 1, "test_batch.bin");
     assert!(!other.path().join("out").exists());
+}
+
+#[test]
+fn a_name_may_be_no_utf8() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(OsStr::from_bytes(b"i\xff\".jpg"));
+    fs::write(&file, d2l_ch7::experiments::augment::CAT).unwrap();
+    for command in ["augment", "basics"] {
+        let out = folder.path().join(command);
+        let mut run = program();
+        run.args([command, "--quiet", "--out"]).arg(&out).args((command == "basics").then_some("--image"));
+        let output = run.arg(&file).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let config: serde_json::Value =
+            serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["image"], file.to_string_lossy().as_ref(), "{command}");
+    }
+    let page = fs::read_to_string(folder.path().join("augment/galleries.md")).unwrap();
+    assert!(page.contains("i\u{fffd}\\\".jpg\").convert"), "{page}");
 }
 
 #[test]

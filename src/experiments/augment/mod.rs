@@ -3,6 +3,7 @@
 
 mod page;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -219,13 +220,17 @@ fn tensor(images: &[Image]) -> Tensor {
 #[derive(Serialize)]
 struct Chosen<'a> {
     seed: u64,
-    image: Option<&'a Path>,
+    image: Option<Cow<'a, str>>,
     d2l_ch7: &'static str,
 }
 
 impl Augment {
     fn chosen(&self) -> Chosen<'_> {
-        Chosen { seed: self.seed, image: self.image.as_deref(), d2l_ch7: env!("CARGO_PKG_VERSION") }
+        Chosen {
+            seed: self.seed,
+            image: self.image.as_deref().map(Path::to_string_lossy),
+            d2l_ch7: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     /// What the picture is called.

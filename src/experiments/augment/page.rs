@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::DRAWS;
 
 /// What comes before the galleries; `image` is the file that was opened, if it is not the project's own.
 pub fn head(seed: u64, image: Option<&Path>) -> String {
     let open = match image {
-        Some(path) => format!("Image.open({:?}).convert(\"RGB\")", path.display().to_string()),
+        // JSON writes a string as Python does.
+        Some(path) => format!("Image.open({}).convert(\"RGB\")", json!(path.to_string_lossy())),
         None => "Image.open(\"assets/cat.jpg\")  # of this project's source".to_owned(),
     };
     format!(

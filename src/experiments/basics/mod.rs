@@ -5,6 +5,7 @@ mod feature_scaling;
 mod one_pass;
 mod page;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -93,7 +94,7 @@ pub fn run(config: &Basics) -> Result<PathBuf> {
 #[derive(Serialize)]
 struct Chosen<'a> {
     seed: u64,
-    image: Option<&'a Path>,
+    image: Option<Cow<'a, str>>,
     d2l_ch7: &'static str,
     signature: Signature,
 }
@@ -102,7 +103,7 @@ impl Basics {
     fn chosen(&self) -> Chosen<'_> {
         Chosen {
             seed: self.seed,
-            image: self.image.as_deref(),
+            image: self.image.as_deref().map(Path::to_string_lossy),
             d2l_ch7: env!("CARGO_PKG_VERSION"),
             signature: Signature::of(Device::Cpu),
         }

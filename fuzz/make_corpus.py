@@ -2,6 +2,8 @@
 files that promise more than they hold. Inputs that fuzzing found lie beside them, and are left alone.
 
     python fuzz/make_corpus.py
+
+It needs jpegtran (Debian's package libjpeg-turbo-progs), since Pillow writes no arithmetic coding.
 """
 
 import gzip
@@ -9,6 +11,7 @@ import hashlib
 import io
 import json
 import struct
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -113,6 +116,10 @@ def image():
     for mode in ["RGB", "L", "CMYK"]:
         write("image", f"sound-{mode}.jpg", encoded(rgb.convert(mode), "JPEG"))
         write("image", f"sound-{mode}-progressive.jpg", encoded(rgb.convert(mode), "JPEG", progressive=True))
+    for kind, options in [("", []), ("-progressive", ["-progressive"])]:
+        huffman = (CORPUS / "image" / f"sound-RGB{kind}.jpg").read_bytes()
+        command = ["jpegtran", "-arithmetic", *options]
+        write("image", f"sound-RGB-arithmetic{kind}.jpg", subprocess.run(command, input=huffman, stdout=subprocess.PIPE, check=True).stdout)
     jpeg = encoded(rgb, "JPEG")
     frame = jpeg.index(b"\xff\xc0")
     write("image", "refused-huge.jpg", jpeg[: frame + 5] + b"\xff" * 4 + jpeg[frame + 9 :])

@@ -34,7 +34,8 @@ impl Image {
     /// Pixels are those of Pillow 13. Of a PNG file with 16 bits a channel the higher 8 count, but of gray alone Pillow
     /// cuts off what is over 255. JPEG goes through libjpeg's slow integer transform and its smooth enlargement of the
     /// colours, as in Pillow; decoders written in Rust (`zune-jpeg` 0.5, `jpeg-decoder` 0.3) gave others in all of
-    /// 4,000 small colour photographs, by up to 5 levels.
+    /// 4,000 small colour photographs, by up to 5 levels. Overflow in JPEG saturates as in Pillow on x86-64; programs of
+    /// other packages get libjpeg's C code, which wraps.
     ///
     /// # Errors
     /// A file that cannot be read, is of another kind, is damaged or cut off, or has more than 50 million pixels.

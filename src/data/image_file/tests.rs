@@ -56,6 +56,7 @@ fn what_is_no_whole_png_is_refused() {
 fn jpeg(width: usize, height: usize, rgb: &[u8]) -> Vec<u8> {
     let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
     encoder.set_size(width, height);
+    encoder.set_quality(100.);
     let mut encoder = encoder.start_compress(Vec::new()).unwrap();
     encoder.write_scanlines(rgb).unwrap();
     encoder.finish().unwrap()
@@ -90,5 +91,36 @@ fn kinds_are_told_by_content_and_errors_name_the_file() {
         std::fs::write(&path, content).unwrap();
         let error = Image::open(&path).unwrap_err().to_string();
         assert!(error.contains("photo.png") && error.contains(reason), "{error}");
+    }
+}
+
+/// The first channel of what is read, or the reason why nothing is.
+fn reds(file: &[u8]) -> Result<Vec<u8>, String> {
+    let image = Image::decode(file).map_err(|e| e.to_string())?;
+    Ok(image.pixels().iter().step_by(3).copied().collect())
+}
+
+#[test]
+fn arithmetic_coding_gives_the_pixels_of_huffmans() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/image");
+    for kind in ["", "-progressive"] {
+        let [arithmetic, huffman] = ["RGB-arithmetic", "RGB"]
+            .map(|name| Image::open(&corpus.join(format!("sound-{name}{kind}.jpg"))).unwrap());
+        assert!(arithmetic == huffman, "{kind}");
+    }
+}
+
+#[test]
+fn a_jpeg_that_overflows_saturates() {
+    // In the last image the first of two passes overflows.
+    for (levels, factor) in [([0; 8], 6), ([255; 8], 6), ([255, 255, 255, 255, 0, 0, 0, 0], 12)] {
+        let levels: Vec<u8> = levels.into_iter().flat_map(|level| [level; 8]).collect();
+        let mut file = jpeg(8, 8, &levels.iter().flat_map(|&level| [level; 3]).collect::<Vec<_>>());
+        // A table of quantization: ff db, two bytes of length, its number, then 64 steps.
+        let tables: Vec<_> = (0..file.len()).filter(|&i| file[i..].starts_with(&[0xff, 0xdb])).collect();
+        for table in tables {
+            file[table + 5..][..64].iter_mut().for_each(|step| *step *= factor);
+        }
+        assert_eq!(reds(&file), Ok(levels));
     }
 }

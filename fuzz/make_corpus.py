@@ -124,19 +124,35 @@ def image():
     frame = jpeg.index(b"\xff\xc0")
     write("image", "refused-huge.jpg", jpeg[: frame + 5] + b"\xff" * 4 + jpeg[frame + 9 :])
     write("image", "refused-cut.jpg", jpeg[: len(jpeg) // 2])
-    write("image", "refused-huge.png", png_of_size(2**31 - 1, 2**31 - 1))
-    write("image", "refused-nearly-huge.png", png_of_size(7000, 7000))
+    damaged_pngs()
 
 
-def png_of_size(width, height):
-    """Claims so many pixels, and has the first few."""
+def damaged_pngs():
+    """Files that promise more than they hold, and damage that Pillow forgives and does not forgive."""
 
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    def chunk(kind, content, damage=0):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content) ^ damage)
 
-    header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks)
+    def png(name, *chunks, size=(7, 9), depth=8, color=3, interlaced=0):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, color, 0, 0, interlaced))
+        write("image", name, b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks))
+
+    end, text = chunk(b"IEND", b""), (b"tEXt", b"key\0value")
+    few = chunk(b"IDAT", zlib.compress(bytes(100)))
+    png("refused-huge.png", few, end, size=(2**31 - 1, 2**31 - 1), depth=16, color=6)
+    png("refused-nearly-huge.png", few, end, size=(9459, 9459), depth=16, color=6)
+    rows = b"".join(bytes([filter % 5]) + NOISE.bytes(7) for filter in range(9))
+    data = zlib.compress(rows)
+    idat, palette = chunk(b"IDAT", data), chunk(b"PLTE", NOISE.bytes(3 * 256))
+    png("sound-palette-too-short.png", chunk(b"PLTE", bytes(range(40))), idat, end)
+    png("sound-data-checksum.png", palette, chunk(b"IDAT", data, 1), end)
+    png("sound-late-checksum.png", palette, idat, chunk(*text, 1), end)
+    png("sound-no-end.png", palette, idat)
+    png("sound-rows-missing.png", palette, chunk(b"IDAT", zlib.compress(rows[:32])), end)
+    png("sound-interlaced.png", palette, chunk(b"IDAT", zlib.compress(bytes(100))), end, depth=4, interlaced=1)
+    png("refused-palette-too-long.png", chunk(b"PLTE", bytes(3 * 257)), idat, end)
+    png("refused-early-checksum.png", palette, chunk(*text, 1), idat, end)
+    png("refused-zlib-checksum.png", palette, chunk(b"IDAT", data[:-1] + bytes([data[-1] ^ 1])), end)
 
 
 if __name__ == "__main__":

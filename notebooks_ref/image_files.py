@@ -1,13 +1,19 @@
-"""Image files of many kinds, and the pixels that Pillow reads from them.
+"""Image files of many kinds, sound and damaged, and the pixels that Pillow reads from them.
 
     python image_files.py --out DIR
 
-writes DIR/NAME.jpg and DIR/NAME.png, and DIR/pixels.safetensors: for each, under its file's name, (height, width, 3),
-uint8. Prints Pillow's version.
+writes DIR/NAME.jpg and DIR/NAME.png, and DIR/pixels.safetensors: for each that Pillow reads, under its file's name, (height,
+width, 3), uint8. Prints Pillow's version.
 """
 
 import argparse
+import io
 import itertools
+import platform
+import shutil
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +26,11 @@ from augment import CAT
 
 # Width and height: from one pixel on, around the blocks of 8 and 16 pixels, and larger.
 SIZES = ((1, 1), (2, 5), (7, 9), (16, 8), (17, 16), (33, 31), (200, 3), (5, 257), (150, 120))
+# Each colour type of PNG: its number, its channels, its bits.
+PNG_KINDS = ((0, 1, (1, 2, 4, 8, 16)), (2, 3, (8, 16)), (3, 1, (1, 2, 4, 8)), (4, 2, (8, 16)), (6, 4, (8, 16)))
+# The passes of an interlaced image: first column and row, steps to the next ones.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+CORPUS = Path(__file__).parent.parent / "fuzz" / "corpus" / "image"
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 # Pillow writes small images of high quality only with room to spare.
 ImageFile.MAXBLOCK = 1 << 22
@@ -70,6 +81,72 @@ def pngs(directory: Path, cat: Image.Image, rng: np.random.Generator) -> None:
         Image.fromarray(rng.integers(0, 600, size[::-1]).astype(np.uint16)).save(directory / f"{name}_I16.png")
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def raw_png(color: int, channels: int, depth: int, rng: np.random.Generator, interlaced: int = 0, palette: int = 768) -> bytes:
+    """A PNG file of random rows and filters, whose palette has so many bytes, with a text after the data."""
+    width, height = 13, 11
+    rows = b""
+    for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns = -((left - width) // across)
+        for _ in range(top, height, down):
+            rows += bytes([rng.integers(5)]) + rng.bytes((columns * depth * channels + 7) // 8)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    chunks = [chunk(b"IHDR", header), chunk(b"PLTE", rng.bytes(palette)), chunk(b"IDAT", zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join([*chunks, chunk(b"tEXt", b"key\0value"), chunk(b"IEND", b"")])
+
+
+def odd_pngs(directory: Path, rng: np.random.Generator) -> None:
+    """Every kind that PNG has, as they are and interlaced; palettes of other lengths; animated ones."""
+    for (color, channels, depths), interlaced in itertools.product(PNG_KINDS, (0, 1)):
+        for depth in depths:
+            name = f"raw_{color}_{depth}_{interlaced}.png"
+            (directory / name).write_bytes(raw_png(color, channels, depth, rng, interlaced))
+    for palette in (0, 1, 2, 3, 7, 100, 400, 767, 769, 770, 771, 900):
+        (directory / f"palette_{palette}.png").write_bytes(raw_png(3, 1, 8, rng, palette=palette))
+    frames = [Image.fromarray(rng.integers(0, 256, (9, 8, 3)).astype(np.uint8)) for _ in range(3)]
+    frames[0].save(directory / "animated.png", save_all=True, append_images=frames[1:])
+    frames[0].save(directory / "animated_apart.png", save_all=True, append_images=frames[1:], default_image=True)
+    frames[0].save(directory / "phone.jpg", "MPO", save_all=True, append_images=frames[1:])
+
+
+def coarse_jpegs(directory: Path, rng: np.random.Generator) -> None:
+    """Very low quality, of what is hard to code, and steps of quantization that make it overflow."""
+    for number, factor, progressive in itertools.product(range(4), (1, 3, 20, 255), (False, True)):
+        file = io.BytesIO()
+        stripes = Image.fromarray((rng.integers(0, 2, (40, 50)) * 255).astype(np.uint8)).convert("RGB")
+        stripes.save(file, "JPEG", quality=(1, 2, 50, 95)[number], progressive=progressive)
+        content = bytearray(file.getvalue())
+        table = -1
+        while (table := content.find(b"\xff\xdb", table + 1)) >= 0:
+            steps = slice(table + 5, table + 69)
+            content[steps] = bytes(min(255, step * factor) for step in content[steps])
+        (directory / f"coarse_{number}_{factor}_{'p' if progressive else 's'}.jpg").write_bytes(content)
+
+
+def damaged(directory: Path, names: list[str], rng: np.random.Generator) -> None:
+    """Each file cut off, at every byte of its end, and with a bit that is wrong."""
+    for name in names:
+        content = (directory / name).read_bytes()
+        for end in [*range(0, len(content) - 50, len(content) // 20), *range(len(content) - 50, len(content))]:
+            (directory / f"cut_{end}_{name}").write_bytes(content[:end])
+        for number in range(30):
+            wrong = bytearray(content)
+            wrong[rng.integers(len(wrong))] ^= 1 << rng.integers(8)
+            (directory / f"wrong_{number}_{name}").write_bytes(wrong)
+
+
+def read(file: Path) -> torch.Tensor | None:
+    """The pixels of a file, if Pillow reads it."""
+    try:
+        return torch.tensor(np.array(Image.open(file).convert("RGB")))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,9 +155,18 @@ def main() -> None:
     cat, rng = Image.open(CAT).convert("RGB"), np.random.default_rng(0)
     jpegs(directory, cat, rng)
     pngs(directory, cat, rng)
-    files = [*directory.glob("*.jpg"), *directory.glob("*.png")]
-    pixels = {file.name: torch.tensor(np.array(Image.open(file).convert("RGB"))) for file in files}
-    save_file(pixels, directory / "pixels.safetensors")
+    odd_pngs(directory, rng)
+    shutil.copytree(CORPUS, directory, dirs_exist_ok=True)
+    names = ["33x31_RGB.png", "raw_3_8_0.png", "raw_0_8_1.png", "17x16_444_s_75.jpg", "17x16_420_p_75.jpg"]
+    if platform.machine() == "x86_64":  # Elsewhere libjpeg-turbo has other code, which may overflow otherwise.
+        coarse_jpegs(directory, rng)
+        names += [f"sound-RGB-arithmetic{kind}.jpg" for kind in ("", "-progressive")]
+    else:
+        names = [name for name in names if name.endswith("png")]
+    damaged(directory, names, rng)
+    warnings.simplefilter("ignore")
+    pixels = {file.name: read(file) for file in directory.iterdir()}
+    save_file({name: image for name, image in pixels.items() if image is not None}, directory / "pixels.safetensors")
     print(PIL.__version__)
 
 

@@ -8,7 +8,7 @@ use crate::experiments::augment::Augment;
 
 #[derive(Debug, Args)]
 pub(super) struct AugmentArgs {
-    /// A PNG or JPEG file [default: a drawn cat]
+    /// A PNG or JPEG file, read as Pillow reads it, up to 89 megapixels [default: a drawn cat]
     image: Option<PathBuf>,
     /// Seed of each gallery's random stream
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]

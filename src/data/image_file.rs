@@ -11,8 +11,8 @@ use std::path::Path;
 use super::transforms::Image;
 use crate::{Error, Result};
 
-/// The most pixels that are read, twice those of a good camera: a file of a few bytes can claim any size.
-const MAX_PIXELS: u64 = 50_000_000;
+/// The most pixels that are read, those from which on Pillow warns: a file of a few bytes can claim any size.
+const MAX_PIXELS: u64 = 89_478_485;
 
 /// How the files of each kind begin.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -31,14 +31,20 @@ impl Image {
     /// Reads a PNG or JPEG file as RGB: gray is repeated, opacity is left out, and so is the orientation that a camera
     /// notes. The kind is told by how the file begins, not by its name.
     ///
-    /// Pixels are those of Pillow 13. Of a PNG file with 16 bits a channel the higher 8 count, but of gray alone Pillow
-    /// cuts off what is over 255. JPEG goes through libjpeg's slow integer transform and its smooth enlargement of the
-    /// colours, as in Pillow; decoders written in Rust (`zune-jpeg` 0.5, `jpeg-decoder` 0.3) gave others in all of
-    /// 4,000 small colour photographs, by up to 5 levels. Overflow in JPEG saturates as in Pillow on x86-64; programs of
-    /// other packages get libjpeg's C code, which wraps.
+    /// Pixels are those of Pillow 13. Of a PNG file with 16 bits a channel the higher 8 count, but
+    /// of gray alone Pillow cuts off what is over 255. JPEG goes through libjpeg's slow integer transform and its smooth
+    /// enlargement of the colours, as in Pillow; decoders written in Rust (`zune-jpeg` 0.5, `jpeg-decoder` 0.3) gave
+    /// others in all of 4,000 small colour photographs, by up to 5 levels. Overflow in JPEG saturates as in Pillow on
+    /// x86-64; programs of other packages get libjpeg's C code, which wraps.
+    ///
+    /// Of damaged files those are read that Pillow reads. In PNG, a wrong checksum counts in chunks before the image's
+    /// data, and zlib's of the data; colours that a palette lacks are black; rows that complete data lack are 0; after the
+    /// last row the file may end. In JPEG, what libjpeg guesses is taken, and the file may end after the last row.
+    /// Metadata are not looked at.
     ///
     /// # Errors
-    /// A file that cannot be read, is of another kind, is damaged or cut off, or has more than 50 million pixels.
+    /// A file that cannot be read, is of another kind (lossless JPEG too), has more than 89 million pixels, or is damaged
+    /// or cut off in another way.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Reason::from);
         file.and_then(|file| decode(BufReader::new(file))).map_err(|Reason(reason)| {

@@ -125,7 +125,7 @@ fn augment_refuses_what_is_no_image() {
         ("text.png", &b"no image"[..], "neither as PNG nor as JPEG"),
         ("empty.jpg", b"", "empty"),
         ("cut.jpg", &cat[..cat.len() / 2], "cut off"),
-        ("huge.png", &huge, "50 million"),
+        ("huge.png", &huge, "89 million"),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, content).unwrap();

@@ -16,7 +16,7 @@ const SECONDS: u32 = 600;
 /// An input that takes longer than so many seconds hangs.
 const HANGS: u32 = 10;
 
-/// More memory than so many MiB is too much: libtorch itself, and the largest picture that is decoded, take half of it.
+/// More memory than so many MiB is too much: libtorch itself, and the largest picture that is decoded, take three quarters of it.
 const MEMORY: u32 = 2048;
 
 /// What was asked for.

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use d2l_ch7::layers::{Linear, Module, ReLU, Sequential, load_state, parameters, state};
+use d2l_ch7::layers::{Linear, Module, ReLU, Sequential, parameters, state};
 use d2l_ch7::norm::{Dims, Variant};
 use d2l_ch7::optim::{Optimizer, Sgd};
 use d2l_ch7::{Result, torch, weights};
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     let python = Path::new("python.safetensors");
     let file = if python.exists() { python } else { Path::new("rust.safetensors") };
     let mut loaded = net();
-    load_state(&mut loaded, &weights::load(file)?, &file.display().to_string())?;
+    weights::load_into(&mut loaded, file)?;
     let same = loaded.forward(&x, false) == trained.forward(&x, false);
     println!("Loaded {}: the same outputs to the last bit: {same}", file.display());
     assert!(same || file == python, "what was saved is what is loaded");

@@ -103,7 +103,7 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be read, or is larger than any checkpoint.
     pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-        weights::read_bytes(path).map_err(|reason| refused(&path.display().to_string(), &reason))
+        weights::read_bytes(path).map_err(|fault| refused(&path.display().to_string(), &fault.to_string()))
     }
 
     /// What [`load`](Self::load) gives of a file with these bytes; `origin` names it in an error.
@@ -111,7 +111,8 @@ impl Checkpoint {
     /// # Errors
     /// If it is damaged, or was written by another version.
     pub fn decode<S: DeserializeOwned>(bytes: &[u8], origin: &str) -> Result<(Self, S)> {
-        weights::decode(bytes).and_then(Self::of_tensors).map_err(|reason| refused(origin, &reason))
+        let tensors = weights::decode(bytes).map_err(|fault| fault.to_string());
+        tensors.and_then(Self::of_tensors).map_err(|reason| refused(origin, &reason))
     }
 
     /// What a file with these tensors holds; an error is the reason why it is no checkpoint.

@@ -13,6 +13,8 @@ use crate::checkpoint::Checkpoint;
 use crate::data::transforms::Image;
 use crate::data::{cifar10, idx};
 use crate::experiments::side::SideState;
+use crate::layers::{Linear, Sequential, load_state_dict, state};
+use crate::norm::{Dims, Variant};
 use crate::weights;
 
 /// A reader's name, and its function below.
@@ -49,14 +51,18 @@ pub fn cifar10(bytes: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// [`weights::load`].
+/// [`weights::load`], and [`load_state_dict`] into a network for which a file may or may not be.
 pub fn safetensors(bytes: &[u8]) -> bool {
-    let read = weights::decode(bytes);
-    for (_, tensor) in read.iter().flatten() {
+    let Ok(read) = weights::decode(bytes) else { return false };
+    for (_, tensor) in &read {
         assert!(tensor.size().iter().all(|&size| size >= 0));
         assert!(tensor.numel() * tensor.kind().elt_size_in_bytes() <= bytes.len());
     }
-    read.is_ok()
+    let norm = Variant::Native.batch_norm(2, Dims::Two);
+    let mut net = Sequential::new().then(Linear::new(3, 2)).then_boxed(norm);
+    let _ = load_state_dict(&mut net, read, "a file");
+    assert_eq!(state(&mut net).iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(), 17);
+    true
 }
 
 /// [`Checkpoint::load`] and what a run makes of it. No chance finds a right SHA-256, so the bytes are also taken for the

@@ -6,7 +6,7 @@ use tch::Device;
 
 use super::recipes::Recipe;
 use crate::data::{DataLoader, FashionMnist, ImageSet};
-use crate::layers::{load_state, to_device};
+use crate::layers::to_device;
 use crate::norm::Variant;
 use crate::train::Tally;
 use crate::{Result, train, weights};
@@ -38,7 +38,7 @@ pub struct Evaluate {
 /// Weights that cannot be read or are another network's; data that cannot be had.
 pub fn run(config: &Evaluate) -> Result<train::Metric> {
     let mut net = config.recipe.initial_net(config.variant);
-    load_state(&mut net, &weights::load(&config.weights)?, &config.weights.display().to_string())?;
+    weights::load_into(&mut net, &config.weights)?;
     to_device(&mut net, config.device);
     let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);

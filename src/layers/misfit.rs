@@ -48,12 +48,16 @@ impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { layer, class, input, reason } = self;
         let place = if layer.is_empty() { "the network".to_owned() } else { format!("layer {layer}") };
-        let shape = input.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-        write!(f, "{place} ({class}) cannot take the shape ({shape}) that reached it: {reason}")
+        write!(f, "{place} ({class}) cannot take the shape {} that reached it: {reason}", shape(input))
     }
 }
 
 impl std::error::Error for Misfit {}
+
+/// A shape as PyTorch's messages have it: `(100, 16)`.
+pub(super) fn shape(size: &[i64]) -> String {
+    format!("({})", size.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
+}
 
 #[cfg(test)]
 mod tests {

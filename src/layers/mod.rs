@@ -12,7 +12,7 @@ mod synchronized;
 pub use conv::Conv2d;
 pub use linear::Linear;
 pub use misfit::Misfit;
-pub use module::{Module, Slot, load_state, parameters, state, to_device, visit};
+pub use module::{Module, Slot, load_state, load_state_dict, parameters, state, to_device, visit};
 pub use sequential::Sequential;
 pub use simple::{AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};
 pub use synchronized::{BatchStatistics, Synchronized, visit_synchronized};

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use d2l_ch7::experiments::networks::{NETWORKS, Network};
-use d2l_ch7::layers::{Module, load_state, state};
+use d2l_ch7::layers::{Module, state};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{torch, weights};
 use tch::{Device, Kind, Tensor};
 
 use crate::live::{python_side, succeed};
-use crate::support::{Stored, libtorch, notebooks_ref};
+use crate::support::{Stored, bytes, libtorch, notebooks_ref};
 
 fn file(folder: &Path, network: &Network, variant: Variant, what: &str) -> std::path::PathBuf {
     folder.join(format!("{}.{variant}.{what}.safetensors", network.name))
@@ -19,7 +19,7 @@ fn file(folder: &Path, network: &Network, variant: Variant, what: &str) -> std::
 /// What the network with the weights in `file` makes of `x`, to which it is a stranger until then.
 fn evaluated(network: &Network, variant: Variant, file: &Path, x: &Tensor) -> Tensor {
     let mut net = (network.build)(variant);
-    load_state(&mut net, &weights::load(file).unwrap(), "the test").unwrap();
+    weights::load_into(&mut net, file).unwrap();
     tch::no_grad(|| net.forward(x, false))
 }
 
@@ -48,5 +48,58 @@ fn weights_of_every_network_go_both_ways() {
         let expected = Stored::made_here(&file("expected"));
         expected.assert_floats("Y", &evaluated(network, variant, &file("python"), x));
         assert!(images.get("Y") != expected.get("Y"), "two nets, not one twice");
+    }
+}
+
+/// Each file of `state_dicts.py` is taken where Python's strict `load_state_dict` takes it, to the same bits; and refused
+/// where that refuses.
+#[test]
+fn state_dicts_are_taken_as_python_takes_them() {
+    let _turn = libtorch();
+    let Some(python) = python_side("state dicts of other kinds") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    succeed(Command::new(&python).arg(notebooks_ref().join("state_dicts.py")).arg(folder.path()));
+    let network = Network::named("lenet").unwrap();
+    let mut refused = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let Some(variant) = Variant::NOTEBOOKS.into_iter().find(|v| name.starts_with(v.name())) else {
+            continue;
+        };
+        if name.ends_with(".loaded.safetensors") {
+            continue;
+        }
+        let mut net = (network.build)(variant);
+        // A count that a file lacks stays.
+        let fresh: Vec<_> = state(&mut net).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+        let loaded = path.with_extension("loaded.safetensors");
+        if !loaded.exists() {
+            assert!(weights::load_into(&mut net, &path).is_err(), "{name}");
+            assert!(state(&mut net) == fresh, "{name}");
+            refused += 1;
+            continue;
+        }
+        weights::load_into(&mut net, &path).unwrap_or_else(|error| panic!("{error}"));
+        let expected = Stored::made_here(&loaded);
+        for (key, tensor) in state(&mut net) {
+            assert!(bytes(&tensor) == bytes(expected.get(&key)), "{name}: {key}");
+        }
+    }
+    assert!(refused >= 10, "{refused}");
+
+    // What `torch.save` wrote becomes a file that is taken, by the line that the refusal gives.
+    for (name, converted) in
+        [("trained.pt", "trained.safetensors"), ("old.safetensors", "old.new.safetensors")]
+    {
+        let error = weights::load(&folder.path().join(name)).unwrap_err();
+        let line = error.remedy().split_once("in Python: ").unwrap().1.split_once(" (where").unwrap().0;
+        succeed(Command::new(&python).args(["-c", line]));
+        let mut net = (network.build)(Variant::Native);
+        weights::load_into(&mut net, &folder.path().join(converted)).unwrap();
+        let expected = Stored::made_here(&folder.path().join("native.plain.loaded.safetensors"));
+        for (key, tensor) in state(&mut net) {
+            assert!(bytes(&tensor) == bytes(expected.get(&key)), "{name}: {key}");
+        }
     }
 }

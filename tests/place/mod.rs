@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
+#[allow(unused_imports)]
 pub use skipped::skipped;
 use tempfile::TempDir;
 

@@ -1,0 +1,94 @@
+"""State dicts as files have them: with numbers of other kinds, with what old files lack, with prefixes.
+
+    python state_dicts.py FOLDER
+
+Writes FOLDER/VARIANT.NAME.safetensors, and beside it VARIANT.NAME.loaded.safetensors, the state of a strict net that took
+it, unless the net refuses it. A prefix is taken off before. FOLDER/trained.pt and FOLDER/old.safetensors are files of
+torch.save with the state FOLDER/native.plain.loaded.safetensors.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recipes import NORMS, lenet_sigmoid
+
+KINDS = (
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+    torch.complex64,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+)
+PREFIXES = ("module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "module.module.")
+COUNTS = {
+    "one": torch.tensor([7]),
+    "two": torch.tensor([7, 8]),
+    "matrix": torch.tensor([[7]]),
+    "int32": torch.tensor(7, dtype=torch.int32),
+    "float": torch.tensor(7.9),
+    "half": torch.tensor([7.0], dtype=torch.float16),
+}
+
+
+def state_dicts(state: dict[str, Tensor], norm: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Names and contents of the files."""
+    yield "plain", state
+    for kind in KINDS:
+        name = str(kind).removeprefix("torch.")
+        yield name, {key: tensor.to(kind) for key, tensor in state.items()}
+        yield f"one-{name}", {**state, norm: state[norm].to(kind)}
+    for prefix in PREFIXES:
+        yield f"prefix.{prefix}", {prefix + key: tensor for key, tensor in state.items()}
+    counts = [key for key in state if key.endswith("num_batches_tracked")]
+    yield "counts-missing", {key: tensor for key, tensor in state.items() if key not in counts}
+    yield "counts-one-missing", {key: tensor for key, tensor in state.items() if key not in counts[:1]}
+    for name, count in COUNTS.items():
+        yield f"counts-{name}", {**state, "1.num_batches_tracked": count}
+    yield "missing", {key: tensor for key, tensor in state.items() if key != norm}
+    yield "unexpected", {**state, "more": torch.zeros(1)}
+    yield "list", {**state, norm: state[norm].reshape(-1)}
+    yield "column", {**state, norm: state[norm][..., None].contiguous()}
+    yield "row", {**state, norm: state[norm][None].contiguous()}
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    for variant, norm in NORMS.items():
+        build = lambda: lenet_sigmoid(norm)  # noqa: E731
+        net = build()
+        net(torch.rand(4, 1, 28, 28))
+        for name, values in state_dicts(net.state_dict(), "5.weight" if variant == "native" else "5.gamma"):
+            file = folder / f"{variant}.{name}.safetensors"
+            save_file(values, file)
+            if name.startswith("prefix."):
+                values = {key.removeprefix(name.removeprefix("prefix.")): tensor for key, tensor in values.items()}
+            else:
+                values = load_file(file)
+            net = build()
+            try:
+                net.load_state_dict(values, strict=True)
+            except RuntimeError:
+                continue
+            save_file(net.state_dict(), file.with_suffix(".loaded.safetensors"))
+    trained = load_file(folder / "native.plain.safetensors")
+    torch.save(trained, folder / "trained.pt")
+    torch.save(trained, folder / "old.safetensors", _use_new_zipfile_serialization=False)
+
+
+if __name__ == "__main__":
+    main()

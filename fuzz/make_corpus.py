@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.numpy import save
+from safetensors.torch import save as save_torch
 
 CORPUS = Path(__file__).parent / "corpus"
 # Of checkpoints.
@@ -40,6 +41,10 @@ def idx():
         write("idx", f"sound-{kind}.gz", gzip.compress(content, mtime=0))
     halves = [gzip.compress(part, mtime=0) for part in (images[:10], images[10:])]
     write("idx", "sound-two-members.gz", b"".join(halves))
+    padded = gzip.compress(images, mtime=0) + bytes(512)
+    write("idx", "sound-padded.gz", padded)
+    write("idx", "sound-padded-members.gz", bytes(3).join(halves))
+    write("idx", "refused-garbage.gz", padded + b"garbage")
     write("idx", "refused-huge", struct.pack(">IIII", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1) + images)
     write("idx", "refused-a-gigabyte", struct.pack(">IIII", 0x803, 2**20, 2**5, 2**5) + images)
     write("idx", "refused-cut.gz", gzip.compress(images, mtime=0)[:-9])
@@ -65,10 +70,19 @@ def safetensors():
         return struct.pack("<Q", len(header)) + header + content
 
     tensor = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    torch.manual_seed(0)
+    state = dict(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)).state_dict())
+    write("safetensors", "sound-state", save_torch(state))
+    for kind in (torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.bool):
+        cast = {f"module._orig_mod.{name}": tensor.to(kind) for name, tensor in state.items()}
+        write("safetensors", f"sound-state-{str(kind).removeprefix('torch.')}", save_torch(cast))
+
     write("safetensors", "refused-huge", forged({"a": {**tensor, "shape": [2**62], "data_offsets": [0, 2**64 - 1]}}))
     write("safetensors", "refused-negative", forged({"a": {**tensor, "shape": [0, 2**63], "data_offsets": [0, 0]}}))
     write("safetensors", "refused-overlap", forged({"a": tensor, "b": tensor}, bytes(8)))
-    write("safetensors", "refused-kind", forged({"a": {**tensor, "dtype": "F8_E4M3", "shape": [8]}}, bytes(8)))
+    write("safetensors", "refused-kind", forged({"a": {**tensor, "dtype": "U64", "shape": [1]}}, bytes(8)))
+    write("safetensors", "refused-longer", forged({"a": tensor}, bytes(9)))
+    write("safetensors", "refused-torch-save", b"PK\x03\x04" + bytes(26) + b"archive/data.pkl")
     write("safetensors", "refused-header", struct.pack("<Q", 2**63) + b"{}")
 
 

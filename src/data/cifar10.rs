@@ -129,9 +129,15 @@ fn sources() -> Sources {
 
 /// The folder that the user named, or the publisher's in it.
 fn named(dir: &Path, batches: &Batches) -> Result<Place> {
-    let folders = [dir.to_owned(), dir.join(FOLDER)];
-    let put = "put these files of the binary version (cifar-10-binary.tar.gz) there";
-    Place::named("CIFAR-10", folders, |folder| batches.missing(folder), put)
+    let has = |name: &str| dir.join(name).exists();
+    let put = if has("cifar-10-binary.tar.gz") {
+        "unpack cifar-10-binary.tar.gz there"
+    } else if has("data_batch_1") || has("cifar-10-batches-py") {
+        "put these files of the binary version (cifar-10-binary.tar.gz) there: torchvision's, of the Python version, are not read"
+    } else {
+        "put these files of the binary version (cifar-10-binary.tar.gz) there"
+    };
+    Place::named("CIFAR-10", dir, &[FOLDER], |folder| batches.missing(folder), put)
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `batches`.
@@ -180,7 +186,7 @@ fn black(n: usize) -> Images {
 /// The images of the file `name` in the user's `folder`, of which it should hold so many.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_one(folder: &Path, name: &str, images: usize) -> Result<Images> {
-    let place = Place::named("CIFAR-10", [folder, folder].map(Path::to_owned), |_| Vec::new(), "")?;
+    let place = Place::named("CIFAR-10", folder, &[], |_| Vec::new(), "")?;
     let mut read = black(images);
     Batch::open(&place, name, "", images)?.read(&mut read.pixels, &mut read.labels)?;
     Ok(read)

@@ -44,8 +44,9 @@ impl FashionMnist {
     /// Reads the data set from `data_dir` if one is given, else from where it is found or fetched to;
     /// `progress` draws a bar while fetching, if standard error is a terminal.
     ///
-    /// `data_dir` holds the four files under their published names, gzipped (preferred) or not, directly
-    /// or in `FashionMNIST/raw`, where torchvision puts them. They may hold other data in this form (MNIST, say):
+    /// `data_dir` holds the four files under their published names, or with a dot as `train-images.idx3-ubyte`, gzipped
+    /// (preferred, where that is sound) or not, directly or in `FashionMNIST/raw` or `raw`, where torchvision puts them. They
+    /// may hold other data in this form (MNIST, say):
     /// [`is_published`](Self::is_published) tells. Files from elsewhere must be the published ones.
     ///
     /// # Errors
@@ -120,18 +121,18 @@ impl Part {
         format!("{}.gz", self.name)
     }
 
-    /// The file in the folder, gzipped if it is there in both forms: gzip brings its own checksum.
-    fn find(&self, folder: &Path) -> Option<PathBuf> {
-        [self.zipped_name().as_str(), self.name]
-            .map(|name| folder.join(name))
-            .into_iter()
-            .find(|p| p.is_file())
+    /// The folder's files that should be this one, gzipped first: gzip brings its own checksum. Some archives of MNIST have a
+    /// dot in the name.
+    fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let names = [self.name.to_owned(), self.name.replacen("-idx", ".idx", 1)];
+        let paths = names.into_iter().flat_map(|name| [folder.join(format!("{name}.gz")), folder.join(name)]);
+        paths.filter(|path| path.is_file()).collect()
     }
 }
 
-/// Names of the gzipped files that `folder` has in neither form.
+/// Names of the gzipped files that `folder` has in no form.
 fn missing(folder: &Path, parts: &Parts) -> Vec<String> {
-    parts.iter().filter(|part| part.find(folder).is_none()).map(Part::zipped_name).collect()
+    parts.iter().filter(|part| part.files(folder).is_empty()).map(Part::zipped_name).collect()
 }
 
 /// Where to look when the user names no folder.
@@ -154,9 +155,14 @@ fn sources() -> Sources {
 
 /// The folder that the user named, or torchvision's layout in it.
 fn named(dir: &Path) -> Result<Place> {
-    let folders = [dir.to_owned(), dir.join("FashionMNIST").join("raw")];
     let put = "put these files there, gzipped or not";
-    Place::named("Fashion-MNIST", folders, |folder| missing(folder, &PUBLISHED), put)
+    Place::named(
+        "Fashion-MNIST",
+        dir,
+        &["FashionMNIST/raw", "raw"],
+        |folder| missing(folder, &PUBLISHED),
+        put,
+    )
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `parts`.
@@ -211,12 +217,18 @@ fn read_pair(place: &Place, images: &Part, labels: &Part) -> Result<(Images, boo
     Ok((images, images_published && labels_published))
 }
 
-/// One file: its path, its contents, and whether it is the published one.
+/// One file: its path, its contents, and whether it is the published one. Of several, the first that is sound.
 fn read_part(place: &Place, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
-    let path = part.find(&place.folder).unwrap_or_else(|| place.folder.join(part.zipped_name()));
-    let idx = idx::read(&path, part.kind).map_err(|e| place.bad(&path, e.fault()))?;
-    let published = place.is_published(&path, checksum::check(part.sha256, &idx.sha256()))?;
-    Ok((path, idx, published))
+    let read = |path: PathBuf| {
+        let idx = idx::read(&path, part.kind).map_err(|e| place.bad(&path, e.fault()))?;
+        let published = place.is_published(&path, checksum::check(part.sha256, &idx.sha256()))?;
+        Ok((path, idx, published))
+    };
+    let [first, others @ ..] = &part.files(&place.folder)[..] else {
+        return read(place.folder.join(part.zipped_name()));
+    };
+    let sound = |error| others.iter().find_map(|path| read(path.clone()).ok()).ok_or(error);
+    read(first.clone()).or_else(sound)
 }
 
 #[cfg(test)]

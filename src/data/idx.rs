@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::checksum;
@@ -129,7 +129,7 @@ pub(crate) fn decode(mut file: impl BufRead, kind: Kind) -> Result<Idx, Fault> {
     if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return parse(&mut file, kind);
     }
-    let mut unzipped = MultiGzDecoder::new(file);
+    let mut unzipped = Members(Some(GzDecoder::new(file)));
     parse(&mut unzipped, kind)
         .map_err(|fault| match fault {
             // Damaged gzip data look like a wrong format until their checksum is reached: ask it.
@@ -140,6 +140,38 @@ pub(crate) fn decode(mut file: impl BufRead, kind: Kind) -> Result<Idx, Fault> {
             io => io,
         })
         .map_err(Fault::of_gzip)
+}
+
+/// The contents of one gzip member after the other. As in Python's `gzip`, zeros may follow each: tapes and some servers pad
+/// files with them. `None` after the last.
+struct Members<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let read = member.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            self.0 = self.0.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The member behind zeros; `None` at the end of the file.
+fn next_member<R: BufRead>(mut file: R) -> io::Result<Option<GzDecoder<R>>> {
+    loop {
+        let rest = file.fill_buf()?;
+        let (length, zeros) = (rest.len(), rest.iter().take_while(|&&byte| byte == 0).count());
+        file.consume(zeros);
+        if length == 0 {
+            return Ok(None);
+        }
+        if zeros < length {
+            return Ok(Some(GzDecoder::new(file)));
+        }
+    }
 }
 
 /// Reads one whole IDX stream: header, elements, and the end.

@@ -3,11 +3,15 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::{fs, io, iter};
 
 use directories::ProjectDirs;
 
 use super::fetch::{Origins, Wanted};
 use crate::error::{Error, Result};
+
+/// Of a folder without the data, so many entries are searched for it.
+const MOST_ENTRIES: usize = 1000;
 
 /// A folder that has all the files of a data set.
 pub(super) struct Place {
@@ -24,28 +28,35 @@ enum Found {
 }
 
 impl Place {
-    /// The first of the `folders`, all of them the user's choice, that lacks no file of the `dataset`.
+    /// The user's folder `dir`, or the first of the folders `inside` it, that lacks no file of the `dataset`.
     ///
     /// # Errors
-    /// All lack some. The message is about the one that lacks least; `put` says what to put there.
+    /// `dir` is no folder; or all lack some. Then the message is about the one that lacks least; `put` says what to put there.
     pub(super) fn named(
         dataset: &str,
-        folders: [PathBuf; 2],
+        dir: &Path,
+        inside: &[&str],
         missing: impl Fn(&Path) -> Vec<String>,
         put: &str,
     ) -> Result<Self> {
-        let (missing, folder) = folders
-            .map(|folder| (missing(&folder), folder))
-            .into_iter()
-            .min_by_key(|(missing, _)| missing.len())
-            .expect("an array of two has a least element");
-        if missing.is_empty() {
+        let dir = &with_home(dir);
+        let or_find = "or leave out --data-dir to have the data found or fetched";
+        let entries = fs::read_dir(dir).map_err(|error| no_folder(dataset, dir, &error, or_find))?;
+        let candidates =
+            |dir: &Path| iter::once(dir.to_owned()).chain(inside.iter().map(|name| dir.join(name))).collect();
+        let candidates: &dyn Fn(&Path) -> Vec<PathBuf> = &candidates;
+        let found = candidates(dir).into_iter().map(|folder| (missing(&folder), folder));
+        let (lacks, folder) = found.min_by_key(|(missing, _)| missing.len()).expect("`dir` is one of them");
+        if lacks.is_empty() {
             return Ok(Self { folder, found: Found::Named });
         }
-        Err(Error::failed(
-            format!("no {dataset} in {}: missing {}", folder.display(), missing.join(", ")),
-            format!("{put}; or leave out --data-dir to have the data found or fetched"),
-        ))
+        let below = entries.take(MOST_ENTRIES).flatten().flat_map(|entry| candidates(&entry.path()));
+        let remedy = match below.into_iter().find(|folder| missing(folder).is_empty()) {
+            Some(other) => format!("name {} if you mean the files there; {or_find}", other.display()),
+            None => format!("{put}; {or_find}"),
+        };
+        let what = format!("no {dataset} in {}: missing {}", folder.display(), lacks.join(", "));
+        Err(Error::failed(what, remedy))
     }
 
     /// The file at `path`, which is here, is not what it should be: in one line what is wrong with it, in
@@ -71,6 +82,30 @@ impl Place {
             (Err(reason), _) => Err(self.bad(path, reason)),
         }
     }
+}
+
+/// The path with the user's home for a first `~`, as torchvision takes it: shells leave it in `--data-dir=~/data`.
+fn with_home(dir: &Path) -> PathBuf {
+    match (dir.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(below), Some(home)) => home.join(below),
+        _ => dir.to_owned(),
+    }
+}
+
+/// Why nothing can be read in `dir`.
+fn no_folder(dataset: &str, dir: &Path, error: &io::Error, or_find: &str) -> Error {
+    let (name, parent) = (dir.display(), dir.parent().unwrap_or(dir).display());
+    let (what, remedy) = if dir.is_file() {
+        (format!("{name} is a file, not a folder with {dataset}"), format!("name its folder, {parent}"))
+    } else if error.kind() == io::ErrorKind::NotFound {
+        (format!("there is no folder {name}"), format!("name a folder that holds {dataset}"))
+    } else {
+        (
+            format!("cannot read the folder {name}: {error}"),
+            format!("name another folder that holds {dataset}"),
+        )
+    };
+    Error::failed(what, format!("{remedy}; {or_find}"))
 }
 
 /// Where to look when the user names no folder.
@@ -122,5 +157,73 @@ impl Sources {
         })?;
         self.origins.fetch(wanted, &cache, progress)?;
         Ok(Place { folder: cache, found: Found::Cached })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A data set of one file, `sub/x` in the user's folder or `x`.
+    fn named(dir: &Path) -> Result<Place> {
+        let missing = |folder: &Path| if folder.join("x").is_file() { vec![] } else { vec!["x".to_owned()] };
+        Place::named("X", dir, &["sub"], missing, "put it there")
+    }
+
+    /// What is wrong with `dir`, and what to do.
+    fn refusal(dir: &Path) -> [String; 2] {
+        let error = named(dir).map(|place| place.folder).unwrap_err();
+        let remedy =
+            error.remedy().strip_suffix("; or leave out --data-dir to have the data found or fetched");
+        [error.to_string(), remedy.unwrap().to_owned()]
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_told_from_one_without_the_data() {
+        let dir = TempDir::new().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let show = |name: &str| path(name).display().to_string();
+        fs::write(path("file"), "").unwrap();
+        fs::create_dir_all(path("empty")).unwrap();
+        for (name, what, remedy) in [
+            ("none", format!("there is no folder {}", show("none")), "name a folder that holds X".to_owned()),
+            (
+                "file",
+                format!("{} is a file, not a folder with X", show("file")),
+                format!("name its folder, {}", dir.path().display()),
+            ),
+            (
+                "file/below",
+                format!("cannot read the folder {}: Not a directory (os error 20)", show("file/below")),
+                "name another folder that holds X".to_owned(),
+            ),
+            ("empty", format!("no X in {}: missing x", show("empty")), "put it there".to_owned()),
+        ] {
+            assert_eq!(refusal(&path(name)), [what, remedy]);
+        }
+    }
+
+    #[test]
+    fn data_in_a_folder_below_is_read_or_pointed_to() {
+        let dir = TempDir::new().unwrap();
+        let sub = dir.path().join("a/sub");
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(sub.join("x"), "").unwrap();
+        for named_folder in [&sub, &dir.path().join("a")] {
+            assert_eq!(named(named_folder).unwrap().folder, sub);
+        }
+        assert_eq!(refusal(dir.path())[1], format!("name {} if you mean the files there", sub.display()));
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(with_home(Path::new("~/a/b")), home.join("a/b"));
+        assert_eq!(with_home(Path::new("~")), home);
+        for path in ["a/~", "/~", "~a/b"] {
+            assert_eq!(with_home(Path::new(path)), Path::new(path));
+        }
     }
 }

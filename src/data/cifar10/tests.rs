@@ -94,7 +94,14 @@ fn a_named_folder_or_its_parent_may_hold_other_data() {
     let error = Cifar10::load(Some(dir.path()), false).unwrap_err();
     let expected = format!("no CIFAR-10 in {}: missing data_batch_2.bin, test_batch.bin", folder.display());
     assert_eq!(error.to_string(), expected);
-    assert!(error.remedy().contains("binary version"), "{}", error.remedy());
+    assert!(error.remedy().starts_with("put these files of the binary version"), "{}", error.remedy());
+
+    // Others of the publisher's files are called by their names.
+    for (name, words) in [("cifar-10-batches-py", "Python version"), ("cifar-10-binary.tar.gz", "unpack")] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        let error = Cifar10::load(Some(dir.path()), false).unwrap_err();
+        assert!(error.remedy().contains(words), "{}", error.remedy());
+    }
 }
 
 /// Six black files of the published size, which take no room.

@@ -79,12 +79,55 @@ fn torchvisions_layout_is_found_unzipped() {
     for (part, file) in PUBLISHED.iter().zip(little()) {
         fs::write(raw.join(part.name), file).unwrap();
     }
-    assert_eq!(FashionMnist::load(Some(dir.path()), false).unwrap().folder(), raw);
+    for named in [dir.path(), &dir.path().join("FashionMNIST"), &raw] {
+        assert_eq!(FashionMnist::load(Some(named), false).unwrap().folder(), raw);
+    }
 
     fs::remove_file(raw.join(PUBLISHED[3].name)).unwrap();
     let error = FashionMnist::load(Some(dir.path()), false).unwrap_err();
     let expected = format!("no Fashion-MNIST in {}: missing t10k-labels-idx1-ubyte.gz", raw.display());
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_sound_file_stands_in_for_a_damaged_one() {
+    let whole = little();
+    for cut_is_gzipped in [true, false] {
+        let dir = TempDir::new().unwrap();
+        for (part, file) in PUBLISHED.iter().zip(&whole) {
+            let (mut plain, mut zipped) = (file.clone(), gzip(file));
+            if cut_is_gzipped {
+                zipped.truncate(zipped.len() / 2)
+            } else {
+                plain.truncate(plain.len() / 2)
+            }
+            fs::write(dir.path().join(part.name), plain).unwrap();
+            fs::write(dir.path().join(part.zipped_name()), zipped).unwrap();
+        }
+        let data = FashionMnist::load(Some(dir.path()), false).unwrap();
+        assert_eq!((data.train.labels, data.test.labels), (vec![9, 0, 4], vec![1, 8]));
+        // Without a sound one, the gzipped file is named.
+        let path = dir.path().join(PUBLISHED[2].name);
+        fs::write(dir.path().join(PUBLISHED[2].zipped_name()), "cut").unwrap();
+        fs::write(path, "cut").unwrap();
+        let message = FashionMnist::load(Some(dir.path()), false).unwrap_err().to_string();
+        assert!(message.contains("t10k-images-idx3-ubyte.gz: "), "{message}");
+    }
+}
+
+#[test]
+fn names_may_have_a_dot() {
+    for zipped in [true, false] {
+        let dir = TempDir::new().unwrap();
+        for (part, file) in PUBLISHED.iter().zip(little()) {
+            let name = part.name.replace("-idx", ".idx");
+            let (name, file) = if zipped { (name + ".gz", gzip(&file)) } else { (name, file) };
+            fs::write(dir.path().join(name), file).unwrap();
+            // Kaggle's archives have the plain file in a folder, which has its name.
+            fs::create_dir(dir.path().join(part.name)).unwrap();
+        }
+        assert_eq!(FashionMnist::load(Some(dir.path()), false).unwrap().train.len(), 3);
+    }
 }
 
 /// Each in its own words, with the file and what to do about it.

@@ -103,6 +103,25 @@ fn refuses_other_formats_and_sizes() {
     assert!(message.starts_with("no/such/file: cannot be read: "), "{message}");
 }
 
+/// As Python's `gzip`: zeros may follow a member, and nothing else but another member.
+#[test]
+fn zeros_may_follow_gzip_data() {
+    let file = images();
+    let plain = read_bytes(&file, Kind::Images).unwrap();
+    let (first, last) = (gzip(&file[..20]), gzip(&file[20..]));
+    // More than a reader has in its buffer, too.
+    for zeros in [1, 8, 512, 300_000] {
+        let zeros = vec![0; zeros];
+        for padded in [[&gzip(&file), &zeros[..]].concat(), [&first, &zeros[..], &last, &zeros].concat()] {
+            assert_eq!(read_bytes(&padded, Kind::Images).unwrap(), plain, "{} zeros", zeros.len());
+        }
+    }
+    for garbage in [&b"abc"[..], b"\0\0\0x", b"\x1f", b"\x1f\x8b", b"\0\x1f\x8b\x08"] {
+        let message = read_bytes(&[&gzip(&file), garbage].concat(), Kind::Images).unwrap_err();
+        assert!(message.contains("the gzip data"), "{garbage:?}: {message}");
+    }
+}
+
 /// No cut passes, and no flipped bit but the few that pad the last byte; and the message says that it
 /// is the gzip data that are damaged, even if what comes out of them looks like a wrong format first.
 #[test]

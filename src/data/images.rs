@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::checksum;
 use super::transforms::{Image, Mode};
+use crate::{Error, Result};
 
 /// Images with their labels.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +41,19 @@ impl Images {
         self.labels.truncate(n);
         self.pixels.truncate(n * self.image_bytes());
         self
+    }
+
+    /// Whether there are as many as `limit`, which the user chose with `option`.
+    ///
+    /// # Errors
+    /// A usage error with the number that there is.
+    pub fn check_limit(&self, limit: Option<usize>, option: &str) -> Result<()> {
+        let n = self.len();
+        let Some(limit) = limit.filter(|&limit| limit > n) else { return Ok(()) };
+        Err(Error::usage(
+            format!("{option} {limit} is more than the {n} images that there are"),
+            format!("give {option} {n} or less, or leave it out to take all"),
+        ))
     }
 
     /// The SHA-256, in hexadecimal, of sizes, labels and pixels.
@@ -102,5 +116,15 @@ mod tests {
         assert_eq!((two.pixels, two.labels), ((0..12).collect(), vec![7, 8]));
         assert_eq!(three(3).first(Some(4)), three(3));
         assert_eq!(three(3).first(None), three(3));
+    }
+
+    #[test]
+    fn a_limit_beyond_the_images_is_refused_with_their_number() {
+        for limit in [None, Some(2), Some(3)] {
+            three(1).check_limit(limit, "--test-examples").unwrap();
+        }
+        let error = three(1).check_limit(Some(4), "--test-examples").unwrap_err();
+        assert_eq!(error.to_string(), "--test-examples 4 is more than the 3 images that there are");
+        assert_eq!(error.exit_code(), 2);
     }
 }

@@ -41,6 +41,7 @@ pub fn run(config: &Evaluate) -> Result<train::Metric> {
     weights::load_into(&mut net, &config.weights)?;
     to_device(&mut net, config.device);
     let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
+    test.check_limit(config.test_examples, "--test-examples")?;
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
     let batches = DataLoader::new(&images, config.batch_size, false, config.device);
     let batches = batches.resize(config.recipe.resize());

@@ -11,6 +11,7 @@ use super::data_used::DataUsed;
 use super::ranks::batch_size;
 use super::resumed_config;
 use super::run_log::{RunPlan, facts};
+use crate::data::Images;
 use crate::distributed::Distributed;
 use crate::torch::{Recording, Signature};
 use crate::train::Tally;
@@ -105,6 +106,12 @@ struct Chosen<'a> {
 }
 
 impl Options {
+    /// Refuses to take more images than there are.
+    pub(super) fn check_limits(&self, train: &Images, test: &Images) -> Result<()> {
+        train.check_limit(self.train_examples, "--train-examples")?;
+        test.check_limit(self.test_examples, "--test-examples")
+    }
+
     /// Refuses to record steps where they cannot be repeated.
     pub(super) fn check_graph(&self, devices: &[Device], ranks: Option<&Distributed>) -> Result<()> {
         if !self.graph {

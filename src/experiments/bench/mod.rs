@@ -116,12 +116,14 @@ impl Bench {
         let mut folders = Folders::default();
         if self.reads_images() && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
             let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet)?;
+            set.train.check_limit(self.train_examples, "--train-examples")?;
             folders.fashion_mnist = Some(set.folder().to_owned());
             data.fashion_mnist = Some([set.train, set.test]);
         }
         let is_here = self.cifar_dir.is_some() || Cifar10::find().is_some();
         if self.reads_images() && self.recipes.contains(&CIFAR) && is_here {
             let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet)?;
+            set.train.check_limit(self.train_examples, "--train-examples")?;
             folders.cifar10 = Some(set.folder().to_owned());
             data.cifar10 = Some([set.train, set.test]);
         }

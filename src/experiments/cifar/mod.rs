@@ -71,6 +71,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     config.check(ranks)?;
     let quiet = config.options.quiet || !ranks::shows(ranks);
     let data = Cifar10::load(config.options.data_dir.as_deref(), !quiet)?;
+    config.options.check_limits(&data.train, &data.test)?;
     let published = data.is_published();
     let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train_images = Arc::new(data.train.first(config.options.train_examples));

@@ -60,6 +60,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     config.options.check_graph(&[config.device], ranks)?;
     let quiet = config.options.quiet || !ranks::shows(ranks);
     let data = FashionMnist::load(config.options.data_dir.as_deref(), !quiet)?;
+    config.options.check_limits(&data.train, &data.test)?;
     let published = data.is_published();
     let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train = data.train.first(config.options.train_examples);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::values::seed;
 use crate::experiments::augment::Augment;
 
 #[derive(Debug, Args)]
@@ -11,7 +12,7 @@ pub(super) struct AugmentArgs {
     /// A PNG or JPEG file, read as Pillow reads it, up to 89 megapixels [default: a drawn cat]
     image: Option<PathBuf>,
     /// Seed of each gallery's random stream
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
     #[arg(long)]

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::values::seed;
 use crate::experiments::basics::Basics;
 use crate::{Result, torch};
 
 #[derive(Debug, Args)]
 pub(super) struct BasicsArgs {
     /// Seed of the inputs and of the drawn images
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// A PNG or JPEG file whose pixels are scaled [default: colour gradients drawn from the seed]
     #[arg(long, value_name = "FILE")]

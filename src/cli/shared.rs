@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tch::Device;
 
-use super::values::learning_rate;
+use super::values::{learning_rate, seed};
 use crate::experiments::options::Options;
 use crate::torch::{self, Determinism};
 use crate::train::Tally;
@@ -44,8 +44,8 @@ impl KeepArgs {
 /// What a run trains with, on what, and where it is kept.
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// Seed of each variant's random streams
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    /// Seed of each variant's random streams, as torch.manual_seed takes it
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Passes over the training images [default: the note's]
     #[arg(long, allow_negative_numbers = true)]

@@ -76,3 +76,33 @@ pub(super) fn learning_rate(text: &str) -> Result<f64, String> {
         _ => Err("a learning rate is a finite number above zero".to_owned()),
     }
 }
+
+/// As `torch.manual_seed` takes it: 64 bits, of which a negative number is the two's complement.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(i64::cast_unsigned))
+        .map_err(|_| format!("a seed is a whole number from {} to {}", i64::MIN, u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_64_bits_with_a_sign_or_without() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-1", u64::MAX),
+            ("18446744073709551615", u64::MAX),
+            ("-9223372036854775808", 1 << 63),
+        ] {
+            assert_eq!(seed(text), Ok(expected), "{text}");
+        }
+        for text in ["18446744073709551616", "-9223372036854775809", "1.5", "one", ""] {
+            assert!(
+                seed(text).unwrap_err().contains("from -9223372036854775808 to 18446744073709551615"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -16,7 +16,7 @@ fn basics(folder: &TempDir, arguments: &[&str]) -> Output {
 fn basics_leaves_tables_figures_and_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let output = basics(&folder, &["--seed", "3"]);
+    let output = basics(&folder, &["--seed", "-1"]);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let stdout = String::from_utf8(output.stdout).unwrap();
     let tables = stdout.strip_suffix(&format!("\n{}\n", out.display())).expect("the directory comes last");
@@ -28,7 +28,7 @@ fn basics_leaves_tables_figures_and_a_picture() {
     assert!(fs::read_to_string(out.join("basics.md")).unwrap().contains(tables), "the same tables");
     let config: serde_json::Value =
         serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
-    assert_eq!((&config["seed"], &config["image"]), (&3.into(), &serde_json::Value::Null));
+    assert_eq!((&config["seed"], &config["image"]), (&u64::MAX.into(), &serde_json::Value::Null));
     let tensors = tch::Tensor::read_safetensors(out.join("basics.safetensors")).unwrap();
     assert!(tensors.iter().any(|(name, _)| name == "1x16x7x7.running_mean"));
     let picture = fs::File::open(out.join("channels.png")).unwrap();
@@ -58,7 +58,7 @@ fn basics_refuses_what_it_cannot_do() {
         assert_two_lines(&basics(&folder, &["--image", image]), 1, image);
         assert!(!folder.path().join("out").exists(), "{image} left a run directory");
     }
-    for arguments in [["--seed", "-1"], ["--seed", "x"], ["--threads", "0"]] {
+    for arguments in [["--seed", "-9223372036854775809"], ["--seed", "x"], ["--threads", "0"]] {
         assert_two_lines(&basics(&folder, &arguments), 2, arguments[0]);
     }
     fs::write(folder.path().join("out"), "kept").unwrap();

@@ -1,6 +1,7 @@
 //! What a launcher says in the environment: the variables that `torchrun` sets, and PyTorch's `env://` reads.
 
 use std::fmt::Display;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use crate::torch::StoreAddress;
@@ -51,7 +52,7 @@ impl Launch {
         }
         let text = |name: &str| get(name).unwrap_or_default();
         let (rank, local_rank) = (number(&text, "RANK")?, number(&text, "LOCAL_RANK")?);
-        let (size, port) = (number(&text, "WORLD_SIZE")?, number(&text, "MASTER_PORT")?);
+        let (size, port) = (number(&text, "WORLD_SIZE")?, number::<NonZeroU16>(&text, "MASTER_PORT")?);
         for (name, rank) in [("RANK", rank), ("LOCAL_RANK", local_rank)] {
             if rank >= size {
                 return Err(nonsense(name, &rank, &format!("a number below WORLD_SIZE, which is {size}")));
@@ -62,7 +63,7 @@ impl Launch {
         let agent_serves = get(AGENT_STORE).as_deref() == Some("True");
         let store = StoreAddress {
             host: text("MASTER_ADDR"),
-            port,
+            port: port.get(),
             serve: rank == 0 && !agent_serves,
             prefix: format!("d2l_ch7/attempt_{restarts}"),
         };
@@ -73,7 +74,7 @@ impl Launch {
 fn number<T: FromStr>(text: &impl Fn(&str) -> String, name: &str) -> Result<T> {
     let text = text(name);
     text.parse().map_err(|_| {
-        nonsense(name, &text, if name == "MASTER_PORT" { "a port, 0 to 65535" } else { "a number from 0" })
+        nonsense(name, &text, if name == "MASTER_PORT" { "a port, 1 to 65535" } else { "a number from 0" })
     })
 }
 
@@ -153,11 +154,18 @@ mod tests {
             ("LOCAL_RANK", "4"),
             ("WORLD_SIZE", "0"),
             ("WORLD_SIZE", "two"),
+            ("MASTER_PORT", "0"),
             ("MASTER_PORT", "65536"),
+            ("MASTER_PORT", "-1"),
+            ("MASTER_PORT", "http"),
             (RESTARTS, "x"),
         ] {
             let error = read(name, value).unwrap_err();
-            let size = if value == "0" { "RANK is 3".to_owned() } else { format!("{name} is {value}") };
+            let size = if name == "WORLD_SIZE" && value == "0" {
+                "RANK is 3".to_owned()
+            } else {
+                format!("{name} is {value}")
+            };
             assert!(error.exit_code() == 2 && error.to_string().contains(&size), "{error}");
         }
     }

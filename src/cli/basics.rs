@@ -31,9 +31,7 @@ pub(super) struct BasicsArgs {
 impl BasicsArgs {
     pub(super) fn validated(self) -> Result<Basics> {
         let Self { seed, image, out, quiet, threads } = self;
-        if let Some(threads) = threads {
-            torch::set_threads(threads.get())?;
-        }
+        torch::set_threads(threads)?;
         Ok(Basics { seed, image, out, quiet })
     }
 }

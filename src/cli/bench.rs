@@ -53,7 +53,7 @@ pub(super) struct BenchArgs {
 
 impl BenchArgs {
     pub(super) fn validated(self) -> Result<Bench> {
-        self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))?;
+        torch::set_threads(self.threads)?;
         let all_unless = |chosen: Vec<_>, all| if chosen.is_empty() { all } else { chosen };
         Ok(Bench {
             sections: if self.sections.is_empty() { Section::ALL.to_vec() } else { self.sections },

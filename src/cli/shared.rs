@@ -146,7 +146,7 @@ impl PlaceArgs {
         if self.deterministic {
             Determinism::reproducible().set()?;
         }
-        self.threads.map_or(Ok(()), |threads| torch::set_threads(threads.get()))
+        torch::set_threads(self.threads)
     }
 }
 

@@ -36,6 +36,8 @@ pub use signature::{SETTINGS, Signature, device_name, fuses_multiply_add, proces
 pub use tape::Tape;
 pub use thread_context::ThreadContext;
 
+use std::num::NonZeroUsize;
+
 use tch::{Device, Tensor};
 
 use crate::{Error, Result};
@@ -99,14 +101,39 @@ pub fn exit_at_once(code: u8) -> ! {
     ffi::d2l_exit_at_once(code.into())
 }
 
-/// Sets the threads of libtorch's CPU kernels. They belong to the signature: other counts, other bits.
+/// The most threads that are set: as many as the largest machines have. libgomp ends the process, or hangs, where it cannot start
+/// as many as it is told.
+pub const MOST_THREADS: usize = 1024;
+
+/// Sets the threads of libtorch's CPU kernels; `None` leaves libtorch's default. They belong to the signature: other counts, other
+/// bits.
 ///
 /// # Errors
-/// A usage error for 0, and for more than fit into an `int`.
-pub fn set_threads(threads: usize) -> Result<()> {
-    let threads = i32::try_from(threads).ok().filter(|&t| t > 0).ok_or_else(|| {
-        Error::usage(format!("{threads} is not a number of threads"), "give --threads 1 or more")
-    })?;
-    tch::set_num_threads(threads);
+/// A usage error for more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT` allows, with which oneDNN would wait for ever.
+pub fn set_threads(threads: Option<NonZeroUsize>) -> Result<()> {
+    let count =
+        threads.map_or_else(|| usize::try_from(tch::get_num_threads()).unwrap_or(1), NonZeroUsize::get);
+    if threads.is_some() && count > MOST_THREADS {
+        return Err(Error::usage(
+            format!("--threads {count} is more than {MOST_THREADS}"),
+            format!("give --threads 1 to {MOST_THREADS}; more than there are processors make nothing faster"),
+        ));
+    }
+    check_thread_limit(count)?;
+    if threads.is_some() {
+        tch::set_num_threads(count as i32);
+    }
     Ok(())
+}
+
+/// Refuses more threads than libgomp may start.
+fn check_thread_limit(threads: usize) -> Result<()> {
+    let limit = std::env::var("OMP_THREAD_LIMIT").ok().and_then(|limit| limit.trim().parse::<usize>().ok());
+    match limit.filter(|&limit| limit < threads && limit > 0) {
+        None => Ok(()),
+        Some(limit) => Err(Error::usage(
+            format!("OMP_THREAD_LIMIT is {limit}, and {threads} threads would wait for each other for ever"),
+            format!("unset OMP_THREAD_LIMIT, or give --threads {limit} or less"),
+        )),
+    }
 }

@@ -1,6 +1,7 @@
 //! Reading references and comparing with them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -21,14 +22,14 @@ pub const ROUNDING: f64 = 2e-6;
 pub const ADAM_EITHER_WAY: f64 = 2.1e-3;
 
 /// The threads that the stored references were made with.
-const THREADS: usize = 2;
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Only one test at a time may use libtorch: random generators and thread counts belong to the process.
 pub fn libtorch() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that failed while it held its turn has told so; the others go on.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    torch::set_threads(THREADS).unwrap();
+    torch::set_threads(Some(THREADS)).unwrap();
     turn
 }
 
@@ -172,7 +173,7 @@ fn sample(tensor: &Tensor) -> Tensor {
 /// Whether the stored signature is that of the CPU computing here.
 fn is_this_machine(stored: &Value) -> bool {
     static SAID: Once = Once::new();
-    let here = Signature { threads: THREADS, ..Signature::of(Device::Cpu) };
+    let here = Signature { threads: THREADS.get(), ..Signature::of(Device::Cpu) };
     let here = serde_json::to_value(here).unwrap();
     let facts = here.as_object().unwrap();
     let differ: Vec<&str> =

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::place::job::Job;
 use crate::place::{Place, assert_two_lines, program};
 
 #[test]
@@ -13,7 +14,10 @@ fn wrong_command_lines_are_refused_in_two_lines() {
     place.refuses(&["--variants", ""], 2, "--variants");
     place.refuses(&["--train-examples", "0"], 2, "--train-examples");
     place.refuses(&["--test-examples", "-5"], 2, "--test-examples");
-    place.refuses(&["--seed", "-1"], 2, "--seed");
+    place.refuses(&["--seed", "18446744073709551616"], 2, "--seed");
+    place.refuses(&["--seed", "-9223372036854775809"], 2, "--seed");
+    place.refuses(&["--train-examples", "97"], 2, "--train-examples 97 is more than the 96 images");
+    place.refuses(&["--test-examples", "33"], 2, "--test-examples 33 is more than the 32 images");
     place.refuses(&["--verbose"], 2, "--verbose");
     for lr in ["0", "-0.1", "NaN", "inf", "1e999", "fast"] {
         place.refuses(&["--lr", lr], 2, "finite number above zero");
@@ -27,6 +31,8 @@ fn wrong_command_lines_are_refused_in_two_lines() {
         ("--device", "tpu"),
         ("--device", "cuda:x"),
         ("--threads", "0"),
+        ("--threads", "1025"),
+        ("--threads", "99999999999"),
         ("--workers", "-1"),
         ("--device", "cpu,cpu"),
         ("--device", "all"),
@@ -35,6 +41,48 @@ fn wrong_command_lines_are_refused_in_two_lines() {
     }
     for devices in ["cpu,cuda:0", "cuda,cpu", "cpu,auto", "all,all", "cpu,", "cuda:0;cuda:1", ""] {
         assert_two_lines(&program().args(["cifar", "--device", devices]).output().unwrap(), 2, "--device");
+    }
+}
+
+/// oneDNN waits for ever for threads that libgomp may not start.
+#[test]
+fn more_threads_than_openmp_may_start_are_refused() {
+    let place = Place::new();
+    let image = ["--input", "1x28x28"];
+    for (limit, arguments, words) in [
+        ("2", &["compare", "--threads", "3"][..], "OMP_THREAD_LIMIT is 2, and 3 threads"),
+        (
+            " 1 ",
+            &["evaluate", "a.safetensors", "--variant", "native"],
+            "OMP_THREAD_LIMIT is 1, and 4 threads",
+        ),
+        ("1", &["cifar"], "give --threads 1 or less"),
+        ("1", &["basics"], "OMP_THREAD_LIMIT"),
+        ("1", &["bench"], "OMP_THREAD_LIMIT"),
+        ("1", &[&["shapes", "lenet"], &image[..]].concat(), "OMP_THREAD_LIMIT"),
+    ] {
+        let mut command = program();
+        command.args(arguments).current_dir(place.folder.path());
+        let output = command
+            .env("OMP_THREAD_LIMIT", limit)
+            .envs([("OMP_NUM_THREADS", "4"), ("MKL_DYNAMIC", "FALSE")])
+            .output()
+            .unwrap();
+        assert_two_lines(&output, 2, words);
+    }
+    let output = place.compare(&["--epochs", "1"]).env("OMP_THREAD_LIMIT", "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_rank_is_told_of_a_port_that_is_none() {
+    for port in ["0", "65536", "http"] {
+        for rank in [0, 1] {
+            let place = Place::new();
+            let mut command = place.compare(&[]);
+            let output = Job::new(2).place(rank, &mut command).env("MASTER_PORT", port).output().unwrap();
+            assert_two_lines(&output, 2, &format!("MASTER_PORT is {port}, expected a port, 1 to 65535"));
+        }
     }
 }
 

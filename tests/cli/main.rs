@@ -7,6 +7,7 @@ mod cifar;
 mod command_line;
 mod compare;
 mod environment;
+mod evaluate;
 mod output;
 #[path = "../place/mod.rs"]
 mod place;

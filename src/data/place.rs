@@ -94,9 +94,9 @@ fn with_home(dir: &Path) -> PathBuf {
 
 /// Why nothing can be read in `dir`.
 fn no_folder(dataset: &str, dir: &Path, error: &io::Error, or_find: &str) -> Error {
-    let (name, parent) = (dir.display(), dir.parent().unwrap_or(dir).display());
+    let name = dir.display();
     let (what, remedy) = if dir.is_file() {
-        (format!("{name} is a file, not a folder with {dataset}"), format!("name its folder, {parent}"))
+        (format!("{name} is a file, not a folder with {dataset}"), "name the folder that it is in".to_owned())
     } else if error.kind() == io::ErrorKind::NotFound {
         (format!("there is no folder {name}"), format!("name a folder that holds {dataset}"))
     } else {
@@ -192,7 +192,7 @@ mod tests {
             (
                 "file",
                 format!("{} is a file, not a folder with X", show("file")),
-                format!("name its folder, {}", dir.path().display()),
+                "name the folder that it is in".to_owned(),
             ),
             (
                 "file/below",

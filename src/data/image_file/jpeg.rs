@@ -1,6 +1,5 @@
 //! JPEG, through libjpeg as Mozilla keeps it, whose decoder is libjpeg-turbo's; Pillow has libjpeg-turbo.
 
-use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,20 +9,25 @@ use super::{Reason, check_size};
 use crate::data::transforms::{Image, Mode};
 use crate::panics;
 
+/// What libjpeg says when [`Whole`] refuses to go on.
+const ENDED: &str = "Input file read error";
+
 pub(super) fn decode(file: impl BufRead) -> Result<Image, Reason> {
-    // libjpeg gives up by unwinding, with a text of its own, past the panic hook.
-    catch_unwind(AssertUnwindSafe(|| decompress(file))).unwrap_or_else(|payload| {
-        Err(match panics::words(payload.as_ref()).trim_start_matches("libjpeg fatal error: ") {
-            // What libjpeg makes of the error of `Whole`.
-            "Input file read error" => "it is cut off, or cannot be read to its end".into(),
-            text => text.into(),
-        })
+    caught(|| decompress(Whole(file))).map_err(|Reason(text)| match text.as_str() {
+        ENDED => "it is cut off, or cannot be read to its end".into(),
+        _ => Reason(text),
+    })
+}
+
+/// Runs `f`, in which libjpeg gives up by unwinding, with a text of its own, past the panic hook.
+fn caught<T>(f: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+        Err(panics::words(payload.as_ref()).trim_start_matches("libjpeg fatal error: ").into())
     })
 }
 
 fn decompress(file: impl BufRead) -> Result<Image, Reason> {
-    let rows_lack = Cell::new(true);
-    let header = Decompress::new_reader(Whole { file, rows_lack: &rows_lack })?;
+    let header = Decompress::new_reader(file)?;
     let (width, height) = header.size();
     check_size(width, height)?;
     let cmyk = matches!(header.color_space(), ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK);
@@ -39,9 +43,10 @@ fn decompress(file: impl BufRead) -> Result<Image, Reason> {
         rows.read_scanlines_into(&mut pixels)?;
     }
     // What follows may be missing, but not be damaged.
-    rows_lack.set(false);
-    rows.finish()?;
-    Ok(Image::new(Mode::Rgb, height, width, pixels)?)
+    match caught(|| Ok(rows.finish()?)) {
+        Err(Reason(text)) if text != ENDED => Err(Reason(text)),
+        _ => Ok(Image::new(Mode::Rgb, height, width, pixels)?),
+    }
 }
 
 /// Red, green and blue of cyan, magenta, yellow and black, which JPEG files hold inverted, as Pillow rounds them.
@@ -52,27 +57,24 @@ fn rgb_of([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     })
 }
 
-/// A file that must not end before its image does: libjpeg would make up the rest, gray, and say nothing.
-struct Whole<'a, R> {
-    file: R,
-    rows_lack: &'a Cell<bool>,
-}
+/// A file that must not end: libjpeg would make up the rest, gray, and say nothing.
+struct Whole<R>(R);
 
-impl<R: BufRead> BufRead for Whole<'_, R> {
+impl<R: BufRead> BufRead for Whole<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match self.file.fill_buf()? {
-            [] if self.rows_lack.get() => Err(io::Error::other("it is cut off")),
+        match self.0.fill_buf()? {
+            [] => Err(io::Error::other("it is cut off")),
             bytes => Ok(bytes),
         }
     }
 
     fn consume(&mut self, amount: usize) {
-        self.file.consume(amount);
+        self.0.consume(amount);
     }
 }
 
-impl<R: BufRead> Read for Whole<'_, R> {
+impl<R: BufRead> Read for Whole<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.file.read(bytes)
+        self.0.read(bytes)
     }
 }

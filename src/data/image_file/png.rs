@@ -11,7 +11,6 @@ pub(super) fn decode(mut file: impl Read) -> Result<Image, Reason> {
     skip(&mut file, super::PNG.len() as u64)?;
     let (header, palette, length) = read_until_data(&mut file)?;
     let (width, height) = (header.width, header.height);
-    check_size(width, height)?;
     let samples = header.samples(&palette)?;
     let mut pixels = vec![0; 3 * width * height];
     let mut rows = Rows::new(&mut file, length);
@@ -122,6 +121,7 @@ impl Header {
         if width == 0 || height == 0 {
             return Err("it has no pixels".into());
         }
+        check_size(width, height)?;
         Ok(Self { width, height, depth, color, interlaced: interlace != 0 })
     }
 

@@ -1,6 +1,6 @@
 //! How many images a second are prepared for training, by this project and by a PyTorch `DataLoader` beside it.
 //!
-//! `cargo bench --bench augmentation -- --data-dir FOLDER`: CIFAR-10's folder. Without it the data is found or
+//! `cargo bench --profile dev --bench augmentation -- --data-dir FOLDER`: CIFAR-10's folder. Without it the data is found or
 //! fetched. The Python is `D2L_PYTHON`, else `python3`; it must import PyTorch and torchvision. Both sides take turns;
 //! the medians of the rounds are compared, each at its best number of workers.
 

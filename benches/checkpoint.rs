@@ -1,6 +1,6 @@
 //! What a checkpoint costs, beside the epoch of `book` after which it is saved.
 //!
-//! `cargo bench --bench checkpoint -- --data-dir FOLDER`: Fashion-MNIST's folder. Without it the data is found or fetched.
+//! `cargo bench --profile dev --bench checkpoint -- --data-dir FOLDER`: Fashion-MNIST's folder. Without it the data is found or fetched.
 //! The file is written to cargo's target folder, and has reached the disk when the clock stops.
 
 use std::ops::ControlFlow;

@@ -1,6 +1,6 @@
 //! Training steps of the recipes on small images, and what an epoch's batches cost before them; on CUDA where there is one.
 //!
-//! `cargo bench --bench step [-- NAME]`. `cargo xtask bench --sections step,data` sets the like beside Python's.
+//! `cargo bench --profile dev --bench step [-- NAME]`. `cargo xtask bench --sections step,data` sets the like beside Python's.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};

@@ -1,5 +1,5 @@
 //! Batch norm by hand on four examples of two features, every step printed:
-//! `cargo run --release --example batch_norm_by_hand`
+//! `cargo run --example batch_norm_by_hand`
 
 use tch::{Kind, Tensor};
 

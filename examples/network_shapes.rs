@@ -1,7 +1,7 @@
 //! A network's shapes are found by running it, layer by layer. ResNet-18 halves the image and doubles the channels from
 //! stage to stage; its average pooling leaves one pixel of whatever remains, so that the dense layer always fits.
 //!
-//! `cargo run --release --example network_shapes`
+//! `cargo run --example network_shapes`
 
 use d2l_ch7::layers::Sequential;
 use d2l_ch7::nets::resnet18::resnet18;

@@ -1,7 +1,7 @@
 //! A residual block gives relu(g(x) + x): where g contributes nothing, x and its gradient pass as if the block were
 //! not there. That is why deep stacks of them train.
 //!
-//! `cargo run --release --example residual_block`
+//! `cargo run --example residual_block`
 
 use d2l_ch7::layers::{Module, visit};
 use d2l_ch7::nets::residual::Residual;

@@ -1,5 +1,5 @@
 //! Why the same layer gives other outputs in evaluation than in training, and when it stops to:
-//! `cargo run --release --example train_versus_eval`
+//! `cargo run --example train_versus_eval`
 
 use d2l_ch7::layers::{Module, state};
 use d2l_ch7::norm::{Dims, native::BatchNorm};

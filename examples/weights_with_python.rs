@@ -1,4 +1,4 @@
-//! Weights that Rust trained, loaded in Python and back: `cargo run --release --example weights_with_python`
+//! Weights that Rust trained, loaded in Python and back: `cargo run --example weights_with_python`
 //!
 //! Writes `rust.safetensors` and prints what to type in Python. Run again when Python has written
 //! `python.safetensors`, it loads that.

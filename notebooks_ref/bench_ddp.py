@@ -1,6 +1,6 @@
 """How long jobs of several processes train beside the same jobs in Python, in turn, so that both meet the same machine.
 
-    python bench_ddp.py --program ../target/release/d2l_ch7 --fashion-mnist FOLDER --cifar10 FOLDER --rounds 4
+    python bench_ddp.py --program ../target/debug/d2l_ch7 --fashion-mnist FOLDER --cifar10 FOLDER --rounds 4
 
 Both are started by torchrun. A line a job and round, then the medians over all epochs of all rounds: seconds of training, their ratio,
 and for Rust what c10d says of the exchange and of how much of it the backward pass hid.

@@ -35,7 +35,7 @@ fn examples_show_what_they_claim() {
         let promised = promised(&source).unwrap_or_else(|| panic!("{name} does not end in // Output:"));
 
         let program = built(name);
-        assert!(program.exists(), "{} is not built: cargo build --release --examples", program.display());
+        assert!(program.exists(), "{} is not built: cargo build --examples", program.display());
         // Some leave files where they run.
         let place = tempfile::tempdir().unwrap();
         let output = Command::new(program).current_dir(&place).output().unwrap();

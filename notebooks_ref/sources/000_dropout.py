@@ -5,7 +5,7 @@
 # epochs: loss 0.277, training accuracy 0.904, test accuracy 0.898, 39,096.3 examples per second on cuda:0. Without
 # dropout, it remarks, the net clearly overfits.
 #
-# `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
+# `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
 # > **Rust:** `d2l_ch7::torch::Signature`

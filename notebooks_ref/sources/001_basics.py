@@ -5,7 +5,7 @@
 # likens batch norm to scaling the channels of RGB images. Everything here is drawn from seed 0, in the order in which
 # `d2l_ch7 basics --seed 0` draws.
 #
-# `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
+# `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
 # > **Rust:** `d2l_ch7::torch::Signature`

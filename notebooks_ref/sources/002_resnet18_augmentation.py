@@ -5,7 +5,7 @@
 # with augmented images. Each cell names its Rust twin. Neither network nor data set is needed: where the note trains
 # on CIFAR-10, random images stand for it.
 #
-# `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
+# `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
 # table, with their tests. The bits hold for the signature printed here.
 #
 # > **Rust:** `d2l_ch7::torch::Signature`

@@ -4,7 +4,7 @@
 # Note 003 trains the book's LeNet with AdamW instead of SGD, once with batch norm written by hand and once with
 # torch.nn's, and keeps the figures of ten epochs of each.
 #
-# `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
+# `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here. The
 # note takes CUDA where there is one; this notebook stays on the CPU.
 #

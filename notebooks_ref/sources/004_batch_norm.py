@@ -4,7 +4,7 @@
 # Note 004 follows section 7.5 of *Dive into Deep Learning*: the formula as a function, a layer around it, and a LeNet
 # that takes 224 x 224 images. Here the same computations are written anew, beside the Rust that gives the same bits.
 #
-# `d2l_ch7 ...` is short for `cargo run --release --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
+# `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
 # > **Rust:** `d2l_ch7::torch::Signature`

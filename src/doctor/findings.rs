@@ -75,7 +75,7 @@ fn processor(facts: &Facts) -> Finding {
 /// Whether libtorch could use a GPU, if there were one.
 fn cuda_of_libtorch(facts: &Facts) -> Finding {
     let Libtorch { linked_with_cuda, cuda, file, .. } = &facts.libtorch;
-    let rebuild = "run `cargo clean --release -p d2l_ch7`, then `cargo xtask setup`, and build again";
+    let rebuild = "run `cargo clean -p d2l_ch7`, then `cargo xtask setup`, and build again";
     if let Some(cuda) = cuda {
         let graphs = if facts.libtorch.graphs { "with" } else { "without" };
         return ok(format!("libtorch's library for CUDA {cuda} is loaded, {graphs} CUDA graphs"));
@@ -211,7 +211,7 @@ fn graphs(facts: &Facts) -> Option<Finding> {
     missing.then(|| {
         warning(
             "CUDA graphs were left out of this build, for want of the headers of CUDA's runtime",
-            "pip-install nvidia-cuda-runtime and nvidia-cuda-crt, both 13.0, beside PyTorch; `cargo clean --release -p d2l_ch7`; build again",
+            "pip-install nvidia-cuda-runtime and nvidia-cuda-crt, both 13.0, beside PyTorch; `cargo clean -p d2l_ch7`; build again",
         )
     })
 }

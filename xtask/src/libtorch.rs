@@ -108,10 +108,11 @@ fn link(settings: &Settings, libtorch: Libtorch) -> Result<Libtorch> {
     // What was compiled against another build has that build's linker arguments: with CUDA, or without. Cargo
     // sees no difference, because the link has the same name as before.
     if change == Link::Replaced && before.is_none_or(|before| before.build != libtorch.build) {
-        let _ = settings
-            .cargo("clean")
-            .args(["--quiet", "--release", "-p", "torch-sys", "-p", "d2l_ch7"])
-            .status();
+        for profile in ["dev", "release"] {
+            let mut clean = settings.cargo("clean");
+            clean.args(["--quiet", "--profile", profile, "-p", "torch-sys", "-p", "d2l_ch7"]);
+            let _ = clean.status();
+        }
     }
     Ok(libtorch)
 }

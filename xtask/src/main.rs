@@ -31,9 +31,9 @@ Sets d2l_ch7 up, then calls cargo.
 Usage: cargo xtask <COMMAND> [ARGS...]
 
 Commands:
-  run [ARGS...]   set up, then `cargo run --release --bin d2l_ch7 -- ARGS`
-  test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test --release ARGS`
-  bench [ARGS...] set up, with the Python packages of the notebooks, then `cargo run --release --bin d2l_ch7 -- bench ARGS`
+  run [ARGS...]   set up, then `cargo run --bin d2l_ch7 -- ARGS`
+  test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test ARGS`
+  bench [ARGS...] set up, with the Python packages of the notebooks, then `cargo run --bin d2l_ch7 -- bench ARGS`
   fuzz [READER...] [--seconds N]
                   set up, then feed every reader of files (or those named) made-up ones, 600 seconds each; needs cargo-fuzz
   setup           set up only: find or install libtorch 2.11.0 and link `.libtorch` to it
@@ -96,7 +96,7 @@ fn run(args: Vec<OsString>) -> Result<()> {
     let settings = Settings::from_env()?;
     set_up(&settings)?;
     let mut cargo = settings.cargo("run");
-    cargo.args(["--release", "--bin", "d2l_ch7", "--"]).args(without_dashes(args));
+    cargo.args(["--bin", "d2l_ch7", "--"]).args(without_dashes(args));
     Err(become_process(cargo))
 }
 
@@ -104,7 +104,7 @@ fn test(args: Vec<OsString>) -> Result<()> {
     let settings = Settings::from_env()?;
     let libtorch = set_up(&settings)?;
     let mut cargo = settings.cargo("test");
-    cargo.arg("--release").args(args);
+    cargo.args(args);
     // Stored references still test parity; the live tests say themselves that they were skipped.
     with_notebooks(&mut cargo, &settings, &libtorch, "no live parity tests")?;
     Err(become_process(cargo))
@@ -114,7 +114,7 @@ fn bench(args: Vec<OsString>) -> Result<()> {
     let settings = Settings::from_env()?;
     let libtorch = set_up(&settings)?;
     let mut cargo = settings.cargo("run");
-    cargo.args(["--release", "--bin", "d2l_ch7", "--", "bench"]).args(without_dashes(args));
+    cargo.args(["--bin", "d2l_ch7", "--", "bench"]).args(without_dashes(args));
     with_notebooks(&mut cargo, &settings, &libtorch, "nothing to measure beside")?;
     Err(become_process(cargo))
 }

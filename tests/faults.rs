@@ -9,7 +9,8 @@ use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, program, skipped, until};
+use place::skipped::skipped;
+use place::{Place, assert_two_lines, program, until};
 
 /// Sends the process a signal, as `kill` names it.
 fn signal(child: &Child, name: &str) {

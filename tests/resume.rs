@@ -13,7 +13,8 @@ use d2l_ch7::report::read_metrics;
 
 mod place;
 
-use place::{Place, assert_two_lines, outcome, program, skipped, stderr_of};
+use place::skipped::skipped;
+use place::{Place, assert_two_lines, outcome, program, stderr_of};
 
 /// Runs that are killed, unless the environment says how many.
 const KILLED_RUNS: usize = 8;

@@ -10,7 +10,8 @@ use std::time::Duration;
 mod place;
 
 use place::job::{Job, assert_all_succeed};
-use place::{Outcome, Place, outcome, program, skipped, stderr_of};
+use place::skipped::skipped;
+use place::{Outcome, Place, outcome, program, stderr_of};
 
 /// Five epochs of six steps on each rank, and a checkpoint after every other step.
 fn run(place: &Place) -> Vec<String> {

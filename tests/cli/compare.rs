@@ -263,7 +263,7 @@ fn weights_of_another_network_are_refused() {
     };
     let native = place.out().join("weights/native.safetensors");
     assert!(evaluate(&native, "book", "native").status.success());
-    assert_two_lines(&evaluate(&native, "book", "scratch"), 1, "1.gamma");
+    assert_two_lines(&evaluate(&native, "book", "scratch"), 1, "it lacks 1.beta and 15 more");
     assert_two_lines(&evaluate(&native, "dropout", "native"), 1, "native.safetensors");
     assert_two_lines(&evaluate(&place.out().join("report.md"), "book", "native"), 1, "report.md");
     assert_two_lines(&evaluate(&place.out().join("nothing"), "book", "native"), 1, "nothing");

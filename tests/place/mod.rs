@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 pub mod job;
-mod skipped;
+pub mod skipped;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 
 use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
-#[allow(unused_imports)]
-pub use skipped::skipped;
 use tempfile::TempDir;
 
 pub const CIFAR10_FILES: [&str; 6] = [

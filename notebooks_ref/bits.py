@@ -49,16 +49,16 @@ SETTINGS = [
     "GLIBC_TUNABLES",
     "TORCH_MKLDNN_MATMUL_MIN_DIM",
     "TORCH_MKLDNN_MATMUL_MIN_SIZE",
-    "NVIDIA_TF32_OVERRIDE",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "TORCH_BLAS_PREFER_CUBLASLT",
-    "CUBLAS_WORKSPACE_CONFIG",
 ]
+# Those that change bits on CUDA alone.
+CUDA_SETTINGS = ["NVIDIA_TF32_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT", "CUBLAS_WORKSPACE_CONFIG"]
 
 
 def signature(device: str) -> dict[str, str | int | dict[str, str]]:
     """What decides the bits besides the seed and the code: the fields of Rust's `Signature`, from the same sources."""
     capabilities = torch.cpu.get_capabilities()
+    settings = SETTINGS + (CUDA_SETTINGS if torch.device(device).type == "cuda" else [])
     return {
         "torch": torch.__version__.partition("+")[0],
         "device": device_name(torch.device(device)),
@@ -67,7 +67,7 @@ def signature(device: str) -> dict[str, str | int | dict[str, str]]:
         "instructions": " ".join(sorted(name for name, value in capabilities.items() if value is True)),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "mkl_cbwr": mkl_cbwr(),
-        "environment": {name: os.environ[name] for name in sorted(SETTINGS) if name in os.environ},
+        "environment": {name: os.environ[name] for name in sorted(settings) if name in os.environ},
         "threads": torch.get_num_threads(),
     }
 

@@ -32,7 +32,7 @@ pub use memory::{DeviceBytes, Memory, device_bytes, empty_cache, memory, reset_p
 pub use ops::{add_alpha_, addcdiv_value_, addcmul_value_, channels_last, clear_grad, set_grad};
 pub use readback::Readback;
 pub use recording::Recording;
-pub use signature::{SETTINGS, Signature, device_name, fuses_multiply_add, processor_name};
+pub use signature::{CUDA_SETTINGS, SETTINGS, Signature, device_name, fuses_multiply_add, processor_name};
 pub use tape::Tape;
 pub use thread_context::ThreadContext;
 

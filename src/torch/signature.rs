@@ -28,14 +28,14 @@ pub struct Signature {
     pub cpu_capability: String,
     /// MKL's mode of conditional numerical reproducibility, as `mkl_cbwr_get(MKL_CBWR_ALL)` says: 1 is off; 0, there is no MKL.
     pub mkl_cbwr: i32,
-    /// Those of [`SETTINGS`] that are set.
+    /// Those of [`SETTINGS`] that are set, and on CUDA those of [`CUDA_SETTINGS`].
     pub environment: BTreeMap<String, String>,
     /// Threads of libtorch's CPU kernels, as `torch.get_num_threads()` says.
     pub threads: usize,
 }
 
 /// Environment variables that change bits and that no library can be asked about.
-pub const SETTINGS: [&str; 23] = [
+pub const SETTINGS: [&str; 20] = [
     // oneDNN, which reads each under three prefixes: its kernels' instructions, vector width and precision.
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
@@ -57,15 +57,15 @@ pub const SETTINGS: [&str; 23] = [
     "OMP_THREAD_LIMIT",
     // glibc: the instructions of its exp, log and sine.
     "GLIBC_TUNABLES",
-    // libtorch: which bfloat16 products oneDNN computes.
+    // libtorch: which bfloat16 products oneDNN computes, and how precise float32 ones are.
     "TORCH_MKLDNN_MATMUL_MIN_DIM",
     "TORCH_MKLDNN_MATMUL_MIN_SIZE",
-    // CUDA: TF32, and which of cuBLAS's and cuDNN's kernels are taken.
-    "NVIDIA_TF32_OVERRIDE",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "TORCH_BLAS_PREFER_CUBLASLT",
-    "CUBLAS_WORKSPACE_CONFIG",
 ];
+
+/// Those that change bits on CUDA alone: TF32, and which of cuBLAS's kernels are taken.
+pub const CUDA_SETTINGS: [&str; 3] =
+    ["NVIDIA_TF32_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT", "CUBLAS_WORKSPACE_CONFIG"];
 
 impl Signature {
     /// The signature of what this process now computes on `device`.
@@ -75,6 +75,8 @@ impl Signature {
 
     /// The signature of what it computes on `devices` together.
     pub fn of_devices(devices: &[Device]) -> Self {
+        let on_cuda = devices.iter().any(|device| device.is_cuda());
+        let cuda_settings = CUDA_SETTINGS.into_iter().filter(|_| on_cuda);
         Self {
             // SAFETY: a static, NUL-terminated string.
             torch: unsafe { ffi::static_str(ffi::d2l_torch_version()) }.to_owned(),
@@ -85,7 +87,7 @@ impl Signature {
             instructions: unsafe { ffi::static_str(ffi::d2l_cpu_instructions()) }.to_owned(),
             cpu_capability: cpu_capability().to_owned(),
             mkl_cbwr: ffi::d2l_mkl_cbwr(),
-            environment: SETTINGS.into_iter().filter_map(setting).collect(),
+            environment: SETTINGS.into_iter().chain(cuda_settings).filter_map(setting).collect(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
     }

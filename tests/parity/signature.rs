@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use d2l_ch7::torch::SETTINGS;
+use d2l_ch7::torch::{CUDA_SETTINGS, SETTINGS};
 use serde_json::{Value, json};
 
 use crate::live::{python_side, succeed};
@@ -22,7 +22,6 @@ fn signatures_are_pythons() {
         "MKL_DYNAMIC" | "OMP_DYNAMIC" => "FALSE",
         "OMP_THREAD_LIMIT" => "64",
         "GLIBC_TUNABLES" => "glibc.cpu.hwcaps=-ERMS",
-        "CUBLAS_WORKSPACE_CONFIG" => ":4096:8",
         _ => "1",
     };
     let under_settings = |command: &mut Command| {
@@ -35,10 +34,12 @@ fn signatures_are_pythons() {
     under_settings(rust.args(["basics", "--quiet", "--out"]).arg(&out));
     let rust: Value = serde_json::from_slice(&std::fs::read(out.join("config.json")).unwrap()).unwrap();
 
-    let program = "import bits, json; print(json.dumps({'signature': bits.signature('cpu'), 'settings': bits.SETTINGS}))";
+    let program = "\
+import bits, json
+print(json.dumps({'signature': bits.signature('cpu'), 'settings': [bits.SETTINGS, bits.CUDA_SETTINGS]}))";
     let python = under_settings(Command::new(python).args(["-c", program]).current_dir(notebooks_ref()));
     let python: Value = serde_json::from_str(&python).unwrap();
     assert_eq!(rust["signature"], python["signature"]);
-    assert_eq!(python["settings"], json!(SETTINGS));
+    assert_eq!(python["settings"], json!([SETTINGS, CUDA_SETTINGS]));
     assert_eq!(rust["signature"]["environment"].as_object().unwrap().len(), SETTINGS.len());
 }

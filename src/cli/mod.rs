@@ -119,7 +119,7 @@ impl Cli {
             Some(Subcommands::Compare(args)) => Ok(Command::Compare(args.validated()?)),
             Some(Subcommands::Cifar(args)) => Ok(Command::Cifar(args.validated()?)),
             Some(Subcommands::Evaluate(args)) => Ok(Command::Evaluate(args.validated()?)),
-            Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated()?)),
+            Some(Subcommands::Shapes(args)) => Ok(Command::Shapes(args.validated())),
             Some(Subcommands::Basics(args)) => Ok(Command::Basics(args.validated()?)),
             Some(Subcommands::Augment(args)) => Ok(Command::Augment(args.validated())),
             Some(Subcommands::List) => Ok(Command::List),

@@ -6,7 +6,6 @@ use super::values::{format, image_size, network, variant};
 use crate::experiments::networks::Network;
 use crate::experiments::shapes::{Format, Shapes};
 use crate::norm::Variant;
-use crate::{Result, torch};
 
 #[derive(Debug, Args)]
 pub(super) struct ShapesArgs {
@@ -25,13 +24,12 @@ pub(super) struct ShapesArgs {
 }
 
 impl ShapesArgs {
-    pub(super) fn validated(self) -> Result<Shapes> {
-        torch::set_threads(None)?;
-        Ok(Shapes {
+    pub(super) fn validated(self) -> Shapes {
+        Shapes {
             network: self.network,
             variant: self.variant.unwrap_or(self.network.variant),
             input: self.input.unwrap_or(self.network.input),
             format: self.format,
-        })
+        }
     }
 }

@@ -132,7 +132,7 @@ fn check_thread_limit(threads: usize) -> Result<()> {
     match limit.filter(|&limit| limit < threads && limit > 0) {
         None => Ok(()),
         Some(limit) => Err(Error::usage(
-            format!("OMP_THREAD_LIMIT is {limit}, and {threads} threads would wait for each other for ever"),
+            format!("OMP_THREAD_LIMIT is {limit}: training with {threads} threads would wait for ever"),
             format!("unset OMP_THREAD_LIMIT, or give --threads {limit} or less"),
         )),
     }

@@ -16,7 +16,7 @@ const SPINS: &str = "2000";
 const SPIN_COUNT: &str = "GOMP_SPINCOUNT";
 const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
 
-/// Starts the process anew with [`SPINS`], unless it has them or its user chose how threads wait. libgomp reads its
+/// Starts the process anew with a short spin count, unless it has one or its user chose how threads wait. libgomp reads its
 /// environment when it is loaded, before `main`. Where starting anew fails, the process goes on as it is.
 pub fn spin_briefly() {
     let Some(change) = change(env::var_os(SPIN_COUNT).as_deref(), env::var_os(WAIT_POLICY).as_deref()) else {

@@ -29,11 +29,11 @@ fn variables_while_training(count: Option<&str>, policy: Option<&str>) -> Vec<Os
 
 #[test]
 fn threads_spin_briefly_unless_the_user_chose() {
-    assert_eq!(variables_while_training(None, None), ["GOMP_SPINCOUNT=2000"]);
+    assert_eq!(variables_while_training(None, None), ["GOMP_SPINCOUNT=2500"]);
     assert_eq!(variables_while_training(Some("7"), None), ["GOMP_SPINCOUNT=7"]);
     assert_eq!(variables_while_training(None, Some("active")), ["OMP_WAIT_POLICY=active"]);
     // As cargo starts it.
-    assert_eq!(variables_while_training(Some("2000"), Some("active")), ["OMP_WAIT_POLICY=active"]);
+    assert_eq!(variables_while_training(Some("2500"), Some("active")), ["OMP_WAIT_POLICY=active"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::output::{complain, print, say};
+use d2l_ch7::output::{complain, one_line, print, say};
 use d2l_ch7::{Result, doctor, interrupt, openmp, panics, torch};
 
 fn main() -> ExitCode {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let Err(error) = panics::caught(|| Cli::read(std::env::args_os())?.map_or(Ok(()), run)) else {
         return ExitCode::SUCCESS;
     };
-    complain(format_args!("error: {error}\nhelp: {}", error.remedy()));
+    complain(format_args!("error: {}\nhelp: {}", one_line(&error.to_string()), one_line(error.remedy())));
     if let Some(backtrace) = error.backtrace() {
         complain(backtrace);
     }

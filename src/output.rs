@@ -43,3 +43,10 @@ pub fn say(line: impl Display) {
 pub fn complain(text: impl Display) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
+
+/// The text in one line: control characters, such as a file's name may have, as escapes.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}

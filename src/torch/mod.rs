@@ -109,7 +109,8 @@ pub const MOST_THREADS: usize = 1024;
 /// bits.
 ///
 /// # Errors
-/// A usage error for more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT` allows, with which oneDNN would wait for ever.
+/// A usage error for more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT`, `OMP_DYNAMIC`
+/// or `OMP_MAX_ACTIVE_LEVELS` allows, with which oneDNN would wait for ever.
 pub fn set_threads(threads: Option<NonZeroUsize>) -> Result<()> {
     let count =
         threads.map_or_else(|| usize::try_from(tch::get_num_threads()).unwrap_or(1), NonZeroUsize::get);
@@ -126,14 +127,24 @@ pub fn set_threads(threads: Option<NonZeroUsize>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses more threads than libgomp may start.
+/// Refuses more threads than libgomp may start: oneDNN counts on all of them.
 fn check_thread_limit(threads: usize) -> Result<()> {
-    let limit = std::env::var("OMP_THREAD_LIMIT").ok().and_then(|limit| limit.trim().parse::<usize>().ok());
-    match limit.filter(|&limit| limit < threads && limit > 0) {
-        None => Ok(()),
-        Some(limit) => Err(Error::usage(
-            format!("OMP_THREAD_LIMIT is {limit}: training with {threads} threads would wait for ever"),
-            format!("unset OMP_THREAD_LIMIT, or give --threads {limit} or less"),
-        )),
+    let variable = |name| std::env::var(name).unwrap_or_default().trim().to_lowercase();
+    let limit = variable("OMP_THREAD_LIMIT").parse().ok().filter(|&limit: &usize| limit > 0);
+    let (name, most) = if let Some(limit) = limit.filter(|&limit| limit < threads) {
+        ("OMP_THREAD_LIMIT", limit)
+    } else if variable("OMP_DYNAMIC") == "true" {
+        ("OMP_DYNAMIC", 1)
+    } else if variable("OMP_MAX_ACTIVE_LEVELS") == "0" {
+        ("OMP_MAX_ACTIVE_LEVELS", 1)
+    } else {
+        return Ok(());
+    };
+    if threads <= most {
+        return Ok(());
     }
+    Err(Error::usage(
+        format!("{name} is {}: training with {threads} threads would wait for ever", variable(name)),
+        format!("unset {name}, or give --threads {most}{}", if most > 1 { " or less" } else { "" }),
+    ))
 }

@@ -55,7 +55,7 @@ fn more_threads_than_openmp_may_start_are_refused() {
             &["evaluate", "a.safetensors", "--variant", "native"],
             "OMP_THREAD_LIMIT is 1: training with 4 threads",
         ),
-        ("1", &["cifar"], "give --threads 1 or less"),
+        ("1", &["cifar"], "give --threads 1"),
         ("1", &["basics"], "OMP_THREAD_LIMIT"),
         ("1", &["bench"], "OMP_THREAD_LIMIT"),
     ] {
@@ -68,8 +68,23 @@ fn more_threads_than_openmp_may_start_are_refused() {
             .unwrap();
         assert_two_lines(&output, 2, words);
     }
-    let output = place.compare(&["--epochs", "1"]).env("OMP_THREAD_LIMIT", "1").output().unwrap();
+    let all = [("OMP_THREAD_LIMIT", "1"), ("OMP_DYNAMIC", "true"), ("OMP_MAX_ACTIVE_LEVELS", "0")];
+    for (name, value) in all {
+        let output = program().args(["compare", "--threads", "2"]).env(name, value).output().unwrap();
+        assert_two_lines(
+            &output,
+            2,
+            &format!("{name} is {value}: training with 2 threads would wait for ever"),
+        );
+    }
+    let output = place.compare(&["--epochs", "1"]).envs(all).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_name_with_control_characters_breaks_no_line() {
+    let output = program().args(["evaluate", "a\nb\u{1b}[31m", "--variant", "native"]).output().unwrap();
+    assert_two_lines(&output, 1, "from a\\nb\\u{1b}[31m: ");
 }
 
 #[test]

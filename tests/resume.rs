@@ -217,6 +217,27 @@ fn succeeds(command: &mut Command) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn what_begins_anew_is_said() {
+    let place = Place::new();
+    let run = finished(&place);
+    let (_, _, weights) = outcome(&place.out());
+    fs::remove_file(place.out().join("checkpoints/native.safetensors")).unwrap();
+    let output = resume(&place.out(), &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("no checkpoint of native, which is trained anew"),
+        "{said}"
+    );
+    assert!(outcome(&place.out()).2 == weights, "other bits");
+
+    let empty = place.folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let output = go_on(&run, &empty, false).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("empty is empty: a run begins there"), "{said}");
+}
+
 fn config(out: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap()
 }

@@ -86,7 +86,14 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
 /// `config.json` cannot be read.
 pub fn check(dir: &RunDir, chosen: &Value) -> Result<Value> {
     let Some(saved) = read(dir.path())? else {
-        return if dir.is_empty() { Ok(chosen.clone()) } else { Err(no_run(dir.path())) };
+        if !dir.is_empty() {
+            return Err(no_run(dir.path()));
+        }
+        let dir = dir.path().display();
+        output::complain(format_args!(
+            "warning: {dir} is empty: a run begins there, with the options given now"
+        ));
+        return Ok(chosen.clone());
     };
     let mut chosen = chosen.as_object().cloned().unwrap_or_default();
     check_choices(dir.path(), &saved, &chosen)?;

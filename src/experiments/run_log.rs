@@ -102,13 +102,21 @@ impl<'a> RunLog<'a> {
         })
     }
 
-    /// A variant's last checkpoint, if the run is resumed and has one.
+    /// A variant's last checkpoint, if the run is resumed and has one. Warns where results without one will be replaced.
     ///
     /// # Errors
     /// If it is damaged, or not one of this program.
     pub fn checkpoint<S: DeserializeOwned>(&self, variant: &str) -> Result<Option<(Checkpoint, S)>> {
         let path = self.dir.as_ref().map(|dir| dir.path().join(checkpoint_name(variant)));
         let path = path.filter(|path| path.exists());
+        if let (Some(dir), None) = (&self.dir, &path)
+            && dir.weights_path(variant).exists()
+        {
+            let dir = dir.path().display();
+            output::complain(format_args!(
+                "warning: {dir} has no checkpoint of {variant}, which is trained anew"
+            ));
+        }
         let Some(ranks) = self.ranks else { return path.map(|path| Checkpoint::load(&path)).transpose() };
         // Other ranks may be on machines that do not have the directory.
         let bytes = path.map(|path| Checkpoint::read_bytes(&path)).transpose()?;

@@ -2,8 +2,8 @@
 
     python state_dicts.py FOLDER
 
-Writes FOLDER/VARIANT.NAME.safetensors, and beside it VARIANT.NAME.loaded.safetensors, the state of a strict net that took
-it, unless the net refuses it. A prefix is taken off before. FOLDER/trained.pt and FOLDER/old.safetensors are files of
+Writes FOLDER/VARIANT.NAME.safetensors. A net loads it strictly, without its prefix, and FOLDER/VARIANT.NAME.loaded.safetensors
+has the net's state; where the net refuses it, there is no such file. FOLDER/trained.pt and FOLDER/old.safetensors are files of
 torch.save with the state FOLDER/native.plain.loaded.safetensors.
 """
 

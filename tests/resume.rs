@@ -60,7 +60,7 @@ fn assert_whole(out: &Path) {
     }
 }
 
-/// Begins or goes on in `out`, whichever it takes, perhaps with recorded steps. A run that has begun knows its options.
+/// Starts `run` in `out`, or resumes it where it has begun; `graph` records its steps. A run that has begun knows its options.
 fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
     let mut command = program();
     if !out.join("config.json").exists() {

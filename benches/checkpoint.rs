@@ -10,11 +10,11 @@ use std::time::Instant;
 use d2l_ch7::checkpoint::Checkpoint;
 use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
 use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::layers::{Sequential, state};
+use d2l_ch7::nets::Net;
 use d2l_ch7::norm::Variant;
 use d2l_ch7::optim::Optimizer;
 use d2l_ch7::torch::{self, GeneratorState};
-use d2l_ch7::train::{self, Loss, Progress, Tally, Training};
+use d2l_ch7::train::{Metric, Totals, ch6, evaluate};
 use tch::Device;
 
 mod shared;
@@ -37,12 +37,12 @@ fn main() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-checkpoint.safetensors");
     for variant in Variant::NOTEBOOKS {
         torch::manual_seed(0);
-        let mut net = recipe.initial_net(variant);
-        let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
+        let net = recipe.initial_net(&variant.into());
+        let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
         let (mut epochs, mut checkpoints) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            epochs.push(seconds(|| epoch(&mut net, optimizer.as_mut(), &train_iter, &test_iter)));
-            let save = |_| seconds(|| save(&mut net, optimizer.as_mut(), &file));
+            epochs.push(seconds(|| epoch(&net, optimizer.as_mut(), &train_iter, &test_iter)));
+            let save = |_| seconds(|| save(&net, optimizer.as_ref(), &file));
             checkpoints.extend((0..CHECKPOINTS).map(save));
         }
         let (epoch, checkpoint) = (median(epochs), median(checkpoints));
@@ -65,31 +65,19 @@ fn seconds(f: impl FnOnce()) -> f64 {
 }
 
 /// Training and evaluation.
-fn epoch(
-    net: &mut Sequential,
-    optimizer: &mut dyn Optimizer,
-    train_iter: &DataLoader,
-    test_iter: &DataLoader,
-) {
-    let (training, none) = (Training::alone(Loss::Mean), Progress::default());
-    train::train_epoch(
-        net,
-        train_iter.iter(),
-        optimizer,
-        training,
-        none,
-        |_, _, _| ControlFlow::Continue(()),
-    )
-    .expect("one process alone")
-    .expect("nobody interrupts");
-    train::evaluate(net, test_iter, Tally::Host).expect("nothing is recorded");
+fn epoch(net: &Net, optimizer: &mut dyn Optimizer, train_iter: &DataLoader, test_iter: &DataLoader) {
+    let mut metric = Metric::new(Device::Cpu, Totals::default());
+    let go_on = &mut |_: usize, _: &Metric, _: &dyn Optimizer| Ok(ControlFlow::Continue(()));
+    let outcome = ch6::train_epoch(net, train_iter.iter(), optimizer, &mut metric, go_on);
+    assert!(outcome.is_ok_and(|went_on| went_on.is_continue()));
+    evaluate(net, test_iter, Metric::new(Device::Cpu, Totals::default()));
 }
 
 /// What a run saves after an epoch: network, optimizer, random generators, and the records so far.
-fn save(net: &mut Sequential, optimizer: &mut dyn Optimizer, file: &Path) {
+fn save(net: &Net, optimizer: &dyn Optimizer, file: &Path) {
     let generators = GeneratorState::capture(Device::Cpu).expect("the CPU has a generator");
     let checkpoint = Checkpoint::new(&"records, which are short")
-        .with("net", state(net))
+        .with("net", net.state())
         .with("optimizer", optimizer.state())
         .with("generators", generators.tensors());
     checkpoint.save(file).unwrap_or_else(|error| panic!("{error}"));

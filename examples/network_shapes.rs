@@ -5,23 +5,25 @@
 
 use d2l_ch7::layers::Sequential;
 use d2l_ch7::nets::resnet18::resnet18;
-use d2l_ch7::norm::Variant;
+use d2l_ch7::norm::Norm;
+use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 fn main() {
-    let mut net = resnet18(Variant::Native);
-    walk(&mut net, 224);
-    walk(&mut net, 96);
+    let vs = VarStore::new(Device::Cpu);
+    let net = resnet18(&vs.root(), &Norm::Native);
+    walk(&net, 224);
+    walk(&net, 96);
 }
 
 /// Python: `for layer in net: X = layer(X)`.
-fn walk(net: &mut Sequential, side: i64) {
+fn walk(net: &Sequential, side: i64) {
     let mut x = Tensor::rand([1, 1, side, side], (Kind::Float, Device::Cpu));
     println!("{:18} {:?}", "image", x.size());
-    for layer in net.layers() {
+    for (_, layer) in net.layers() {
         // Evaluation: one image has no batch statistics worth the name.
-        x = tch::no_grad(|| layer.forward(&x, false));
-        println!("{:18} {:?}", layer.name(), x.size());
+        x = tch::no_grad(|| layer.forward_t(&x, false));
+        println!("{:18} {:?}", layer.class(), x.size());
     }
 }
 

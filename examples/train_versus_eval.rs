@@ -1,14 +1,15 @@
 //! Why the same layer gives other outputs in evaluation than in training, and when it stops to:
 //! `cargo run --example train_versus_eval`
 
-use d2l_ch7::layers::{Module, state};
 use d2l_ch7::norm::{Dims, native::BatchNorm};
 use d2l_ch7::torch;
+use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 
 fn main() {
     torch::manual_seed(0);
-    let mut layer = BatchNorm::new(1, Dims::Two);
+    let vs = VarStore::new(Device::Cpu);
+    let layer = BatchNorm::new(&vs.root(), 1, Dims::Two);
     // Batches of 1,000 numbers with mean 5 and standard deviation 2.
     let batch = || Tensor::randn([1000, 1], (Kind::Float, Device::Cpu)) * 2 + 5;
     let fixed = batch();
@@ -19,26 +20,25 @@ fn main() {
     let mut seen = 0;
     for until in [0, 1, 10, 100] {
         while seen < until {
-            let _ = layer.forward(&batch(), true);
+            let _ = layer.forward_t(&batch(), true);
             seen += 1;
         }
-        let before = statistics(&mut layer);
-        let evaluated = mean(&layer.forward(&fixed, false));
-        assert_eq!(before, statistics(&mut layer), "evaluation changes nothing");
+        let before = statistics(&vs);
+        let evaluated = mean(&layer.forward_t(&fixed, false));
+        assert_eq!(before, statistics(&vs), "evaluation changes nothing");
         println!("{seen:7}  {:12.4}  {:11.4}  {evaluated:32.4}", before.0, before.1);
     }
     assert!(
-        mean(&layer.forward(&fixed, false)).abs() < 0.1,
+        mean(&layer.forward_t(&fixed, false)).abs() < 0.1,
         "after many batches, evaluation is like training"
     );
 
     // Training needs company: what a number becomes depends on the others of its batch. Evaluation does not.
     let alone = fixed.narrow(0, 0, 1);
-    let in_half = layer.forward(&fixed.narrow(0, 0, 500), false).narrow(0, 0, 1);
-    assert!(layer.forward(&alone, false) == in_half, "evaluation takes each example by itself");
-    let with =
-        |n: i64, layer: &mut BatchNorm| layer.forward(&fixed.narrow(0, 0, n), true).double_value(&[0, 0]);
-    let (with_one_more, with_all) = (with(2, &mut layer), with(1000, &mut layer));
+    let in_half = layer.forward_t(&fixed.narrow(0, 0, 500), false).narrow(0, 0, 1);
+    assert!(layer.forward_t(&alone, false) == in_half, "evaluation takes each example by itself");
+    let with = |n| layer.forward_t(&fixed.narrow(0, 0, n), true).double_value(&[0, 0]);
+    let (with_one_more, with_all) = (with(2), with(1000));
     println!(
         "the first number in training: {with_one_more:.4} in a batch of 2, {with_all:.4} in one of 1,000"
     );
@@ -47,10 +47,8 @@ fn main() {
 }
 
 /// The running mean and variance.
-fn statistics(layer: &mut BatchNorm) -> (f64, f64) {
-    let state = state(layer);
-    let value =
-        |name: &str| state.iter().find(|(n, _)| n == name).map(|(_, t)| t.double_value(&[0])).unwrap();
+fn statistics(vs: &VarStore) -> (f64, f64) {
+    let value = |name| vs.variables()[name].double_value(&[0]);
     (value("running_mean"), value("running_var"))
 }
 

@@ -5,33 +5,41 @@
 
 use std::path::Path;
 
-use d2l_ch7::layers::{Linear, Module, ReLU, Sequential, parameters, state};
-use d2l_ch7::norm::{Dims, Variant};
+use d2l_ch7::layers::{linear, relu, sequential};
+use d2l_ch7::nets::Net;
+use d2l_ch7::norm::{Dims, Norm};
 use d2l_ch7::optim::{Optimizer, Sgd};
 use d2l_ch7::{Result, torch, weights};
+use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
 /// The same modules in the same order as in Python: their numbers are the names of the weights.
-fn net() -> Sequential {
-    let norm = Variant::Native.batch_norm(8, Dims::Two);
-    Sequential::new().then(Linear::new(3, 8)).then_boxed(norm).then(ReLU).then(Linear::new(8, 1))
+fn net() -> Net {
+    Net::new(|p| {
+        sequential(p)
+            .then(|p| linear(p, 3, 8))
+            .then(|p| Norm::Native.batch_norm(p, 8, Dims::Two))
+            .then(|_| relu())
+            .then(|p| linear(p, 8, 1))
+            .done()
+    })
 }
 
 fn main() -> Result<()> {
     torch::manual_seed(0);
-    let mut trained = net();
-    let mut optimizer = Sgd::new(parameters(&mut trained), 0.1);
+    let trained = net();
+    let mut optimizer = Sgd::new(trained.vs.trainable_variables(), 0.1);
     let x = Tensor::rand([64, 3], (Kind::Float, Device::Cpu));
     let y = x.sum_dim_intlist(1i64, true, None::<Kind>);
     for _ in 0..50 {
-        let loss = trained.forward(&x, true).mse_loss(&y, tch::Reduction::Mean);
+        let loss = trained.forward_t(&x, true).mse_loss(&y, tch::Reduction::Mean);
         optimizer.zero_grad();
         loss.backward();
         optimizer.step();
     }
-    weights::save(Path::new("rust.safetensors"), &state(&mut trained))?;
+    weights::save(Path::new("rust.safetensors"), &trained.state())?;
     println!("rust.safetensors holds");
-    for (name, tensor) in state(&mut trained) {
+    for (name, tensor) in trained.state() {
         println!("  {name:21} {:?}", tensor.size());
     }
     println!("In Python:\n{PYTHON}");
@@ -39,9 +47,9 @@ fn main() -> Result<()> {
     // Back: Python's file, or our own where Python has not written one yet. A net of fresh weights takes them all.
     let python = Path::new("python.safetensors");
     let file = if python.exists() { python } else { Path::new("rust.safetensors") };
-    let mut loaded = net();
-    weights::load_into(&mut loaded, file)?;
-    let same = loaded.forward(&x, false) == trained.forward(&x, false);
+    let loaded = net();
+    weights::load_into(&loaded.vs, file)?;
+    let same = loaded.forward_t(&x, false) == trained.forward_t(&x, false);
     println!("Loaded {}: the same outputs to the last bit: {same}", file.display());
     assert!(same || file == python, "what was saved is what is loaded");
     Ok(())
@@ -57,15 +65,15 @@ const PYTHON: &str = "
 
 // Output:
 // rust.safetensors holds
-//   0.weight              [8, 3]
 //   0.bias                [8]
-//   1.weight              [8]
+//   0.weight              [8, 3]
 //   1.bias                [8]
+//   1.num_batches_tracked []
 //   1.running_mean        [8]
 //   1.running_var         [8]
-//   1.num_batches_tracked []
-//   3.weight              [1, 8]
+//   1.weight              [8]
 //   3.bias                [1]
+//   3.weight              [1, 8]
 // In Python:
 //
 //   from safetensors.torch import load_file, save_file

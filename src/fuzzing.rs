@@ -12,9 +12,11 @@ use tempfile::TempDir;
 use crate::checkpoint::Checkpoint;
 use crate::data::transforms::Image;
 use crate::data::{cifar10, idx};
-use crate::experiments::side::SideState;
-use crate::layers::{Linear, Sequential, load_state_dict, state};
-use crate::norm::{Dims, Variant};
+use crate::experiments::saved::Saved;
+use crate::layers::{linear, sequential};
+use crate::nets::Net;
+use crate::norm::{Dims, Norm};
+use crate::state_dict::load_state_dict;
 use crate::weights;
 
 /// A reader's name, and its function below.
@@ -58,10 +60,11 @@ pub fn safetensors(bytes: &[u8]) -> bool {
         assert!(tensor.size().iter().all(|&size| size >= 0));
         assert!(tensor.numel() * tensor.kind().elt_size_in_bytes() <= bytes.len());
     }
-    let norm = Variant::Native.batch_norm(2, Dims::Two);
-    let mut net = Sequential::new().then(Linear::new(3, 2)).then_boxed(norm);
-    let _ = load_state_dict(&mut net, read, "a file");
-    assert_eq!(state(&mut net).iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(), 17);
+    let net = Net::new(|p| {
+        sequential(p).then(|p| linear(p, 3, 2)).then(|p| Norm::Native.batch_norm(p, 2, Dims::Two)).done()
+    });
+    let _ = load_state_dict(&net.vs, read, "a file");
+    assert_eq!(net.state().iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(), 17);
     true
 }
 
@@ -69,7 +72,7 @@ pub fn safetensors(bytes: &[u8]) -> bool {
 /// state, up to a first byte of 0, and a generator's, behind it, of a checkpoint that has one.
 pub fn checkpoint(bytes: &[u8]) -> bool {
     let take_over = |tensors| {
-        let (checkpoint, state) = Checkpoint::of_tensors::<SideState>(tensors).ok()?;
+        let (checkpoint, state) = Checkpoint::of_tensors::<Saved>(tensors).ok()?;
         state.take_over(&checkpoint).ok()
     };
     let read = weights::decode(bytes).ok().and_then(take_over);

@@ -6,7 +6,7 @@
 //! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
 //! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
 //! - [`distributed`]: several processes that train one network;
-//! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
+//! - [`nets`], [`layers`], [`norm`], [`init`], [`state_dict`]: networks, how their weights begin, and their names;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`output`], [`interrupt`], [`panics`], [`error`]: how the process speaks and ends;
 //! - [`doctor`]: what keeps a run from starting, or from using the GPU;
@@ -38,6 +38,7 @@ pub mod panics;
 pub mod progress;
 mod record;
 pub mod report;
+pub mod state_dict;
 pub mod torch;
 pub mod train;
 pub mod weights;

@@ -31,12 +31,16 @@ pub fn remember() {
     }));
 }
 
-/// Runs `f`; a panic, also one of another thread that is passed on, becomes an error.
+/// Runs `f`; a panic, also one of another thread that is passed on, becomes an error. What was [raised](raise) is given as it is.
 ///
 /// # Errors
 /// What `f` gives, and a panic's words, with a request to report its place.
 pub fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+        let payload = match payload.downcast::<Error>() {
+            Ok(error) => return Err(*error),
+            Err(payload) => payload,
+        };
         let words = words(payload.as_ref());
         let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
         let own = seen.iter().rposition(|seen| seen.words == words).map(|i| seen.swap_remove(i));
@@ -44,6 +48,11 @@ pub fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         let error = Error::failed(format!("the computation broke off: {words}"), remedy(&words, &place));
         Err(error.with_backtrace(backtrace))
     })
+}
+
+/// Panics with `error`, for [`caught`]: out of a place that cannot give an error, as a module's forward pass.
+pub fn raise(error: Error) -> ! {
+    panic::resume_unwind(Box::new(error))
 }
 
 /// What to do about it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::data::Batches;
-use crate::train::{AfterBatch, Metric, Reading};
+use crate::train::{Metric, Reading, Totals};
 
 /// Batches done, loss and accuracy so far, examples per second and time left; gone when dropped.
 #[derive(Debug)]
@@ -32,17 +32,17 @@ impl EpochBar {
         Self { bar, asked: RefCell::new(None) }
     }
 
-    /// Shows where the epoch stands.
-    pub fn show(&self, after: &AfterBatch) {
+    /// Shows where the epoch stands after so many batches.
+    pub fn show(&self, batches: usize, metric: &Metric) {
         if self.bar.is_hidden() {
             return;
         }
-        self.bar.set_position(after.batches as u64);
+        self.bar.set_position(batches as u64);
         let mut asked = self.asked.borrow_mut();
-        let (when, reading) = asked.get_or_insert_with(|| (Instant::now(), after.begin_reading().ok()));
+        let (when, reading) = asked.get_or_insert_with(|| (Instant::now(), metric.begin_reading().ok()));
         // A device that fails is told of by the loop.
-        if let Some(metric) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
-            self.say(&metric);
+        if let Some(totals) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
+            self.say(&totals);
             *reading = None;
         }
         if reading.is_none() && when.elapsed() >= PAUSE {
@@ -50,9 +50,9 @@ impl EpochBar {
         }
     }
 
-    fn say(&self, metric: &Metric) {
-        let speed = metric.examples() as f64 / self.bar.elapsed().as_secs_f64();
-        let (loss, accuracy) = (metric.loss(), metric.accuracy());
+    fn say(&self, totals: &Totals) {
+        let speed = totals.examples() as f64 / self.bar.elapsed().as_secs_f64();
+        let (loss, accuracy) = (totals.loss(), totals.accuracy());
         self.bar.set_message(format!("loss {loss:.3} acc {accuracy:.3} {speed:.0} examples/s"));
     }
 }

@@ -7,9 +7,10 @@ use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
-use crate::layers::{Module, load_state_dict};
+use crate::state_dict::load_state_dict;
 use crate::{Error, Result, whole_file};
 use fault::Fault;
 
@@ -28,12 +29,12 @@ pub fn save(path: &Path, state: &[(String, Tensor)]) -> Result<()> {
         .map_err(|error| whole_file::cannot_write(path, error))
 }
 
-/// `module.load_state_dict(safetensors.torch.load_file(path))`: takes what Python takes, and prefixes, as [`load_state_dict`].
+/// `net.load_state_dict(safetensors.torch.load_file(path))`: takes what Python takes, and prefixes, as [`load_state_dict`].
 ///
 /// # Errors
 /// As [`load`] and [`load_state_dict`].
-pub fn load_into(module: &mut dyn Module, path: &Path) -> Result<()> {
-    load_state_dict(module, load(path)?, &path.display().to_string())
+pub fn load_into(vs: &VarStore, path: &Path) -> Result<()> {
+    load_state_dict(vs, load(path)?, &path.display().to_string())
 }
 
 /// Reads names and tensors, which are on the CPU, from the safetensors file `path`.

@@ -51,7 +51,7 @@ impl CifarArgs {
             variants: self.variants,
             augment: self.augment,
             numerics: Numerics { amp: self.amp, channels_last: self.channels_last },
-            options: self.train.options(&DEFAULTS, self.workers, devices[0]),
+            options: self.train.options(&DEFAULTS, self.workers),
             devices,
         })
     }

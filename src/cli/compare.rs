@@ -43,7 +43,7 @@ impl CompareArgs {
             variants: self.variants,
             device,
             inspect: self.inspect,
-            options: self.train.options(&Defaults { epochs, batch_size, lr }, self.workers, device),
+            options: self.train.options(&Defaults { epochs, batch_size, lr }, self.workers),
         })
     }
 }

@@ -40,7 +40,7 @@ impl EvaluateArgs {
             variant: self.variant,
             batch_size: self.recipe.batch_size,
             device,
-            tally: self.place.tally(device),
+            eager: self.place.eager,
             test_examples: self.place.test_examples.map(NonZeroUsize::get),
             data_dir: self.place.data_dir,
         })

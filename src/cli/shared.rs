@@ -6,12 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tch::Device;
 
 use super::values::{learning_rate, seed};
 use crate::experiments::options::Options;
 use crate::torch::{self, Determinism};
-use crate::train::Tally;
 use crate::{Error, Result};
 
 /// Two minutes: reading data and writing files take less.
@@ -89,14 +87,13 @@ impl TrainArgs {
         self.place.set_up_libtorch()
     }
 
-    /// What is chosen for a run on `device`, with the loader of so many `workers`.
-    pub(super) fn options(self, defaults: &Defaults, workers: usize, device: Device) -> Options {
+    /// What is chosen for a run with the loader of so many `workers`.
+    pub(super) fn options(self, defaults: &Defaults, workers: usize) -> Options {
         Options {
             seed: self.seed,
             epochs: self.epochs.map_or(defaults.epochs, NonZeroUsize::get),
             batch_size: self.batch_size.map_or(defaults.batch_size, NonZeroUsize::get),
             lr: self.lr.unwrap_or(defaults.lr),
-            tally: if self.graph { Tally::Device } else { self.place.tally(device) },
             graph: self.graph,
             eager: self.place.eager,
             deterministic: self.place.deterministic,
@@ -136,11 +133,6 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    /// Where a run on `device` sums its figures.
-    pub(super) fn tally(&self, device: Device) -> Tally {
-        if self.eager { Tally::Host } else { Tally::on(device) }
-    }
-
     /// Tells libtorch its threads and kernels; before anything is computed.
     pub(super) fn set_up_libtorch(&self) -> Result<()> {
         if self.deterministic {

@@ -6,10 +6,9 @@ use tch::Device;
 
 use super::recipes::Recipe;
 use crate::data::{DataLoader, FashionMnist, ImageSet};
-use crate::layers::to_device;
 use crate::norm::Variant;
-use crate::train::Tally;
-use crate::{Result, train, weights};
+use crate::train::{Metric, Totals, evaluate};
+use crate::{Result, weights};
 
 /// Which weights to try, and where.
 #[derive(Debug)]
@@ -24,8 +23,8 @@ pub struct Evaluate {
     pub batch_size: usize,
     /// Where the network runs.
     pub device: Device,
-    /// Where loss and accuracy are summed; with [`Tally::Device`] the images are on the device too.
-    pub tally: Tally,
+    /// Whether loss and accuracy are read after every batch, whatever the device.
+    pub eager: bool,
     /// How many of the first test images are used; `None`: all.
     pub test_examples: Option<usize>,
     /// Where the data set is; `None`: found, or fetched into the cache.
@@ -36,17 +35,18 @@ pub struct Evaluate {
 ///
 /// # Errors
 /// Weights that cannot be read or are another network's; data that cannot be had.
-pub fn run(config: &Evaluate) -> Result<train::Metric> {
-    let mut net = config.recipe.initial_net(config.variant);
-    weights::load_into(&mut net, &config.weights)?;
-    to_device(&mut net, config.device);
+pub fn run(config: &Evaluate) -> Result<Totals> {
+    let mut net = config.recipe.initial_net(&config.variant.into());
+    weights::load_into(&net.vs, &config.weights)?;
+    net.vs.set_device(config.device);
     let test = FashionMnist::load(config.data_dir.as_deref(), true)?.test;
     test.check_limit(config.test_examples, "--test-examples")?;
     let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, config.test_examples);
     let batches = DataLoader::new(&images, config.batch_size, false, config.device);
     let batches = batches.resize(config.recipe.resize());
-    match config.tally {
-        Tally::Host => train::evaluate(&mut net, &batches, Tally::Host),
-        Tally::Device => train::evaluate(&mut net, &batches.resident(), Tally::Device),
+    if config.eager {
+        return Ok(evaluate(&net, &batches, Metric::Host(Totals::default())));
     }
+    let batches = if config.device.is_cuda() { batches.resident() } else { batches };
+    Ok(evaluate(&net, &batches, Metric::new(config.device, Totals::default())))
 }

@@ -1,9 +1,11 @@
 //! The networks of the notes by name, apart from how any note trains them.
 
+use tch::nn::Path;
+
 use crate::layers::Sequential;
 use crate::nets::lenet::{lenet, lenet_relu, lenet224};
 use crate::nets::resnet18::{resnet18, resnet18_cifar};
-use crate::norm::Variant;
+use crate::norm::{Norm, Variant};
 
 /// A network, and what its note gives it.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub struct Network {
     /// The batch norm that its note builds it with.
     pub variant: Variant,
     /// Builds it with PyTorch's default initialization.
-    pub build: fn(Variant) -> Sequential,
+    pub build: fn(&Path, &Norm) -> Sequential,
 }
 
 /// Every network.
@@ -34,7 +36,7 @@ pub const NETWORKS: [Network; 5] = [
         about: "the recipe `dropout`'s: ReLU, max pooling, dropout",
         input: [1, 28, 28],
         variant: Variant::Scratch,
-        build: |variant| lenet_relu(variant, Some(0.5)),
+        build: |p, norm| lenet_relu(p, norm, Some(0.5)),
     },
     Network {
         name: "lenet224",
@@ -55,7 +57,7 @@ pub const NETWORKS: [Network; 5] = [
         about: "d2l's resnet18(10, 3): 3x3 stem, no max pooling",
         input: [3, 32, 32],
         variant: Variant::Native,
-        build: |variant| resnet18_cifar(variant, 10, 3),
+        build: |p, norm| resnet18_cifar(p, norm, 10, 3),
     },
 ];
 

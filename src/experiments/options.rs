@@ -14,7 +14,6 @@ use super::run_log::{RunPlan, facts};
 use crate::data::Images;
 use crate::distributed::Distributed;
 use crate::torch::{Recording, Signature};
-use crate::train::Tally;
 use crate::{Error, Result};
 
 /// Choices, checked.
@@ -28,8 +27,6 @@ pub struct Options {
     pub batch_size: usize,
     /// Learning rate, finite and positive.
     pub lr: f64,
-    /// Where loss and accuracy are summed.
-    pub tally: Tally,
     /// Whether steps are recorded and repeated.
     pub graph: bool,
     /// Whether each batch's loss and accuracy are waited for, whatever the device.

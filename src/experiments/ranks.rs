@@ -6,7 +6,9 @@ use tch::Device;
 use super::run_log::RunPlan;
 use crate::data::Share;
 use crate::distributed::Distributed;
-use crate::{Error, Result};
+use crate::torch::ExchangeTimes;
+use crate::train::Totals;
+use crate::{Error, RankRecord, Result};
 
 /// Which images are this process's; `None`: all.
 pub fn share(ranks: Option<&Distributed>, seed: u64) -> Option<Share> {
@@ -48,4 +50,54 @@ pub fn agree(ranks: Option<&Distributed>, plan: &RunPlan) -> Result<()> {
     }
     facts.insert("resume".to_owned(), Value::from(plan.resume.is_some()));
     ranks.agree(&facts)
+}
+
+/// The totals of every rank; none where there is one process.
+///
+/// # Errors
+/// If another rank is gone.
+pub fn totals_of_ranks(ranks: Option<&Distributed>, totals: Totals) -> Result<Vec<Totals>> {
+    let Some(ranks) = ranks else { return Ok(Vec::new()) };
+    let gathered = ranks.gather(&totals.to_bits().map(f64::from_bits))?;
+    let totals = |values: Vec<f64>| Totals::from_bits([0, 1, 2].map(|i| values[i].to_bits()));
+    Ok(gathered.into_iter().map(totals).collect())
+}
+
+/// The totals of all processes together.
+///
+/// # Errors
+/// If another rank is gone.
+pub fn totals_of_all(ranks: Option<&Distributed>, totals: Totals) -> Result<Totals> {
+    let all = totals_of_ranks(ranks, totals)?;
+    Ok(if all.is_empty() { totals } else { Totals::sum(all) })
+}
+
+/// How fast each process trained so many examples, and what its exchanges took; none where there is one process.
+///
+/// # Errors
+/// If another rank is gone.
+pub fn rank_records(
+    ranks: Option<&Distributed>,
+    times: Option<ExchangeTimes>,
+    variant: &str,
+    epoch: usize,
+    examples: usize,
+    seconds: f64,
+) -> Result<Vec<RankRecord>> {
+    let Some(ranks) = ranks else { return Ok(Vec::new()) };
+    let [exchange, hidden] =
+        times.map_or([f64::NAN; 2], |times| [times.exchange, times.hidden].map(|time| time.as_secs_f64()));
+    let gathered = ranks.gather(&[examples as f64, seconds, exchange, hidden])?;
+    let known = |seconds: f64| Some(seconds).filter(|seconds| seconds.is_finite());
+    let row = |(rank, values): (usize, Vec<f64>)| RankRecord {
+        variant: variant.to_owned(),
+        epoch,
+        rank,
+        examples: values[0] as usize,
+        train_seconds: values[1],
+        examples_per_second: values[0] / values[1],
+        exchange_seconds: known(values[2]),
+        hidden_seconds: known(values[3]),
+    };
+    Ok(gathered.into_iter().enumerate().map(row).collect())
 }

@@ -4,12 +4,14 @@
 use std::fmt;
 
 use tch::Tensor;
+use tch::nn::Path;
 
 use crate::data::transforms::{Resize, Size};
 use crate::init;
-use crate::layers::{Sequential, parameters};
+use crate::layers::Sequential;
+use crate::nets::Net;
 use crate::nets::lenet::{lenet, lenet_relu, lenet224};
-use crate::norm::Variant;
+use crate::norm::Norm;
 use crate::optim::{Adam, Optimizer, Sgd};
 
 /// A network and how a note trains it on Fashion-MNIST.
@@ -22,7 +24,7 @@ pub struct Recipe {
     /// The length that the shorter edge of every image is resized to first; `None`: images as they are.
     pub resize: Option<usize>,
     /// Builds the network with PyTorch's default initialization.
-    pub net: fn(Variant) -> Sequential,
+    pub net: fn(&Path, &Norm) -> Sequential,
     /// Whether d2l's `init_weights` redraws the weights.
     pub xavier: bool,
     /// How the weights are updated.
@@ -72,7 +74,7 @@ pub const RECIPES: [Recipe; 5] = [
         name: "dropout",
         about: "LeNet, ReLU, max pooling, dropout after each dense batch norm, SGD",
         resize: None,
-        net: |variant| lenet_relu(variant, Some(0.5)),
+        net: |p, norm| lenet_relu(p, norm, Some(0.5)),
         xavier: true,
         optimizer: Algorithm::Sgd,
         lr: 0.05,
@@ -83,7 +85,7 @@ pub const RECIPES: [Recipe; 5] = [
         name: "no-dropout",
         about: "the same without dropout",
         resize: None,
-        net: |variant| lenet_relu(variant, None),
+        net: |p, norm| lenet_relu(p, norm, None),
         xavier: true,
         optimizer: Algorithm::Sgd,
         lr: 0.05,
@@ -110,10 +112,10 @@ impl Recipe {
     }
 
     /// The network as it is before the first step, on the CPU, drawn from the CPU's generator.
-    pub fn initial_net(&self, variant: Variant) -> Sequential {
-        let mut net = (self.net)(variant);
+    pub fn initial_net(&self, norm: &Norm) -> Net {
+        let net = Net::new(|p| (self.net)(p, norm));
         if self.xavier {
-            init::xavier_weights(&mut net);
+            init::xavier_weights(&net.vs);
         }
         net
     }
@@ -121,11 +123,6 @@ impl Recipe {
     /// What happens to an image before it becomes a tensor.
     pub fn resize(&self) -> Option<Resize> {
         self.resize.map(|edge| Resize::new(Size::ShorterEdge(edge)).expect("no recipe resizes to nothing"))
-    }
-
-    /// The optimizer of `net`, which is on its device already.
-    pub fn optimizer(&self, net: &mut Sequential, lr: f64) -> Box<dyn Optimizer> {
-        self.optimizer.over(parameters(net), lr)
     }
 }
 
@@ -139,7 +136,7 @@ impl fmt::Display for Algorithm {
 }
 
 impl Algorithm {
-    /// This optimizer over `params`, handles that share the network's memory.
+    /// This optimizer over `params`, a network's `trainable_variables()`.
     pub fn over(self, params: Vec<Tensor>, lr: f64) -> Box<dyn Optimizer> {
         match self {
             Self::Sgd => Box::new(Sgd::new(params, lr)),

@@ -1,11 +1,13 @@
 //! A network's shapes: what `X = torch.rand(1, ...)` becomes, layer by layer, as the notes print it.
 
 use serde::Serialize;
+use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 use super::networks::Network;
-use crate::layers::{Misfit, Module, parameters};
+use crate::layers::Misfit;
 use crate::norm::Variant;
+use crate::state_dict::named_parameters;
 use crate::{Error, Result, interrupt};
 
 /// The values that an image may have: 16 MiB of them. d2l's ResNet-18 makes feature maps 64 times as large.
@@ -80,23 +82,30 @@ pub fn run(config: &Shapes) -> Result<String> {
 /// In evaluation mode, whatever the variant: the shapes are those of training, in which PyTorch's batch norm refuses
 /// a single image once a channel is left with one value.
 fn rows(config: &Shapes) -> Result<Vec<Row>> {
-    let mut net = (config.network.build)(config.variant);
+    let vs = VarStore::new(Device::Cpu);
+    let net = (config.network.build)(&vs.root(), &config.variant.into());
     let [channels, height, width] = config.input;
     let mut x = Tensor::rand([1, channels, height, width], (Kind::Float, Device::Cpu));
     let mut rows = Vec::new();
-    for (name, layer) in net.children() {
+    for (name, layer) in net.layers() {
         if interrupt::requested() {
             return Err(Error::interrupted(
                 format!("interrupted before layer {name}"),
                 "nothing was written",
             ));
         }
-        x = tch::no_grad(|| layer.try_forward(&x, false))
-            .map_err(|misfit| unfit(config.network, &misfit.within(&name)))?;
-        let parameters = parameters(layer).iter().map(Tensor::numel).sum();
-        rows.push(Row { layer: name, class: layer.name(), output_shape: x.size(), parameters });
+        x = tch::no_grad(|| layer.try_forward_t(&x, false))
+            .map_err(|misfit| unfit(config.network, &misfit.within(name)))?;
+        let parameters = numbers_below(&vs, name);
+        rows.push(Row { layer: name.to_owned(), class: layer.class(), output_shape: x.size(), parameters });
     }
     Ok(rows)
+}
+
+/// How many numbers of the layer `name` are trained.
+fn numbers_below(vs: &VarStore, name: &str) -> usize {
+    let is_below = |parameter: &str| parameter.split('.').next() == Some(name);
+    named_parameters(vs).iter().filter(|(parameter, _)| is_below(parameter)).map(|(_, t)| t.numel()).sum()
 }
 
 fn unfit(network: &Network, misfit: &Misfit) -> Error {

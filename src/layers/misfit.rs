@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use tch::Tensor;
 
 use crate::panics;
+use crate::state_dict::shape;
 
 /// Which layer refused its input, and libtorch's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +23,12 @@ pub struct Misfit {
 
 impl Misfit {
     /// What `forward` gives for `x`; its panic becomes the refusal of a layer of that class.
-    pub(super) fn caught(
+    pub(crate) fn caught(
         class: &'static str,
         x: &Tensor,
         forward: impl FnOnce() -> Tensor,
     ) -> Result<Tensor, Self> {
-        // Unwinding leaves nothing half done but batch norms' statistics, which `try_forward` warns of.
+        // Unwinding leaves nothing half done but batch norms' statistics, which `try_forward_t` warns of.
         panic::catch_unwind(AssertUnwindSafe(forward)).map_err(|payload| Self {
             layer: String::new(),
             class,
@@ -54,25 +55,22 @@ impl fmt::Display for Misfit {
 
 impl std::error::Error for Misfit {}
 
-/// A shape as PyTorch's messages have it: `(100, 16)`.
-pub(super) fn shape(size: &[i64]) -> String {
-    format!("({})", size.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
-}
-
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::{Device, Kind, nn};
 
-    use super::super::{Conv2d, Flatten, Linear, Module, Sequential};
+    use super::super::{Layer, conv2d, flatten, linear, sequential};
     use super::*;
 
     #[test]
     fn the_innermost_layer_is_named() {
-        let stem = Sequential::new().then(Conv2d::new(1, 2, 3));
-        let head = Sequential::new().then(Flatten).add_module("fc", Linear::new(8, 3));
-        let mut net = Sequential::new().then(stem).add_module("head", head);
-        let mut misfit = |shape: [i64; 4]| {
-            net.try_forward(&Tensor::zeros(shape, (Kind::Float, Device::Cpu)), false).map(|y| y.size())
+        let vs = nn::VarStore::new(Device::Cpu);
+        let stem = |p: &nn::Path| sequential(p).then(|p| conv2d(p, 1, 2, 3, Default::default())).done();
+        let head =
+            |p: &nn::Path| sequential(p).then(|_| flatten()).add_module("fc", |p| linear(p, 8, 3)).done();
+        let net = sequential(&vs.root()).then(stem).add_module("head", head).done();
+        let misfit = |shape: [i64; 4]| {
+            net.try_forward_t(&Tensor::zeros(shape, (Kind::Float, Device::Cpu)), false).map(|y| y.size())
         };
         assert_eq!(misfit([5, 1, 4, 4]), Ok(vec![5, 3]));
         let refused = misfit([5, 2, 4, 4]).unwrap_err();

@@ -1,18 +1,77 @@
-//! The layers that the notebooks take from `torch.nn`, with PyTorch's defaults, and the trait they share with
-//! the batch norms of [`crate::norm`] and the networks of [`crate::nets`].
+//! The layers of the notebooks: `tch`'s own with PyTorch's initialization, functions as layers, and [`Sequential`].
 
-mod conv;
-mod linear;
+mod functions;
 mod misfit;
-mod module;
 mod sequential;
-mod simple;
-mod synchronized;
 
-pub use conv::Conv2d;
-pub use linear::Linear;
+use tch::{Tensor, nn};
+
+pub use functions::{Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid};
 pub use misfit::Misfit;
-pub use module::{Module, Slot, load_state, load_state_dict, parameters, state, to_device, visit};
-pub use sequential::Sequential;
-pub use simple::{AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid};
-pub use synchronized::{BatchStatistics, Synchronized, visit_synchronized};
+pub use sequential::{Growing, Sequential, sequential};
+
+use crate::init;
+
+/// A module of `tch` under the name of its PyTorch class.
+pub trait Layer: nn::ModuleT {
+    /// The class name that PyTorch prints: `Conv2d`, `BatchNorm2d`.
+    fn class(&self) -> &'static str;
+
+    /// `forward_t` for an input whose shape may not fit.
+    ///
+    /// # Errors
+    /// The layer that refused its input, with libtorch's reason. In training, the running statistics of the layers before it have
+    /// moved.
+    fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
+        Misfit::caught(self.class(), x, || self.forward_t(x, train))
+    }
+}
+
+/// A layer whose type is chosen at run time, as a batch norm is.
+impl nn::ModuleT for Box<dyn Layer> {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        (**self).forward_t(x, train)
+    }
+}
+
+impl Layer for Box<dyn Layer> {
+    fn class(&self) -> &'static str {
+        (**self).class()
+    }
+
+    fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
+        (**self).try_forward_t(x, train)
+    }
+}
+
+impl Layer for nn::Conv2D {
+    fn class(&self) -> &'static str {
+        "Conv2d"
+    }
+}
+
+impl Layer for nn::Linear {
+    fn class(&self) -> &'static str {
+        "Linear"
+    }
+}
+
+/// `nn.Conv2d(inputs, outputs, kernel)` with PyTorch's initialization: (N, inputs, H, W) to
+/// (N, outputs, (H + 2 padding - kernel) / stride + 1, likewise for W).
+///
+/// `config` gives stride, padding and the like; its initialization is not used.
+pub fn conv2d(p: &nn::Path, inputs: i64, outputs: i64, kernel: i64, config: nn::ConvConfig) -> nn::Conv2D {
+    // tch would draw the bias before the weight.
+    let config = nn::ConvConfig { bias: false, ws_init: init::kaiming_uniform(), ..config };
+    let mut conv = nn::conv2d(p, inputs, outputs, kernel, config);
+    conv.bs = Some(p.var("bias", &[outputs], init::uniform_bias(inputs * kernel * kernel)));
+    conv
+}
+
+/// `nn.Linear(inputs, outputs)` with PyTorch's initialization: (N, inputs) to (N, outputs), x Wᵀ + b.
+pub fn linear(p: &nn::Path, inputs: i64, outputs: i64) -> nn::Linear {
+    let config = nn::LinearConfig { bias: false, ws_init: init::kaiming_uniform(), bs_init: None };
+    let mut linear = nn::linear(p, inputs, outputs, config);
+    linear.bs = Some(p.var("bias", &[outputs], init::uniform_bias(inputs)));
+    linear
+}

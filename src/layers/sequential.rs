@@ -1,76 +1,75 @@
 //! Layers one after the other.
 
-use tch::Tensor;
+use tch::{Tensor, nn};
 
-use super::{Misfit, Module};
+use super::{Layer, Misfit};
 
-/// PyTorch's `nn.Sequential`: feeds each layer's output to the next; children are named `0`, `1`, ... or as
-/// [`add_module`](Self::add_module) says.
-#[derive(Default)]
-pub struct Sequential {
-    layers: Vec<(String, Box<dyn Module>)>,
+/// PyTorch's `nn.Sequential`: each layer takes the output of the one before. `tch`'s `SequentialT` gives its layers no names.
+#[derive(Debug)]
+pub struct Sequential(Vec<(String, Box<dyn Layer>)>);
+
+/// A [`Sequential`] under construction, whose variables are below `path`.
+pub struct Growing<'a> {
+    path: nn::Path<'a>,
+    layers: Vec<(String, Box<dyn Layer>)>,
 }
 
-impl Sequential {
-    /// A network without layers: the identity.
-    pub fn new() -> Self {
-        Self::default()
-    }
+/// Begins a network whose variables are below `path`: `0.weight`, `0.bias`, `1.gamma`.
+pub fn sequential<'a>(path: &nn::Path<'a>) -> Growing<'a> {
+    Growing { path: path.clone(), layers: Vec::new() }
+}
 
-    /// Appends a layer under the next number.
+impl<'a> Growing<'a> {
+    /// Appends the layer that `layer` makes at its path, which is the next number.
     #[must_use]
-    pub fn then(self, layer: impl Module + 'static) -> Self {
-        self.then_boxed(Box::new(layer))
-    }
-
-    /// Appends a layer whose type was chosen at run time.
-    #[must_use]
-    pub fn then_boxed(self, layer: Box<dyn Module>) -> Self {
+    pub fn then<L: Layer + 'static>(self, layer: impl FnOnce(&nn::Path<'a>) -> L) -> Self {
         let number = self.layers.len().to_string();
-        self.named(number, layer)
+        self.add_module(&number, layer)
     }
 
-    /// `net.add_module(name, layer)`: appends a layer under a name of its own, which its weights' names begin with.
+    /// `net.add_module(name, layer)`: appends a layer under a name of its own.
     ///
     /// # Panics
-    /// If the name is empty, has a dot, or is taken.
+    /// If the name has a dot or is taken.
     #[must_use]
-    pub fn add_module(self, name: &str, layer: impl Module + 'static) -> Self {
-        self.named(name.to_owned(), Box::new(layer))
-    }
-
-    fn named(mut self, name: String, layer: Box<dyn Module>) -> Self {
-        assert!(!name.is_empty() && !name.contains('.'), "{name:?} cannot be a layer's name");
-        assert!(self.layers.iter().all(|(taken, _)| *taken != name), "two layers are named {name}");
-        self.layers.push((name, layer));
+    pub fn add_module<L: Layer + 'static>(
+        mut self,
+        name: &str,
+        layer: impl FnOnce(&nn::Path<'a>) -> L,
+    ) -> Self {
+        assert!(self.layers.iter().all(|(taken, _)| taken != name), "two layers are named {name}");
+        let layer = layer(&(&self.path / name));
+        self.layers.push((name.to_owned(), Box::new(layer)));
         self
     }
 
-    /// The layers, first to last, for walking through them as the notebook's `for layer in net` does.
-    pub fn layers(&mut self) -> impl Iterator<Item = &mut dyn Module> {
-        self.layers.iter_mut().map(|(_, layer)| layer.as_mut() as &mut dyn Module)
+    /// The network.
+    pub fn done(self) -> Sequential {
+        Sequential(self.layers)
     }
 }
 
-impl Module for Sequential {
-    fn name(&self) -> &'static str {
+impl Sequential {
+    /// The layers with their names, first to last: the notebook's `for layer in net`.
+    pub fn layers(&self) -> impl Iterator<Item = (&str, &dyn Layer)> {
+        self.0.iter().map(|(name, layer)| (name.as_str(), layer.as_ref()))
+    }
+}
+
+impl nn::ModuleT for Sequential {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        self.0.iter().fold(x.shallow_clone(), |x, (_, layer)| layer.forward_t(&x, train))
+    }
+}
+
+impl Layer for Sequential {
+    fn class(&self) -> &'static str {
         "Sequential"
     }
 
-    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
-        self.layers().fold(x.shallow_clone(), |x, layer| layer.forward(&x, train))
-    }
-
-    fn try_forward(&mut self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
-        self.layers.iter_mut().try_fold(x.shallow_clone(), |x, (name, layer)| {
-            layer.try_forward(&x, train).map_err(|misfit| misfit.within(name))
+    fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
+        self.0.iter().try_fold(x.shallow_clone(), |x, (name, layer)| {
+            layer.try_forward_t(&x, train).map_err(|misfit| misfit.within(name))
         })
-    }
-
-    fn children(&mut self) -> Vec<(String, &mut dyn Module)> {
-        self.layers
-            .iter_mut()
-            .map(|(name, layer)| (name.clone(), layer.as_mut() as &mut dyn Module))
-            .collect()
     }
 }

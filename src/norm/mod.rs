@@ -13,8 +13,12 @@ pub mod scratch;
 pub mod scratch_sync;
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::layers::Module;
+use tch::nn;
+
+use crate::layers::Layer;
+pub use scratch_sync::Ranks;
 
 /// Added to the variance before the square root, here and there.
 pub const EPS: f64 = 1e-5;
@@ -28,7 +32,7 @@ pub enum Dims {
     Four,
 }
 
-/// Which implementation a network uses: what `d2l_ch7 compare` compares.
+/// The name of a batch norm: what `d2l_ch7 compare` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     /// The book's formula, [`scratch::BatchNorm`].
@@ -40,7 +44,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// Every one, in the order in which they are told of.
+    /// Every one, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Scratch, Self::Native, Self::ScratchSync];
 
     /// Those of the notebooks, in the order in which they are compared.
@@ -54,19 +58,43 @@ impl Variant {
             Self::ScratchSync => "scratch-sync",
         }
     }
-
-    /// A batch norm layer over `num_features` features or channels.
-    pub fn batch_norm(self, num_features: i64, dims: Dims) -> Box<dyn Module> {
-        match self {
-            Self::Scratch => Box::new(scratch::BatchNorm::new(num_features, dims)),
-            Self::Native => Box::new(native::BatchNorm::new(num_features, dims)),
-            Self::ScratchSync => Box::new(scratch_sync::BatchNorm::new(num_features, dims)),
-        }
-    }
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// What a network's batch norms are: the argument of the networks in [`crate::nets`].
+#[derive(Clone, Debug)]
+pub enum Norm {
+    /// [`scratch::BatchNorm`].
+    Scratch,
+    /// [`native::BatchNorm`].
+    Native,
+    /// [`scratch_sync::BatchNorm`] over the batches of these processes.
+    ScratchSync(Arc<Ranks>),
+}
+
+/// The batch norm of one process.
+impl From<Variant> for Norm {
+    fn from(variant: Variant) -> Self {
+        match variant {
+            Variant::Scratch => Self::Scratch,
+            Variant::Native => Self::Native,
+            Variant::ScratchSync => Self::ScratchSync(Arc::default()),
+        }
+    }
+}
+
+impl Norm {
+    /// A batch norm over `num_features` features or channels, whose variables are below `p`.
+    pub fn batch_norm(&self, p: &nn::Path, num_features: i64, dims: Dims) -> Box<dyn Layer> {
+        match self {
+            Self::Scratch => Box::new(scratch::BatchNorm::new(p, num_features, dims)),
+            Self::Native => Box::new(native::BatchNorm::new(p, num_features, dims)),
+            Self::ScratchSync(ranks) => Box::new(scratch_sync::BatchNorm::new(p, num_features, dims, ranks)),
+        }
     }
 }

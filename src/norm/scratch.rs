@@ -1,9 +1,9 @@
 //! Batch norm by hand: the book's formula as a function, and the layer that keeps its state.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Tensor, nn};
 
 use super::{Dims, EPS};
-use crate::layers::{Module, Slot};
+use crate::layers::Layer;
 
 /// The share of the old moving statistics that an update keeps.
 pub const MOMENTUM: f64 = 0.9;
@@ -71,51 +71,40 @@ pub struct BatchNorm {
 
 impl BatchNorm {
     /// gamma and moving variance 1, beta and moving mean 0: normalizes, and otherwise changes nothing.
-    pub fn new(num_features: i64, dims: Dims) -> Self {
-        let shape = match dims {
-            Dims::Two => vec![1, num_features],
-            Dims::Four => vec![1, num_features, 1, 1],
+    pub fn new(p: &nn::Path, num_features: i64, dims: Dims) -> Self {
+        let shape: &[i64] = match dims {
+            Dims::Two => &[1, num_features],
+            Dims::Four => &[1, num_features, 1, 1],
         };
-        let options = (Kind::Float, Device::Cpu);
         Self {
-            gamma: Tensor::ones(&shape, options).set_requires_grad(true),
-            beta: Tensor::zeros(&shape, options).set_requires_grad(true),
-            moving_mean: Tensor::zeros(&shape, options),
-            moving_var: Tensor::ones(&shape, options),
+            gamma: p.ones("gamma", shape),
+            beta: p.zeros("beta", shape),
+            moving_mean: p.zeros_no_train("moving_mean", shape),
+            moving_var: p.ones_no_train("moving_var", shape),
         }
     }
 
-    pub(super) fn move_statistics_to(&mut self, device: Device) {
-        if self.moving_mean.device() != device {
-            self.moving_mean = self.moving_mean.to_device(device);
-            self.moving_var = self.moving_var.to_device(device);
-        }
+    /// Sets the moving statistics in their place: the variable store has them, and a CUDA graph finds them there.
+    pub(super) fn keep(&self, moving_mean: &Tensor, moving_var: &Tensor) {
+        self.moving_mean.shallow_clone().copy_(moving_mean);
+        self.moving_var.shallow_clone().copy_(moving_var);
     }
 }
 
-impl Module for BatchNorm {
-    fn name(&self) -> &'static str {
-        "BatchNorm"
-    }
-
-    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
-        self.move_statistics_to(x.device());
+impl nn::ModuleT for BatchNorm {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        let Self { gamma, beta, moving_mean, moving_var } = self;
         let (y, moving_mean, moving_var) =
-            batch_norm(x, &self.gamma, &self.beta, &self.moving_mean, &self.moving_var, EPS, MOMENTUM, train);
+            batch_norm(x, gamma, beta, moving_mean, moving_var, EPS, MOMENTUM, train);
         if train {
-            // In their place: a recorded step finds them there when it is repeated.
-            self.moving_mean.copy_(&moving_mean);
-            self.moving_var.copy_(&moving_var);
+            self.keep(&moving_mean, &moving_var);
         }
         y
     }
+}
 
-    fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
-        vec![
-            ("gamma", Slot::Parameter, &mut self.gamma),
-            ("beta", Slot::Parameter, &mut self.beta),
-            ("moving_mean", Slot::Buffer, &mut self.moving_mean),
-            ("moving_var", Slot::Buffer, &mut self.moving_var),
-        ]
+impl Layer for BatchNorm {
+    fn class(&self) -> &'static str {
+        "BatchNorm"
     }
 }

@@ -2,14 +2,49 @@
 //!
 //! PyTorch's `nn.SyncBatchNorm`, which is on CUDA alone, computes the same by other kernels. The notebooks have neither.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tch::Tensor;
+use tch::{Tensor, nn};
 
 use super::scratch::{self, MOMENTUM, moved};
 use super::{Dims, EPS};
-use crate::layers::{BatchStatistics, Module, Slot, Synchronized};
+use crate::layers::Layer;
 use crate::torch::ProcessGroup;
+
+/// The processes over whose batches a network normalizes, and what its layers last normalized by.
+#[derive(Debug, Default)]
+pub struct Ranks {
+    /// `None`: this process alone.
+    group: Option<Arc<ProcessGroup>>,
+    /// By the layer's name.
+    last: Mutex<BTreeMap<String, Batch>>,
+}
+
+/// Mean and biased variance of each channel over a batch: tensors of one shape each, which no gradient flows through.
+#[derive(Debug)]
+pub struct BatchStatistics {
+    /// Of this rank's part of the batch.
+    pub own: [Tensor; 2],
+    /// Of all ranks' parts, as the layer normalized by.
+    pub all: [Tensor; 2],
+}
+
+impl Ranks {
+    /// The processes of `group`.
+    pub fn of(group: &Arc<ProcessGroup>) -> Self {
+        Self { group: Some(Arc::clone(group)), last: Mutex::default() }
+    }
+
+    /// The statistics of the last batch of training, by the layer's name; empty before the first.
+    pub fn statistics(&self) -> Vec<(String, BatchStatistics)> {
+        self.last().iter().map(|(name, batch)| (name.clone(), batch.statistics())).collect()
+    }
+
+    fn last(&self) -> MutexGuard<'_, BTreeMap<String, Batch>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A batch, of which this rank has a part, as the formula sees it. Tensors are of shape (C,) for a part (N, C), and
 /// (1, C, 1, 1) for a part (N, C, H, W).
@@ -39,10 +74,8 @@ impl Batch {
         Self { count, sums: [sum, squares].map(|sum| sum.detach()), mean, var }
     }
 
-    fn without_gradients(&self) -> Self {
-        let Self { count, sums, mean, var } = self;
-        let sums = sums.each_ref().map(Tensor::shallow_clone);
-        Self { count: *count, sums, mean: mean.detach(), var: var.detach() }
+    fn without_gradients(self) -> Self {
+        Self { mean: self.mean.detach(), var: self.var.detach(), ..self }
     }
 
     fn statistics(&self) -> BatchStatistics {
@@ -66,7 +99,7 @@ fn sum_over_ranks(part: &Tensor, group: &ProcessGroup) -> Tensor {
     group.sum(part).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// [`scratch::BatchNorm`] whose batch in training is that of all ranks together. A rank that has joined no others computes as
+/// [`scratch::BatchNorm`] whose batch in training is that of all ranks together. Alone, a rank computes as
 /// [`scratch::BatchNorm`] does, to the last bit.
 ///
 /// With N ranks of B images each it computes what [`scratch::BatchNorm`] does in one process with N x B images, rounded
@@ -75,50 +108,36 @@ fn sum_over_ranks(part: &Tensor, group: &ProcessGroup) -> Tensor {
 #[derive(Debug)]
 pub struct BatchNorm {
     layer: scratch::BatchNorm,
-    group: Option<Arc<ProcessGroup>>,
-    last: Option<Batch>,
+    /// In the network: `1`.
+    name: String,
+    ranks: Arc<Ranks>,
 }
 
 impl BatchNorm {
-    /// As [`scratch::BatchNorm::new`]; alone until it joins others.
-    pub fn new(num_features: i64, dims: Dims) -> Self {
-        Self { layer: scratch::BatchNorm::new(num_features, dims), group: None, last: None }
+    /// As [`scratch::BatchNorm::new`], over the batches of `ranks`.
+    pub fn new(p: &nn::Path, num_features: i64, dims: Dims, ranks: &Arc<Ranks>) -> Self {
+        let name = p.components().collect::<Vec<_>>().join(".");
+        Self { layer: scratch::BatchNorm::new(p, num_features, dims), name, ranks: Arc::clone(ranks) }
     }
 }
 
-impl Module for BatchNorm {
-    fn name(&self) -> &'static str {
-        "SyncBatchNorm"
-    }
-
-    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
-        let Some(group) = self.group.as_ref().filter(|_| train) else { return self.layer.forward(x, train) };
-        let layer = &mut self.layer;
-        layer.move_statistics_to(x.device());
+impl nn::ModuleT for BatchNorm {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        let Some(group) = self.ranks.group.as_ref().filter(|_| train) else {
+            return self.layer.forward_t(x, train);
+        };
+        let scratch::BatchNorm { gamma, beta, moving_mean, moving_var } = &self.layer;
         let batch = Batch::of(x, group);
         let x_hat = (x - &batch.mean) / (&batch.var + EPS).sqrt();
-        layer.moving_mean = moved(MOMENTUM, &layer.moving_mean, &batch.mean);
-        layer.moving_var = moved(MOMENTUM, &layer.moving_var, &batch.var);
-        self.last = Some(batch.without_gradients());
-        &layer.gamma * x_hat + &layer.beta
-    }
-
-    fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
-        self.layer.tensors()
-    }
-
-    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
-        Some(self)
+        self.layer.keep(&moved(MOMENTUM, moving_mean, &batch.mean), &moved(MOMENTUM, moving_var, &batch.var));
+        self.ranks.last().insert(self.name.clone(), batch.without_gradients());
+        gamma * x_hat + beta
     }
 }
 
-impl Synchronized for BatchNorm {
-    fn join(&mut self, group: &Arc<ProcessGroup>) {
-        self.group = Some(Arc::clone(group));
-    }
-
-    fn statistics(&self) -> Option<BatchStatistics> {
-        self.last.as_ref().map(Batch::statistics)
+impl Layer for BatchNorm {
+    fn class(&self) -> &'static str {
+        "SyncBatchNorm"
     }
 }
 

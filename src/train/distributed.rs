@@ -1,64 +1,59 @@
 //! A network in several processes: PyTorch's `DistributedDataParallel`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tch::Tensor;
+use tch::nn::{ModuleT, VarStore};
 
-use crate::Result;
-use crate::layers::{Module, Slot, parameters, state, visit, visit_synchronized};
+use crate::nets::Net;
+use crate::state_dict::{buffers, state};
 use crate::torch::{ExchangeTimes, ProcessGroup, Reducer};
+use crate::{Result, panics};
 
 /// PyTorch's `DistributedDataParallel(net)` with its defaults: every rank has the same parameters and steps by
 /// the mean of the ranks' gradients, which are exchanged while the backward pass goes on. Running statistics are rank 0's:
 /// its buffers replace the others' before each forward pass in training.
 ///
-/// It is used beside the network, which stays its owner's. The names of the weights are the network's, without PyTorch's
-/// prefix `module.`.
+/// The names of the weights are the network's, without PyTorch's prefix `module.`.
+#[derive(Clone, Debug)]
+pub struct DistributedDataParallel(Arc<Mutex<Ranks>>);
+
 #[derive(Debug)]
-pub struct DistributedDataParallel<'a> {
-    group: &'a ProcessGroup,
+struct Ranks {
+    group: Arc<ProcessGroup>,
     reducer: Reducer,
+    /// The network's.
+    buffers: Vec<Tensor>,
 }
 
-impl<'a> DistributedDataParallel<'a> {
-    /// Gives every rank's `net` rank 0's parameters and buffers, hooks to the parameters, and lets synchronized batch norms
-    /// join the ranks. `layout` is what
+impl DistributedDataParallel {
+    /// Gives every rank's network rank 0's parameters and buffers, and hooks to the parameters. `layout` is what
     /// [`layout`](Self::layout) gave, where training goes on.
     ///
     /// # Errors
     /// If the ranks' networks differ in shape, if `layout` is another network's, or if a rank is gone.
-    pub fn new(group: &'a Arc<ProcessGroup>, net: &mut dyn Module, layout: Option<&Tensor>) -> Result<Self> {
-        let params = parameters(net);
+    pub fn new(group: &Arc<ProcessGroup>, vs: &VarStore, layout: Option<&Tensor>) -> Result<Self> {
+        let params = vs.trainable_variables();
         group.verify_shapes(&params)?;
-        group.broadcast(&state(net).into_iter().map(|(_, tensor)| tensor).collect::<Vec<_>>())?;
-        visit_synchronized(net, &mut |_, layer| layer.join(group));
-        Ok(Self { group, reducer: Reducer::new(group, &params, layout)? })
+        group.broadcast(&state(vs).into_iter().map(|(_, tensor)| tensor).collect::<Vec<_>>())?;
+        let reducer = Reducer::new(group, &params, layout)?;
+        Ok(Self(Arc::new(Mutex::new(Ranks { group: Arc::clone(group), reducer, buffers: buffers(vs) }))))
     }
 
-    /// The network's output in training, which a backward pass must follow.
+    /// `net`, whose variables [`new`](Self::new) was given: a forward pass in training must be followed by a backward pass.
+    ///
+    /// A forward pass panics with the crate's error if a rank is gone or does not come in time, as libtorch's backward pass does.
+    #[must_use]
+    pub fn around(&self, net: Net) -> Net {
+        Net { module: Box::new(Around { ranks: self.clone(), module: net.module }), vs: net.vs }
+    }
+
+    /// Gives every rank's network rank 0's running statistics.
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.
-    pub fn forward(&self, net: &mut dyn Module, x: &Tensor) -> Result<Tensor> {
-        self.reducer.before_forward()?;
-        self.broadcast_buffers(net)?;
-        let y = net.forward(x, true);
-        self.reducer.after_forward()?;
-        Ok(y)
-    }
-
-    /// Gives every rank's `net` rank 0's running statistics.
-    ///
-    /// # Errors
-    /// If a rank is gone or does not come in time.
-    pub fn broadcast_buffers(&self, net: &mut dyn Module) -> Result<()> {
-        let mut buffers = Vec::new();
-        visit(net, &mut |_, slot, tensor| {
-            if slot == Slot::Buffer {
-                buffers.push(tensor.detach());
-            }
-        });
-        if buffers.is_empty() { Ok(()) } else { self.group.broadcast(&buffers) }
+    pub fn broadcast_buffers(&self) -> Result<()> {
+        self.ranks().broadcast_buffers()
     }
 
     /// What exchanging gradients takes a step; `None` before the second.
@@ -66,7 +61,7 @@ impl<'a> DistributedDataParallel<'a> {
     /// # Errors
     /// None is known.
     pub fn times(&self) -> Result<Option<ExchangeTimes>> {
-        self.reducer.times()
+        self.ranks().reducer.times()
     }
 
     /// Which gradients are exchanged together, and in what order: with three ranks and more, it decides bits. Called between
@@ -75,7 +70,43 @@ impl<'a> DistributedDataParallel<'a> {
     /// # Errors
     /// If a rank is gone or does not come in time.
     pub fn layout(&self) -> Result<Tensor> {
-        self.reducer.layout()
+        self.ranks().reducer.layout()
+    }
+
+    fn ranks(&self) -> MutexGuard<'_, Ranks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ranks {
+    fn broadcast_buffers(&self) -> Result<()> {
+        if self.buffers.is_empty() { Ok(()) } else { self.group.broadcast(&self.buffers) }
+    }
+}
+
+#[derive(Debug)]
+struct Around {
+    ranks: DistributedDataParallel,
+    module: Box<dyn ModuleT>,
+}
+
+impl Around {
+    fn forward_in_training(&self, x: &Tensor) -> Result<Tensor> {
+        let ranks = self.ranks.ranks();
+        ranks.reducer.before_forward()?;
+        ranks.broadcast_buffers()?;
+        let y = self.module.forward_t(x, true);
+        ranks.reducer.after_forward()?;
+        Ok(y)
+    }
+}
+
+impl ModuleT for Around {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        if !train {
+            return self.module.forward_t(x, false);
+        }
+        self.forward_in_training(x).unwrap_or_else(|error| panics::raise(error))
     }
 }
 
@@ -84,23 +115,20 @@ mod tests {
     use tch::Kind;
 
     use super::*;
-    use crate::layers::{Linear, Sequential};
-    use crate::norm::{Dims, Variant};
+    use crate::layers::{linear, sequential};
+    use crate::norm::{Dims, Norm, Variant};
     use crate::torch::c10d::tests::{TIMEOUT, ranks};
 
     /// A network whose tensors differ from rank to rank.
-    fn net(variant: Variant, rank: usize) -> Sequential {
-        let mut net = Sequential::new().then(Linear::new(3, 2)).then_boxed(variant.batch_norm(2, Dims::Two));
-        fill(&mut net, rank);
-        net
-    }
-
-    fn fill(net: &mut dyn Module, rank: usize) {
-        tch::no_grad(|| {
-            visit(net, &mut |_, _, tensor| {
-                let _ = tensor.fill_(rank as f64 + 1.0);
-            });
+    fn net(variant: Variant, rank: usize) -> Net {
+        let norm = Norm::from(variant);
+        let net = Net::new(|p| {
+            sequential(p).then(|p| linear(p, 3, 2)).then(|p| norm.batch_norm(p, 2, Dims::Two)).done()
         });
+        for (_, mut tensor) in net.state() {
+            let _ = tensor.fill_(rank as f64 + 1.0);
+        }
+        net
     }
 
     fn floats(tensors: Vec<(String, Tensor)>) -> Vec<Vec<f64>> {
@@ -112,19 +140,19 @@ mod tests {
     fn ranks_begin_with_rank_0s_tensors_and_take_its_statistics_in_training() {
         for variant in Variant::NOTEBOOKS {
             let got = ranks(2, TIMEOUT, |rank, _, group| {
-                let mut net = net(variant, rank);
-                let ddp = DistributedDataParallel::new(group, &mut net, None).unwrap();
-                let begun = floats(state(&mut net));
+                let net = net(variant, rank);
+                let net = DistributedDataParallel::new(group, &net.vs, None).unwrap().around(net);
+                let begun = floats(net.state());
                 let x = Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0, 4.0, 9.0]).reshape([2, 3])
                     * (rank as f64 + 1.0);
-                let _ = ddp.forward(&mut net, &x).unwrap();
-                let moved = floats(state(&mut net));
+                let _ = net.forward_t(&x, true);
+                let moved = floats(net.state());
                 // In the next step they move from rank 0's: what another rank has by then does not matter.
                 if rank == 1 {
-                    spoil_buffers(&mut net);
+                    spoil_buffers(&net);
                 }
-                let _ = ddp.forward(&mut net, &x).unwrap();
-                (begun, moved, floats(state(&mut net)))
+                let _ = net.forward_t(&x, true);
+                (begun, moved, floats(net.state()))
             });
             let [(begun0, moved0, after0), (begun1, moved1, after1)] = &got[..] else { unreachable!() };
             assert!(begun0.iter().flatten().all(|&value| value == 1.0), "{begun0:?}");
@@ -135,11 +163,9 @@ mod tests {
         }
     }
 
-    fn spoil_buffers(net: &mut dyn Module) {
-        visit(net, &mut |_, slot, tensor| {
-            if slot == Slot::Buffer && tensor.kind() == Kind::Float {
-                *tensor = tensor.full_like(f64::NAN);
-            }
-        });
+    fn spoil_buffers(net: &Net) {
+        for mut buffer in buffers(&net.vs).into_iter().filter(|buffer| buffer.kind() == Kind::Float) {
+            let _ = buffer.fill_(f64::NAN);
+        }
     }
 }

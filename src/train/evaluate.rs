@@ -1,32 +1,20 @@
-//! d2l's `evaluate_accuracy_gpu` (section 6.6.2), and the loss beside it.
+//! d2l's `evaluate_accuracy_gpu` (section 6.6.2), with the loss.
 
-use super::{Loss, Metric, Steps};
-use crate::Result;
-use crate::data::Batches;
-use crate::layers::Module;
+use tch::nn::ModuleT;
 
-/// Loss and accuracy of `net` over every batch of `batches`, in evaluation mode and without gradients; `steps` says how, or just
-/// where the sums are kept.
+use super::loss::cross_entropy;
+use super::{Metric, Totals};
+use crate::data::{Batch, Batches};
+
+/// Loss and accuracy of `net` over every batch of `test_iter`, in evaluation mode and without gradients, added up in `metric`.
 ///
 /// d2l measures the accuracy alone; the loss draws no random number and so changes no bit of a run.
-///
-/// # Errors
-/// If CUDA does not take a recorded step.
-pub fn evaluate<'a>(
-    net: &mut dyn Module,
-    batches: &dyn Batches,
-    steps: impl Into<Steps<'a>>,
-) -> Result<Metric> {
-    let mut steps = steps.into();
+pub fn evaluate(net: &dyn ModuleT, test_iter: &dyn Batches, mut metric: Metric) -> Totals {
     let _no_grad = tch::no_grad_guard();
-    let mut epoch = batches.iter();
-    let mut sums = steps.begin(net, &epoch, Metric::default());
-    while let Some(drawn) = epoch.draw() {
-        steps.run(&epoch, &drawn, &[], &mut sums, |batch, sums| {
-            let y_hat = net.forward(&batch.x, false);
-            sums.add(Loss::Mean, &Loss::Mean.of(&y_hat, &batch.y), &y_hat, &batch.y);
-            Ok(())
-        })?;
+    for Batch { x, y } in test_iter.iter() {
+        let y_hat = net.forward_t(&x, false);
+        let l = cross_entropy(&y_hat, &y);
+        metric.add(&(l * y.size()[0]), &y_hat, &y);
     }
-    Ok(sums.read())
+    metric.totals()
 }

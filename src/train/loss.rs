@@ -1,44 +1,42 @@
-//! Cross entropy as d2l's two training loops take it.
+//! Cross entropy as d2l's two training loops take it: `-log softmax(y_hat)[y]` of every example, for logits (B, classes) and labels
+//! (B,), in nats.
 
 use tch::{Kind, Reduction, Tensor};
 
-/// What a step minimizes over its batch: `-log softmax(y_hat)[y]` of every example, for logits (B, classes) and
-/// labels (B,), in nats.
+/// Which of d2l's losses a step minimizes over its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// `nn.CrossEntropyLoss()`, as `train_ch6` has it (d2l section 6.6.2): the mean.
+    /// [`cross_entropy`], as `train_ch6` has it (d2l section 6.6.2).
     Mean,
-    /// `nn.CrossEntropyLoss(reduction="none")`, then `.sum()`, as `train_ch13` has it (d2l section 13.1).
+    /// [`summed_cross_entropy`], as `train_ch13` has it (d2l section 13.1).
     Sum,
+}
+
+/// `nn.CrossEntropyLoss()(y_hat, y)`: the mean over the batch, an f32 scalar.
+pub fn cross_entropy(y_hat: &Tensor, y: &Tensor) -> Tensor {
+    y_hat.cross_entropy_loss(y, None::<Tensor>, Reduction::Mean, -100, 0.0)
+}
+
+/// `nn.CrossEntropyLoss(reduction="none")(y_hat, y).sum()`, an f32 scalar. `Reduction::Sum` would add in another order.
+pub fn summed_cross_entropy(y_hat: &Tensor, y: &Tensor) -> Tensor {
+    y_hat.cross_entropy_loss(y, None::<Tensor>, Reduction::None, -100, 0.0).sum(None::<Kind>)
 }
 
 impl Loss {
     /// The loss of a batch, an f32 scalar.
     pub fn of(self, y_hat: &Tensor, y: &Tensor) -> Tensor {
-        let cross_entropy = |reduction| y_hat.cross_entropy_loss(y, None::<Tensor>, reduction, -100, 0.0);
         match self {
-            Self::Mean => cross_entropy(Reduction::Mean),
-            // Not Reduction::Sum, which adds in another order.
-            Self::Sum => cross_entropy(Reduction::None).sum(None::<Kind>),
+            Self::Mean => cross_entropy(y_hat, y),
+            Self::Sum => summed_cross_entropy(y_hat, y),
         }
     }
 
-    /// What d2l adds to the epoch's loss for a batch of so many examples: the sum over them, an f32 in either case.
-    pub(super) fn total(self, loss: &Tensor, examples: i64) -> f64 {
-        // f32 -> f64 -> f32 is exact.
-        let loss = loss.double_value(&[]) as f32;
-        f64::from(match self {
-            Self::Mean => loss * examples as f32,
-            Self::Sum => loss,
-        })
-    }
-
-    /// [`total`](Self::total) as an f32 scalar on the loss's device: the same product.
-    pub(super) fn total_on_device(self, loss: &Tensor, examples: i64) -> Tensor {
-        let loss = loss.to_kind(Kind::Float);
+    /// The sum over the batch's examples that d2l adds to the epoch's loss, for the loss `l` of `examples` of them. As in Python, a
+    /// product of f32.
+    pub fn total(self, l: &Tensor, examples: i64) -> Tensor {
         match self {
-            Self::Mean => loss * examples,
-            Self::Sum => loss,
+            Self::Mean => l.detach() * examples,
+            Self::Sum => l.detach(),
         }
     }
 }

@@ -1,54 +1,144 @@
-//! The sums that d2l's `Accumulator` keeps, in its precision.
+//! The sums that d2l's `Accumulator` keeps, in its precision, on the host or on the device.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::Loss;
+use crate::Result;
+use crate::torch::Readback;
 
-/// Sums over the examples seen so far: of their losses, of correct predictions, and their count.
+/// d2l's `metric = d2l.Accumulator(3)`: the losses, the correct predictions and the number of the examples so far.
+///
+/// On the host it waits after every batch until the device has computed it, as d2l does. On a device it waits only where it is read,
+/// and the host may be many batches ahead. The bits are the same.
+#[derive(Debug)]
+pub enum Metric {
+    /// Numbers on the host.
+    Host(Totals),
+    /// The number of examples is known without the device.
+    Device {
+        /// f64.
+        loss: Tensor,
+        /// int64.
+        correct: Tensor,
+        /// Counted by the host.
+        examples: usize,
+    },
+}
+
+/// A [`Metric`] as numbers, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Metric {
-    loss_sum: f64,
+pub struct Totals {
+    loss: f64,
     correct: f64,
     examples: f64,
 }
 
+/// A [`Metric`] of one moment on its way to the host.
+#[derive(Debug)]
+pub enum Reading {
+    /// It is there.
+    Host(Totals),
+    /// Losses and correct predictions, and the number of examples.
+    Device(Readback, usize),
+}
+
 impl Metric {
-    /// Adds a batch: the `value` that its loss took, its logits (B, classes) and its labels (B,).
+    /// Goes on from `done`, for batches on `device`: on the host for a CPU, whose numbers are at hand.
+    pub fn new(device: Device, done: Totals) -> Self {
+        if device.is_cuda() { Self::on_device(device, done) } else { Self::Host(done) }
+    }
+
+    /// Goes on from `done`, in tensors on `device`.
+    pub fn on_device(device: Device, done: Totals) -> Self {
+        Self::Device {
+            loss: Tensor::from(done.loss).to_device(device),
+            correct: Tensor::from(done.correct as i64).to_device(device),
+            examples: done.examples(),
+        }
+    }
+
+    /// Adds a batch: the f32 sum of its losses, its logits (B, classes) and its labels (B,). Sums over batches are f64.
+    pub fn add(&mut self, loss_sum: &Tensor, y_hat: &Tensor, y: &Tensor) {
+        let batch_correct = || tch::no_grad(|| y_hat.argmax(1, false).eq_tensor(y).sum(Kind::Int64));
+        match self {
+            Self::Host(totals) => {
+                totals.correct += batch_correct().int64_value(&[]) as f64;
+                totals.loss += loss_sum.double_value(&[]);
+                totals.examples += y.numel() as f64;
+            }
+            Self::Device { loss, correct, examples } => {
+                *loss += loss_sum;
+                *correct += batch_correct();
+                *examples += y.numel();
+            }
+        }
+    }
+
+    /// Goes on from `done`, in the memory of these sums.
+    pub(super) fn restart(&self, done: Totals) -> Self {
+        match self {
+            Self::Host(_) => Self::Host(done),
+            Self::Device { loss, correct, .. } => {
+                let loss = loss.shallow_clone().fill_(done.loss);
+                let correct = correct.shallow_clone().fill_(done.correct as i64);
+                Self::Device { loss, correct, examples: done.examples() }
+            }
+        }
+    }
+
+    /// Counts examples whose loss and predictions a recorded step has added on the device.
+    pub(super) fn count(&mut self, images: usize) {
+        match self {
+            Self::Host(_) => unreachable!("a recorded step adds on the device"),
+            Self::Device { examples, .. } => *examples += images,
+        }
+    }
+
+    /// The sums as numbers; waits for the device.
+    pub fn totals(&self) -> Totals {
+        match self {
+            Self::Host(totals) => *totals,
+            Self::Device { loss, correct, examples } => Totals::read(loss, correct, *examples),
+        }
+    }
+
+    /// The sums as they are now, to be read later; does not wait.
     ///
-    /// As in d2l, a batch's sum of losses is an f32, and sums over batches are f64.
-    pub fn add(&mut self, loss: Loss, value: &Tensor, y_hat: &Tensor, y: &Tensor) {
-        let examples = y.size()[0];
-        let correct = y_hat.argmax(1, false).eq_tensor(y).sum(Kind::Int64);
-        self.loss_sum += loss.total(value, examples);
-        self.correct += correct.int64_value(&[]) as f64;
-        self.examples += examples as f64;
-    }
-
-    /// The sums with these values.
-    pub(super) fn new(loss_sum: f64, correct: f64, examples: f64) -> Self {
-        Self { loss_sum, correct, examples }
-    }
-
-    pub(super) fn loss_sum(&self) -> f64 {
-        self.loss_sum
-    }
-
-    pub(super) fn correct(&self) -> f64 {
-        self.correct
-    }
-
-    /// The sums of several ranks together, added in their order.
-    pub fn sum(ranks: impl IntoIterator<Item = Self>) -> Self {
-        ranks.into_iter().fold(Self::default(), |sum, rank| Self {
-            loss_sum: sum.loss_sum + rank.loss_sum,
-            correct: sum.correct + rank.correct,
-            examples: sum.examples + rank.examples,
+    /// # Errors
+    /// If the device does not take it.
+    pub fn begin_reading(&self) -> Result<Reading> {
+        Ok(match self {
+            Self::Host(totals) => Reading::Host(*totals),
+            Self::Device { loss, correct, examples } => {
+                Reading::Device(Readback::begin(&[loss, correct])?, *examples)
+            }
         })
+    }
+}
+
+impl Reading {
+    /// The sums, once they are here.
+    ///
+    /// # Errors
+    /// If the device failed meanwhile.
+    pub fn arrived(&self) -> Result<Option<Totals>> {
+        Ok(match self {
+            Self::Host(totals) => Some(*totals),
+            Self::Device(readback, examples) => {
+                readback.arrived()?.map(|sums| Totals::read(&sums[0], &sums[1], *examples))
+            }
+        })
+    }
+}
+
+impl Totals {
+    fn read(loss: &Tensor, correct: &Tensor, examples: usize) -> Self {
+        let (loss, correct) = (loss.double_value(&[]), correct.int64_value(&[]) as f64);
+        Self { loss, correct, examples: examples as f64 }
     }
 
     /// Mean loss per example, in nats for cross entropy.
     pub fn loss(&self) -> f64 {
-        self.loss_sum / self.examples
+        self.loss / self.examples
     }
 
     /// Share of correct predictions, in [0, 1].
@@ -56,40 +146,82 @@ impl Metric {
         self.correct / self.examples
     }
 
+    /// Examples added.
+    pub fn examples(&self) -> usize {
+        self.examples as usize
+    }
+
+    /// The sums of several ranks together, added in their order.
+    pub fn sum(ranks: impl IntoIterator<Item = Self>) -> Self {
+        ranks.into_iter().fold(Self::default(), |sum, rank| Self {
+            loss: sum.loss + rank.loss,
+            correct: sum.correct + rank.correct,
+            examples: sum.examples + rank.examples,
+        })
+    }
+
     /// The sums as the bits of three float64, for [`from_bits`](Self::from_bits).
     pub fn to_bits(self) -> [u64; 3] {
-        [self.loss_sum, self.correct, self.examples].map(f64::to_bits)
+        [self.loss, self.correct, self.examples].map(f64::to_bits)
     }
 
     /// The sums whose [`to_bits`](Self::to_bits) these are.
     pub fn from_bits(bits: [u64; 3]) -> Self {
-        let [loss_sum, correct, examples] = bits.map(f64::from_bits);
-        Self { loss_sum, correct, examples }
-    }
-
-    /// Examples added.
-    pub fn examples(&self) -> usize {
-        self.examples as usize
+        let [loss, correct, examples] = bits.map(f64::from_bits);
+        Self { loss, correct, examples }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Loss;
     use super::*;
+
+    const CPU: Device = Device::Cpu;
 
     /// What d2l adds is `l * X.shape[0]`, a product of tensors in f32.
     #[test]
     fn losses_are_multiplied_in_f32_and_added_in_f64() {
-        let mut metric = Metric::default();
+        let mut metric = Metric::new(CPU, Totals::default());
         let mut expected = 0.0;
         let y = Tensor::from_slice(&[0i64, 1, 1]);
         for loss in [0.7234567f32, 1.9876543, 0.3333333] {
             let y_hat = Tensor::from_slice(&[2.0f32, 1.0, 0.0, 1.0, 3.0, -1.0]).reshape([3, 2]);
-            metric.add(Loss::Mean, &Tensor::from(loss), &y_hat, &y);
-            expected += (Tensor::from(loss) * 3).double_value(&[]);
+            metric.add(&Loss::Mean.total(&Tensor::from(loss), 3), &y_hat, &y);
+            expected += f64::from(loss * 3.0);
         }
-        assert_eq!(metric.loss().to_bits(), (expected / 9.0).to_bits());
+        let totals = metric.totals();
+        assert_eq!(totals.loss().to_bits(), (expected / 9.0).to_bits());
         // Of three predictions 0, 1, 0 the last is wrong, each time.
-        assert_eq!((metric.accuracy(), metric.examples()), (6.0 / 9.0, 9));
+        assert_eq!((totals.accuracy(), totals.examples()), (6.0 / 9.0, 9));
+    }
+
+    /// Batches of several sizes, whose products and sums round.
+    #[test]
+    fn sums_on_a_device_have_the_hosts_bits() {
+        for loss in [Loss::Mean, Loss::Sum] {
+            let begun = Totals { loss: 0.1 + 0.2, correct: 3.0, examples: 7.0 };
+            let mut readings = Vec::new();
+            let (mut host, mut device) = (Metric::new(CPU, begun), Metric::on_device(CPU, begun));
+            let [host_bits, device_bits] = [&host, &device].map(|metric| metric.totals().to_bits());
+            assert_eq!(host_bits, device_bits);
+            for batch in [33i64, 64, 5, 1, 257] {
+                let y_hat =
+                    (Tensor::arange(batch * 10, (Kind::Float, CPU)) * 0.37).sin().reshape([batch, 10]);
+                let y_hat = y_hat.set_requires_grad(true);
+                let y = Tensor::arange(batch, (Kind::Int64, CPU)).remainder(10);
+                let value = loss.of(&y_hat, &y);
+                assert!(value.requires_grad());
+                for metric in [&mut host, &mut device] {
+                    metric.add(&loss.total(&value, batch), &y_hat, &y);
+                }
+                assert_eq!(host.totals().to_bits(), device.totals().to_bits(), "{loss:?}, {batch}");
+                readings.extend([&host, &device].map(|m| (m.begin_reading().unwrap(), m.totals())));
+            }
+            for (reading, then) in &readings {
+                assert_eq!(reading.arrived().unwrap(), Some(*then), "what was added later is not in it");
+            }
+            assert!(host.totals().accuracy() > 0.0 && host.totals().examples() == 7 + 360);
+        }
     }
 }

@@ -1,21 +1,28 @@
-//! The loops. They know networks, batches and optimizers as traits and tensors, and no file and no plot.
+//! d2l's training loops, and what changes how a network computes: it wraps the network. No file and no plot is known here.
 
+pub mod ch13;
+pub mod ch6;
+mod data_parallel;
 mod distributed;
-mod epoch;
 mod evaluate;
+mod graphed;
 mod loss;
 mod metric;
 mod numerics;
-mod parallel;
-mod recorded;
-mod sums;
 
+use std::ops::ControlFlow;
+
+use crate::Result;
+use crate::optim::Optimizer;
+
+pub use data_parallel::DataParallel;
 pub use distributed::DistributedDataParallel;
-pub use epoch::{AfterBatch, Progress, Training, train_epoch};
 pub use evaluate::evaluate;
+pub use graphed::{Graphed, WARM_UP};
 pub use loss::Loss;
-pub use metric::Metric;
-pub use numerics::{Numerics, WithNumerics};
-pub use parallel::DataParallel;
-pub use recorded::{RecordedStep, Steps, WARM_UP};
-pub use sums::{Reading, Sums, Tally};
+pub use metric::{Metric, Reading, Totals};
+pub use numerics::Numerics;
+
+/// What a training loop calls after every batch, with the number of its images, the sums so far and the optimizer. It may end the
+/// epoch. The device may still be computing the batch.
+pub type AfterBatch<'a> = &'a mut dyn FnMut(usize, &Metric, &dyn Optimizer) -> Result<ControlFlow<()>>;

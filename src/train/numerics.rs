@@ -1,8 +1,9 @@
 //! How a network computes, where it may choose: neither choice changes what is computed, and both change its bits.
 
+use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
-use crate::layers::{Module, Slot, Synchronized, visit};
+use crate::nets::Net;
 use crate::torch::{autocast_bfloat16, channels_last};
 
 /// Precision and memory format; by default PyTorch's own, float32 and contiguous.
@@ -19,59 +20,38 @@ impl Numerics {
     pub fn are_default(self) -> bool {
         self == Self::default()
     }
+
+    /// `net` with these numerics, which takes and gives float32.
+    ///
+    /// In Python that is `net.to(memory_format=torch.channels_last)`, and network and loss under `torch.autocast`:
+    /// cross entropy under autocast begins by making float32 of its input, which is done here.
+    #[must_use]
+    pub fn of(self, net: Net) -> Net {
+        if self.are_default() {
+            return net;
+        }
+        if self.channels_last {
+            for mut variable in net.vs.variables().into_values().filter(|variable| variable.dim() == 4) {
+                variable.set_data(&channels_last(&variable.detach()));
+            }
+        }
+        Net { module: Box::new(WithNumerics { module: net.module, numerics: self }), vs: net.vs }
+    }
 }
 
-/// A network with the numerics that it computes with. Takes and gives float32.
-///
-/// In Python that is `net.to(memory_format=torch.channels_last)`, and network and loss under `torch.autocast`:
-/// cross entropy under autocast begins by making float32 of its input, which is done here.
-pub struct WithNumerics<M> {
-    module: M,
+#[derive(Debug)]
+struct WithNumerics {
+    module: Box<dyn ModuleT>,
     numerics: Numerics,
 }
 
-impl<M: Module> WithNumerics<M> {
-    /// Brings the module's tensors into their memory format; handles of its parameters are to be taken afterwards.
-    pub fn new(mut module: M, numerics: Numerics) -> Self {
-        if numerics.channels_last {
-            visit(&mut module, &mut |_, slot, tensor| {
-                if tensor.dim() == 4 {
-                    let trained = slot == Slot::Parameter && tensor.requires_grad();
-                    *tensor = channels_last(&tensor.detach()).set_requires_grad(trained);
-                }
-            });
-        }
-        Self { module, numerics }
-    }
-}
-
-impl<M: Module> Module for WithNumerics<M> {
-    fn name(&self) -> &'static str {
-        self.module.name()
-    }
-
-    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor {
+impl ModuleT for WithNumerics {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let Numerics { amp, channels_last: last } = self.numerics;
         let x = if last && x.dim() == 4 { channels_last(x) } else { x.shallow_clone() };
         if !amp {
-            return self.module.forward(&x, train);
+            return self.module.forward_t(&x, train);
         }
-        autocast_bfloat16(x.device(), || self.module.forward(&x, train)).to_kind(Kind::Float)
-    }
-
-    fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
-        self.module.tensors()
-    }
-
-    fn children(&mut self) -> Vec<(String, &mut dyn Module)> {
-        self.module.children()
-    }
-
-    fn xavier_weight(&mut self) -> Option<&mut Tensor> {
-        self.module.xavier_weight()
-    }
-
-    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
-        self.module.synchronized()
+        autocast_bfloat16(x.device(), || self.module.forward_t(&x, train)).to_kind(Kind::Float)
     }
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use d2l_ch7::experiments::recipes::Recipe;
-use d2l_ch7::layers::state;
-use d2l_ch7::norm::Variant;
+use d2l_ch7::norm::Norm;
 use d2l_ch7::{torch, weights};
 use tch::{Kind, Tensor};
 
@@ -31,7 +30,7 @@ fn evaluate(place: &Place, file: &Path, arguments: &[&str]) -> Output {
 fn weights_are_taken_as_others_save_them() {
     let place = Place::new();
     torch::manual_seed(0);
-    let net = state(&mut Recipe::named("adamw").unwrap().initial_net(Variant::Native));
+    let net = Recipe::named("adamw").unwrap().initial_net(&Norm::Native).state();
     let printed = |values: &[(String, Tensor)]| {
         let file = place.folder.path().join("a.safetensors");
         weights::save(&file, values).unwrap();
@@ -68,7 +67,7 @@ fn what_cannot_be_evaluated_is_refused_in_two_lines() {
         std::fs::write(&file, content).unwrap();
         assert_two_lines(&evaluate(&place, &file, &[]), 1, words);
     }
-    let net = state(&mut Recipe::named("adamw").unwrap().initial_net(Variant::Native));
+    let net = Recipe::named("adamw").unwrap().initial_net(&Norm::Native).state();
     weights::save(&file, &net).unwrap();
     let output = evaluate(&place, &file, &["--test-examples", "33"]);
     assert_two_lines(&output, 2, "--test-examples 33 is more than the 32 images");

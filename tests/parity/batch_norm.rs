@@ -1,8 +1,9 @@
 //! Both batch norms: output, every gradient, moving statistics, evaluation.
 
-use d2l_ch7::layers::{Module, state};
-use d2l_ch7::norm::{Dims, Variant};
-use tch::{Kind, Tensor};
+use d2l_ch7::norm::{Dims, Norm, Variant};
+use d2l_ch7::state_dict::buffers;
+use tch::nn::{ModuleT, VarStore};
+use tch::{Device, Kind, Tensor};
 
 use crate::support::{Stored, libtorch};
 
@@ -16,52 +17,44 @@ fn view(case: &str, base: &Tensor) -> Tensor {
     }
 }
 
-/// A layer with the case's gamma and beta.
-fn layer(stored: &Stored, case: &str, variant: Variant, dims: Dims) -> Box<dyn Module> {
-    let gamma = stored.get(&format!("{case}.gamma"));
-    let mut layer = variant.batch_norm(gamma.size()[0], dims);
-    let tensors = state(layer.as_mut());
-    for (tensor, value) in tensors.iter().zip([gamma, stored.get(&format!("{case}.beta"))]) {
-        tensor.1.shallow_clone().copy_(&value.reshape(tensor.1.size()));
-    }
-    layer
-}
-
 fn check(case: &str, variant: Variant) {
     let stored = Stored::open("batch_norm");
     let of_case = |name: &str| stored.get(&format!("{case}.{name}"));
     let assert =
         |name: &str, actual: &Tensor| stored.assert_floats(&format!("{case}.{variant}.{name}"), actual);
     let dims = if case.starts_with("dense") { Dims::Two } else { Dims::Four };
-    let mut layer = layer(&stored, case, variant, dims);
+    let vs = VarStore::new(Device::Cpu);
+    let layer = Norm::from(variant).batch_norm(&vs.root(), of_case("gamma").size()[0], dims);
+    let [gamma, beta] = &vs.trainable_variables()[..] else { panic!("two parameters") };
+    for (parameter, name) in [(gamma, "gamma"), (beta, "beta")] {
+        let value = of_case(name).reshape(parameter.size());
+        tch::no_grad(|| parameter.shallow_clone().copy_(&value));
+    }
     let x = view(case, of_case("base0")).set_requires_grad(true);
 
-    let y = layer.forward(&x, true);
+    let y = layer.forward_t(&x, true);
     assert("Y", &y.detach());
-    let [gamma, beta] = &d2l_ch7::layers::parameters(layer.as_mut())[..] else { panic!("two parameters") };
     let sum = (&y * of_case("W")).sum(Kind::Float);
     let grads = Tensor::run_backward(&[sum], &[&x, gamma, beta], false, false);
     for (name, grad) in ["grad_X", "grad_gamma", "grad_beta"].iter().zip(&grads) {
         assert(name, &grad.contiguous());
     }
-    let statistics = |layer: &mut dyn Module| {
-        let state = state(layer);
-        [state[2].1.copy(), state[3].1.copy()]
+    // By name: moving_mean, moving_var; num_batches_tracked, running_mean, running_var.
+    let statistics = || {
+        let floats = buffers(&vs).into_iter().filter(|buffer| buffer.kind() == Kind::Float);
+        floats.map(|buffer| buffer.copy()).collect::<Vec<_>>()
     };
-    let [mean, var] = statistics(layer.as_mut());
-    assert("mean1", &mean);
-    assert("var1", &var);
+    let after_one = statistics();
+    assert("mean1", &after_one[0]);
+    assert("var1", &after_one[1]);
     for base in ["base1", "base2"] {
-        let _ = layer.forward(&view(case, of_case(base)), true);
+        let _ = layer.forward_t(&view(case, of_case(base)), true);
     }
-    let [mean, var] = statistics(layer.as_mut());
-    assert("mean3", &mean);
-    assert("var3", &var);
-    assert("evaluated", &tch::no_grad(|| layer.forward(&x, false)).contiguous());
-    assert!(
-        statistics(layer.as_mut()) == [mean, var],
-        "{case} {variant}: evaluation leaves the statistics alone"
-    );
+    let after_three = statistics();
+    assert("mean3", &after_three[0]);
+    assert("var3", &after_three[1]);
+    assert("evaluated", &tch::no_grad(|| layer.forward_t(&x, false)).contiguous());
+    assert!(statistics() == after_three, "{case} {variant}: evaluation leaves the statistics alone");
 }
 
 const CASES: [&str; 7] = [
@@ -89,14 +82,12 @@ fn native_is_pytorchs() {
 #[test]
 fn native_counts_its_training_batches() {
     let _turn = libtorch();
-    let mut layer = Variant::Native.batch_norm(3, Dims::Two);
-    let x = Tensor::randn([4, 3], (Kind::Float, tch::Device::Cpu));
+    let vs = VarStore::new(Device::Cpu);
+    let layer = Norm::Native.batch_norm(&vs.root(), 3, Dims::Two);
+    let x = Tensor::randn([4, 3], (Kind::Float, Device::Cpu));
     for train in [true, false, true] {
-        let _ = layer.forward(&x, train);
+        let _ = layer.forward_t(&x, train);
     }
-    let (name, count) = state(layer.as_mut()).pop().unwrap();
-    assert_eq!(
-        (name.as_str(), count.kind(), count.int64_value(&[])),
-        ("num_batches_tracked", Kind::Int64, 2)
-    );
+    let count = &vs.variables()["num_batches_tracked"];
+    assert_eq!((count.kind(), count.int64_value(&[])), (Kind::Int64, 2));
 }

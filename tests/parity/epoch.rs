@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
-use d2l_ch7::layers::{parameters, state, to_device};
 use d2l_ch7::norm::Variant;
+use d2l_ch7::optim::Optimizer;
+use d2l_ch7::torch;
 use d2l_ch7::torch::Determinism;
-use d2l_ch7::train::{Loss, Progress, RecordedStep, Steps, Tally, Training};
-use d2l_ch7::{torch, train};
+use d2l_ch7::train::{Graphed, Loss, Metric, Totals, ch6, evaluate};
 use tch::{Device, Tensor};
 
 use crate::support::{DefaultKernels, ROUNDING, Stored, bytes, has_cuda, libtorch, missing, skipped};
@@ -23,26 +23,21 @@ fn check(
     let train_iter = DataLoader::new(train_images, recipe.batch_size, true, Device::Cpu);
     let test_iter = DataLoader::new(test_images, recipe.batch_size, false, Device::Cpu);
     torch::manual_seed(0);
-    let mut net = recipe.initial_net(variant);
-    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let trained = train::train_epoch(
-        &mut net,
-        train_iter.iter(),
-        optimizer.as_mut(),
-        Training::alone(Loss::Mean),
-        Progress::default(),
-        |_, _, _| ControlFlow::Continue(()),
-    )
-    .expect("there is no other rank")
-    .expect("nobody interrupts");
-    let tested = train::evaluate(&mut net, &test_iter, Tally::Host).expect("nothing is recorded");
+    let net = recipe.initial_net(&variant.into());
+    let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
+    let mut metric = Metric::new(Device::Cpu, Totals::default());
+    let go_on = &mut |_: usize, _: &Metric, _: &dyn Optimizer| Ok(ControlFlow::Continue(()));
+    let outcome = ch6::train_epoch(&net, train_iter.iter(), optimizer.as_mut(), &mut metric, go_on);
+    assert!(outcome.unwrap().is_continue());
+    let trained = metric.totals();
+    let tested = evaluate(&net, &test_iter, Metric::new(Device::Cpu, Totals::default()));
 
     let name = |part: &str| format!("{}.{variant}.{part}", recipe.name);
     let figures = [trained.loss(), trained.accuracy(), tested.loss(), tested.accuracy()];
     for (part, figure) in ["train_loss", "train_acc", "test_loss", "test_acc"].iter().zip(figures) {
         stored.assert_floats(&name(part), &Tensor::from(figure));
     }
-    for (key, tensor) in state(&mut net) {
+    for (key, tensor) in net.state() {
         stored.assert_digest(&name(&format!("weights.{key}")), &tensor, ROUNDING);
     }
 }
@@ -81,32 +76,36 @@ fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u
     };
     let (train_iter, test_iter) = (loader(true), loader(false));
     torch::manual_seed(5);
-    let mut net = recipe.initial_net(variant);
-    to_device(&mut net, device);
-    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let first = parameters(&mut net).swap_remove(0);
-    let mut recorded = (way == Way::Recorded).then(|| RecordedStep::pair(device));
-    let tally = if way == Way::Eager { Tally::Host } else { Tally::Device };
+    let mut net = recipe.initial_net(&variant.into());
+    net.vs.set_device(device);
+    let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
+    let first = net.vs.trainable_variables().swap_remove(0);
+    let mut graphed = Graphed::new(device);
+    let metric = || match way {
+        Way::Eager => Metric::Host(Totals::default()),
+        _ => Metric::on_device(device, Totals::default()),
+    };
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let [steps, testing] = Steps::of_epoch(recorded.as_mut(), tally);
-        let trained = train::train_epoch(
-            &mut net,
-            train_iter.iter(),
-            optimizer.as_mut(),
-            Training { steps, ..Training::alone(Loss::Mean) },
-            Progress::default(),
-            |after, _, _| {
-                let sums = after.progress().metric.to_bits();
-                seen.push(format!("{} {} {sums:?}", after.batches, after.batch_size).into_bytes());
-                seen.push(bytes(&first.grad().to_device(Device::Cpu)));
-                ControlFlow::Continue(())
-            },
-        );
-        let trained = trained.expect("what these recipes do can be recorded").expect("nobody interrupts");
-        let tested = train::evaluate(&mut net, &test_iter, testing).expect("so can evaluation");
+        let after_batch = &mut |images: usize, metric: &Metric, _: &dyn Optimizer| {
+            seen.push(format!("{images} {:?}", metric.totals().to_bits()).into_bytes());
+            seen.push(bytes(&first.grad().to_device(Device::Cpu)));
+            Ok(ControlFlow::Continue(()))
+        };
+        let (epoch, optimizer) = (train_iter.iter(), optimizer.as_mut());
+        let (trained, tested) = if way == Way::Recorded {
+            let done = Totals::default();
+            let trained = graphed.train_epoch(&net, epoch, Loss::Mean, optimizer, done, after_batch);
+            let trained = trained.expect("what these recipes do can be recorded").expect("nobody interrupts");
+            (trained, graphed.evaluate(&net, &test_iter).expect("so can evaluation"))
+        } else {
+            let mut metric_of_training = metric();
+            let outcome = ch6::train_epoch(&net, epoch, optimizer, &mut metric_of_training, after_batch);
+            assert!(outcome.unwrap().is_continue());
+            (metric_of_training.totals(), evaluate(&net, &test_iter, metric()))
+        };
         seen.push(format!("{:?} {:?}", trained.to_bits(), tested.to_bits()).into_bytes());
-        seen.extend(state(&mut net).iter().map(|(_, tensor)| bytes(&tensor.to_device(Device::Cpu))));
+        seen.extend(net.state().iter().map(|(_, tensor)| bytes(&tensor.to_device(Device::Cpu))));
     }
     seen
 }

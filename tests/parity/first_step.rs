@@ -2,9 +2,10 @@
 
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
-use d2l_ch7::layers::{Slot, state, visit};
 use d2l_ch7::norm::Variant;
+use d2l_ch7::state_dict::named_parameters;
 use d2l_ch7::torch;
+use tch::nn::ModuleT;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, bytes, libtorch};
@@ -41,26 +42,24 @@ fn check(recipe: &Recipe, variant: Variant) {
     let name = |part: &str| format!("{variant}.{part}");
 
     torch::manual_seed(0);
-    let mut net = recipe.initial_net(variant);
-    let mut optimizer = recipe.optimizer(&mut net, recipe.lr);
-    let logits = d2l_ch7::layers::Module::forward(&mut net, &images, true);
+    let net = recipe.initial_net(&variant.into());
+    let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
+    let logits = net.forward_t(&images, true);
     stored.assert_floats(&name("logits"), &logits.detach());
     let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
     stored.assert_floats(&name("loss"), &loss.detach());
     loss.backward();
-    visit(&mut net, &mut |key, slot, tensor| {
-        if slot == Slot::Parameter {
-            let grad = name(&format!("grad.{key}"));
-            if recipe.name == "book" {
-                stored.assert_floats(&grad, &tensor.grad());
-            } else {
-                stored.assert_digest(&grad, &tensor.grad(), GRADIENT_ROUNDING);
-            }
+    for (key, parameter) in named_parameters(&net.vs) {
+        let grad = name(&format!("grad.{key}"));
+        if recipe.name == "book" {
+            stored.assert_floats(&grad, &parameter.grad());
+        } else {
+            stored.assert_digest(&grad, &parameter.grad(), GRADIENT_ROUNDING);
         }
-    });
+    }
     optimizer.step();
     let after = if recipe.name == "adamw" { ADAM_EITHER_WAY } else { GRADIENT_ROUNDING };
-    for (key, tensor) in state(&mut net) {
+    for (key, tensor) in net.state() {
         stored.assert_digest(&name(&format!("after.{key}")), &tensor, after);
     }
 }

@@ -2,8 +2,8 @@
 
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::init::xavier_weights;
-use d2l_ch7::layers::state;
-use d2l_ch7::norm::Variant;
+use d2l_ch7::nets::Net;
+use d2l_ch7::norm::{Norm, Variant};
 use d2l_ch7::torch;
 
 use crate::support::{ROUNDING, Stored, libtorch};
@@ -15,12 +15,12 @@ fn default_and_xavier_weights_are_pytorchs() {
     for recipe in RECIPES.iter().filter(|recipe| ["book", "dropout"].contains(&recipe.name)) {
         let stored = Stored::open(&format!("init_{}", recipe.name));
         torch::manual_seed(0);
-        let mut net = (recipe.net)(Variant::Native);
-        for (key, tensor) in state(&mut net) {
+        let net = Net::new(|p| (recipe.net)(p, &Norm::Native));
+        for (key, tensor) in net.state() {
             stored.assert_floats(&format!("default.{key}"), &tensor.copy());
         }
-        xavier_weights(&mut net);
-        let xavier = state(&mut net);
+        xavier_weights(&net.vs);
+        let xavier = net.state();
         assert_eq!(xavier.len(), stored.below("xavier.").len(), "as many tensors as PyTorch's state_dict");
         for (key, tensor) in xavier {
             stored.assert_floats(&format!("xavier.{key}"), &tensor);
@@ -39,7 +39,7 @@ fn every_recipe_begins_as_in_pytorch() {
                 torch::manual_seed(seed);
                 let stage = if recipe.xavier { "xavier" } else { "default" };
                 let prefix = format!("{}.{variant}.{seed}.{stage}.", recipe.name);
-                let net = state(&mut recipe.initial_net(variant));
+                let net = recipe.initial_net(&variant.into()).state();
                 assert_eq!(net.len(), stored.below(&prefix).len(), "{prefix}: tensors");
                 for (key, tensor) in net {
                     stored.assert_digest(&format!("{prefix}{key}"), &tensor, ROUNDING);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use d2l_ch7::layers::Linear;
+use d2l_ch7::layers::linear;
+use d2l_ch7::nets::Net;
 use d2l_ch7::torch;
 use d2l_ch7::train::DataParallel;
 use serde_json::Value;
@@ -70,9 +71,10 @@ fn mixed_precision_and_memory_format_are_pytorchs() {
 fn replicas_take_no_random_number() {
     let _turn = libtorch();
     torch::manual_seed(5);
-    let _alone = Linear::new(3, 2);
+    let net = || Net::new(|p| linear(p, 3, 2));
+    let _alone = net();
     let next = torch::random_u32();
     torch::manual_seed(5);
-    let _net = DataParallel::new(Linear::new(3, 2), &[Device::Cpu; 3], || Linear::new(3, 2));
+    let _net = DataParallel::of(net(), &[Device::Cpu; 3], net);
     assert_eq!(torch::random_u32(), next);
 }

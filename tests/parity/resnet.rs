@@ -4,11 +4,13 @@
 
 use d2l_ch7::experiments::networks::Network;
 use d2l_ch7::init::xavier_weights;
-use d2l_ch7::layers::{Module, Slot, parameters, state, visit};
+use d2l_ch7::nets::Net;
 use d2l_ch7::nets::residual::Residual;
-use d2l_ch7::norm::Variant;
+use d2l_ch7::norm::{Norm, Variant};
 use d2l_ch7::optim::{Adam, Optimizer};
+use d2l_ch7::state_dict::named_parameters;
 use d2l_ch7::torch;
+use tch::nn::{ModuleT, Path};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::live::{python_side, succeed};
@@ -29,11 +31,11 @@ const NETWORK_ROUNDING: f64 = 2e-5;
 const FLIPPED: f64 = 6e-2;
 
 /// The blocks of `fixtures.residual`.
-fn block(name: &str, variant: Variant) -> Residual {
+fn block(p: &Path, name: &str, norm: &Norm) -> Residual {
     match name {
-        "identity" => Residual::new(variant, 3),
-        "1x1conv" => Residual::with_1x1conv(variant, 3, 6, 1),
-        "1x1conv_halving" => Residual::with_1x1conv(variant, 3, 6, 2),
+        "identity" => Residual::new(p, norm, 3),
+        "1x1conv" => Residual::with_1x1conv(p, norm, 3, 6, 1),
+        "1x1conv_halving" => Residual::with_1x1conv(p, norm, 3, 6, 2),
         _ => panic!("no block {name}"),
     }
 }
@@ -42,33 +44,37 @@ fn check_block(stored: &Stored, name: &str, variant: Variant) {
     let prefix = format!("{name}.{variant}");
     let part = |part: &str| format!("{prefix}.{part}");
     torch::manual_seed(SEED);
-    let mut block = block(name, variant);
-    let initial = state(&mut block);
+    let block = Net::new(|p| block(p, name, &variant.into()));
+    let initial = block.state();
     assert_eq!(initial.len(), stored.below(&part("initial.")).len(), "{prefix}: tensors");
     for (key, tensor) in initial {
         stored.assert_number(&part(&format!("initial.{key}")), &tensor);
     }
 
     let x = stored.get("X").copy().set_requires_grad(true);
-    let y = block.forward(&x, true);
+    let y = block.forward_t(&x, true);
     stored.assert_floats(&part("Y"), &y.detach());
     (&y * stored.get(&format!("{name}.W"))).sum(Kind::Float).backward();
     stored.assert_floats(&part("grad_X"), &x.grad());
-    visit(&mut block, &mut |key, slot, tensor| {
+    let parameters = named_parameters(&block.vs);
+    for (key, parameter) in &parameters {
         let grad = part(&format!("grad.{key}"));
-        match (slot, key) {
-            (Slot::Buffer, _) => stored.assert_number(&part(&format!("moved.{key}")), tensor),
-            (_, "conv1.bias" | "conv2.bias") => stored.assert_near(&grad, &tensor.grad(), CANCELLED),
-            _ => stored.assert_floats(&grad, &tensor.grad()),
+        match key.as_str() {
+            "conv1.bias" | "conv2.bias" => stored.assert_near(&grad, &parameter.grad(), CANCELLED),
+            _ => stored.assert_floats(&grad, &parameter.grad()),
         }
-    });
-    stored.assert_floats(&part("evaluated"), &tch::no_grad(|| block.forward(&x.detach(), false)));
-    Adam::new(parameters(&mut block), 1e-3).step();
-    visit(&mut block, &mut |key, slot, tensor| {
-        if slot == Slot::Parameter {
-            stored.assert_digest(&part(&format!("adam.{key}")), tensor, ADAM_EITHER_WAY);
-        }
-    });
+    }
+    let is_buffer = |key: &str| parameters.iter().all(|(parameter, _)| parameter != key);
+    let buffers: Vec<_> = block.state().into_iter().filter(|(key, _)| is_buffer(key)).collect();
+    assert_eq!(buffers.len(), stored.below(&part("moved.")).len(), "{prefix}: buffers");
+    for (key, buffer) in buffers {
+        stored.assert_number(&part(&format!("moved.{key}")), &buffer);
+    }
+    stored.assert_floats(&part("evaluated"), &tch::no_grad(|| block.forward_t(&x.detach(), false)));
+    Adam::new(block.vs.trainable_variables(), 1e-3).step();
+    for (key, parameter) in &parameters {
+        stored.assert_digest(&part(&format!("adam.{key}")), parameter, ADAM_EITHER_WAY);
+    }
 }
 
 fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant) {
@@ -80,31 +86,29 @@ fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant)
     stored.assert_equal(&format!("{name}.labels"), &labels);
 
     torch::manual_seed(SEED);
-    let mut net = (Network::named(name).unwrap().build)(variant);
+    let net = Net::new(|p| (Network::named(name).unwrap().build)(p, &variant.into()));
     if name == "resnet18-cifar" {
-        xavier_weights(&mut net);
+        xavier_weights(&net.vs);
     }
-    let initial = state(&mut net);
+    let initial = net.state();
     assert_eq!(initial.len(), stored.below(&part("initial.")).len(), "{name} {variant}: tensors");
     for (key, tensor) in initial {
         stored.assert_digest(&part(&format!("initial.{key}")), &tensor, ROUNDING);
     }
     let near = |name: &str, actual: &Tensor| stored.assert_near(&part(name), actual, NETWORK_ROUNDING);
-    let mut optimizer = Adam::new(parameters(&mut net), 1e-3);
-    let logits = net.forward(&images, true);
+    let mut optimizer = Adam::new(net.vs.trainable_variables(), 1e-3);
+    let logits = net.forward_t(&images, true);
     near("logits", &logits.detach());
     let loss = logits.cross_entropy_loss(&labels, None::<Tensor>, Reduction::None, -100, 0.0);
     let loss = loss.sum(Kind::Float);
     near("loss", &loss.detach());
     loss.backward();
-    visit(&mut net, &mut |key, slot, tensor| {
-        if slot == Slot::Parameter {
-            stored.assert_digest(&part(&format!("grad.{key}")), &tensor.grad(), FLIPPED);
-        }
-    });
-    near("evaluated", &tch::no_grad(|| net.forward(&images, false)));
+    for (key, parameter) in named_parameters(&net.vs) {
+        stored.assert_digest(&part(&format!("grad.{key}")), &parameter.grad(), FLIPPED);
+    }
+    near("evaluated", &tch::no_grad(|| net.forward_t(&images, false)));
     optimizer.step();
-    for (key, tensor) in state(&mut net) {
+    for (key, tensor) in net.state() {
         stored.assert_digest(&part(&format!("after.{key}")), &tensor, ADAM_EITHER_WAY);
     }
 }

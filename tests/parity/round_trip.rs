@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use d2l_ch7::experiments::networks::{NETWORKS, Network};
-use d2l_ch7::layers::{Module, state};
+use d2l_ch7::nets::Net;
 use d2l_ch7::norm::Variant;
 use d2l_ch7::{torch, weights};
+use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
 use crate::live::{python_side, succeed};
@@ -16,11 +17,15 @@ fn file(folder: &Path, network: &Network, variant: Variant, what: &str) -> std::
     folder.join(format!("{}.{variant}.{what}.safetensors", network.name))
 }
 
+fn net(network: &Network, variant: Variant) -> Net {
+    Net::new(|p| (network.build)(p, &variant.into()))
+}
+
 /// What the network with the weights in `file` makes of `x`, to which it is a stranger until then.
 fn evaluated(network: &Network, variant: Variant, file: &Path, x: &Tensor) -> Tensor {
-    let mut net = (network.build)(variant);
-    weights::load_into(&mut net, file).unwrap();
-    tch::no_grad(|| net.forward(x, false))
+    let net = net(network, variant);
+    weights::load_into(&net.vs, file).unwrap();
+    tch::no_grad(|| net.forward_t(x, false))
 }
 
 #[test]
@@ -31,13 +36,13 @@ fn weights_of_every_network_go_both_ways() {
     let each = || NETWORKS.iter().flat_map(|network| Variant::NOTEBOOKS.map(|variant| (network, variant)));
     torch::manual_seed(5);
     for (network, variant) in each() {
-        let mut net = (network.build)(variant);
+        let net = net(network, variant);
         // Running statistics as training leaves them: with those of a new net, mean 0 and variance 1 could change
         // places unseen.
         let [channels, height, width] = network.input;
         let x = Tensor::rand([2, channels, height, width], (Kind::Float, Device::Cpu));
-        let _ = tch::no_grad(|| net.forward(&x, true));
-        weights::save(&file(folder.path(), network, variant, "rust"), &state(&mut net)).unwrap();
+        let _ = tch::no_grad(|| net.forward_t(&x, true));
+        weights::save(&file(folder.path(), network, variant, "rust"), &net.state()).unwrap();
     }
     succeed(Command::new(python).arg(notebooks_ref().join("networks.py")).arg(folder.path()));
     for (network, variant) in each() {
@@ -70,19 +75,19 @@ fn state_dicts_are_taken_as_python_takes_them() {
         if name.ends_with(".loaded.safetensors") {
             continue;
         }
-        let mut net = (network.build)(variant);
+        let net = net(network, variant);
         // A count that a file lacks stays.
-        let fresh: Vec<_> = state(&mut net).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+        let fresh: Vec<_> = net.state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
         let loaded = path.with_extension("loaded.safetensors");
         if !loaded.exists() {
-            assert!(weights::load_into(&mut net, &path).is_err(), "{name}");
-            assert!(state(&mut net) == fresh, "{name}");
+            assert!(weights::load_into(&net.vs, &path).is_err(), "{name}");
+            assert!(net.state() == fresh, "{name}");
             refused += 1;
             continue;
         }
-        weights::load_into(&mut net, &path).unwrap_or_else(|error| panic!("{error}"));
+        weights::load_into(&net.vs, &path).unwrap_or_else(|error| panic!("{error}"));
         let expected = Stored::made_here(&loaded);
-        for (key, tensor) in state(&mut net) {
+        for (key, tensor) in net.state() {
             assert!(bytes(&tensor) == bytes(expected.get(&key)), "{name}: {key}");
         }
     }
@@ -95,10 +100,10 @@ fn state_dicts_are_taken_as_python_takes_them() {
         let error = weights::load(&folder.path().join(name)).unwrap_err();
         let line = error.remedy().split_once("in Python: ").unwrap().1.split_once(" (where").unwrap().0;
         succeed(Command::new(&python).args(["-c", line]));
-        let mut net = (network.build)(Variant::Native);
-        weights::load_into(&mut net, &folder.path().join(converted)).unwrap();
+        let net = net(network, Variant::Native);
+        weights::load_into(&net.vs, &folder.path().join(converted)).unwrap();
         let expected = Stored::made_here(&folder.path().join("native.plain.loaded.safetensors"));
-        for (key, tensor) in state(&mut net) {
+        for (key, tensor) in net.state() {
             assert!(bytes(&tensor) == bytes(expected.get(&key)), "{name}: {key}");
         }
     }

@@ -1,9 +1,10 @@
 //! A fresh `BatchNorm2d`, one batch in training, and the same batch in evaluation.
 
-use tch::{Kind, Tensor};
+use tch::nn::{ModuleT, VarStore};
+use tch::{Device, Kind, Tensor};
 
-use crate::layers::{Module, state};
 use crate::norm::{Dims, native};
+use crate::state_dict::state;
 
 /// One forward pass in training mode, then one in evaluation mode, of a fresh layer; no weight is trained.
 #[derive(Debug)]
@@ -24,11 +25,12 @@ pub struct OnePass {
 impl OnePass {
     /// Passes `x` of shape (N, C, H, W) through `nn.BatchNorm2d(C)`.
     pub fn of(x: Tensor) -> Self {
-        let mut layer = native::BatchNorm::new(x.size()[1], Dims::Four);
-        let y = layer.forward(&x, true).detach();
-        let state = snapshot(&mut layer);
-        let evaluated = layer.forward(&x, false).detach();
-        let state_after_evaluation = snapshot(&mut layer);
+        let vs = VarStore::new(Device::Cpu);
+        let layer = native::BatchNorm::new(&vs.root(), x.size()[1], Dims::Four);
+        let y = layer.forward_t(&x, true).detach();
+        let state = snapshot(&vs);
+        let evaluated = layer.forward_t(&x, false).detach();
+        let state_after_evaluation = snapshot(&vs);
         Self { x, y, evaluated, state, state_after_evaluation }
     }
 
@@ -62,6 +64,6 @@ impl OnePass {
 const CHANNELWISE: &[i64] = &[0, 2, 3];
 
 /// The state as it is now, in memory of its own.
-fn snapshot(layer: &mut dyn Module) -> Vec<(String, Tensor)> {
-    state(layer).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect()
+fn snapshot(vs: &VarStore) -> Vec<(String, Tensor)> {
+    state(vs).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect()
 }

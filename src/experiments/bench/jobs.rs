@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 
 use super::subject::{CIFAR, MIXED, Subject};
@@ -10,14 +11,12 @@ use crate::data::transforms::Compose;
 use crate::data::{Batches, DataLoader, ImageLoader, ImageSet, Images};
 use crate::experiments::cifar::{self, Augmentation};
 use crate::experiments::recipes::Recipe;
-use crate::layers::{Module, parameters, to_device};
+use crate::nets::Net;
 use crate::nets::resnet18::resnet18_cifar;
-use crate::norm::{Dims, Variant};
+use crate::norm::{Dims, Norm, Variant};
 use crate::optim::{Adam, Optimizer};
-use crate::train::{
-    AfterBatch, Loss, Numerics, Progress, RecordedStep, Steps, Tally, Training, WARM_UP, WithNumerics,
-};
-use crate::{init, torch, train};
+use crate::train::{Graphed, Loss, Metric, Numerics, Totals, WARM_UP, ch6, ch13, evaluate};
+use crate::{Result, init, panics, torch};
 
 /// Does it once. The device may still be computing then.
 pub type Job<'a> = Box<dyn FnMut() + 'a>;
@@ -60,7 +59,7 @@ impl DataSets {
 
 /// A network and how it is trained.
 struct Trained {
-    net: Box<dyn Module>,
+    net: Net,
     optimizer: Box<dyn Optimizer>,
     loss: Loss,
 }
@@ -72,13 +71,11 @@ pub(super) fn job<'a>(subject: &Subject, images: &'a SubjectImages, device: Devi
         Subject::BatchNorm { variant, shape, backward } => batch_norm(variant, shape, *backward, device),
         Subject::Step { recipe, variant, batch_size } => step(recipe, variant, *batch_size, device),
         Subject::Epoch { recipe, variant, size } => {
-            let tally = Tally::on(device);
-            let loaders = loaders(recipe, variant, size.batch_size, images, device, tally);
-            epoch(Trained::new(recipe, variant, device), loaders, None, tally)
+            let loaders = loaders(recipe, variant, size.batch_size, images, device, device.is_cuda());
+            epoch(Trained::new(recipe, variant, device), loaders, device)
         }
         Subject::Data { recipe, variant, size } => {
-            let tally = Tally::on(device);
-            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, tally);
+            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, device.is_cuda());
             Box::new(move || train_iter.iter().for_each(drop))
         }
     }
@@ -95,22 +92,20 @@ pub(super) fn recorded_job<'a>(
         return None;
     }
     torch::manual_seed(0);
-    let loaders = loaders(recipe, variant, size.batch_size, images, device, Tally::Device);
-    let recorded = Some(RecordedStep::pair(device));
-    Some(epoch(Trained::new(recipe, variant, device), loaders, recorded, Tally::Device))
+    let loaders = loaders(recipe, variant, size.batch_size, images, device, true);
+    Some(graphed_epoch(Trained::new(recipe, variant, device), loaders, device))
 }
 
 fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) -> Job<'a> {
     let dims = if shape.len() == 2 { Dims::Two } else { Dims::Four };
-    let mut layer = of_name(variant).batch_norm(shape[1], dims);
-    to_device(layer.as_mut(), device);
-    let params = parameters(layer.as_mut());
+    let vs = VarStore::new(device);
+    let layer = Norm::from(of_name(variant)).batch_norm(&vs.root(), shape[1], dims);
     let mut x = Tensor::rand(shape, (Kind::Float, device)).set_requires_grad(true);
     Box::new(move || {
-        let y = layer.forward(&x, true);
+        let y = layer.forward_t(&x, true);
         if backward {
             torch::clear_grad(&mut x);
-            params.iter().for_each(|param| torch::clear_grad(&mut param.shallow_clone()));
+            vs.trainable_variables().iter_mut().for_each(torch::clear_grad);
             y.sum(Kind::Float).backward();
         }
     })
@@ -126,7 +121,7 @@ fn step<'a>(recipe: &str, variant: &str, batch_size: usize, device: Device) -> J
     Box::new(move || {
         let Trained { net, optimizer, loss } = &mut trained;
         optimizer.zero_grad();
-        loss.of(&net.forward(&x, true), &y).backward();
+        loss.of(&net.forward_t(&x, true), &y).backward();
         optimizer.step();
     })
 }
@@ -135,40 +130,59 @@ fn step<'a>(recipe: &str, variant: &str, batch_size: usize, device: Device) -> J
 fn epoch<'a>(
     mut trained: Trained,
     [train_iter, test_iter]: [Box<dyn Batches + 'a>; 2],
-    mut recorded: Option<[RecordedStep; 2]>,
-    tally: Tally,
+    device: Device,
 ) -> Job<'a> {
     Box::new(move || {
         let Trained { net, optimizer, loss } = &mut trained;
-        let [training, evaluation] = Steps::of_epoch(recorded.as_mut(), tally);
-        let training = Training { loss: *loss, steps: training, ranks: None };
-        let (epoch, done) = (train_iter.iter(), Progress::default());
-        let go_on = |_: AfterBatch, _: &mut dyn Module, _: &mut dyn Optimizer| ControlFlow::Continue(());
-        let trained = train::train_epoch(net.as_mut(), epoch, optimizer.as_mut(), training, done, go_on);
-        let tested = train::evaluate(net.as_mut(), test_iter.as_ref(), evaluation);
-        if let Err(error) = trained.and(tested.map(Some)) {
-            // Only a device's own failure, as any operation's: main tells of it.
-            panic!("{error}");
+        let train_epoch = match loss {
+            Loss::Mean => ch6::train_epoch,
+            Loss::Sum => ch13::train_epoch,
+        };
+        let mut metric = Metric::new(device, Totals::default());
+        let went_on = train_epoch(net, train_iter.iter(), optimizer.as_mut(), &mut metric, &mut go_on);
+        let _ = went_on.expect("going on is no error");
+        metric.totals();
+        evaluate(net, test_iter.as_ref(), Metric::new(device, Totals::default()));
+    })
+}
+
+/// The same by recorded steps.
+fn graphed_epoch<'a>(
+    mut trained: Trained,
+    [train_iter, test_iter]: [Box<dyn Batches + 'a>; 2],
+    device: Device,
+) -> Job<'a> {
+    let mut graphed = Graphed::new(device);
+    Box::new(move || {
+        let Trained { net, optimizer, loss } = &mut trained;
+        let (epoch, done) = (train_iter.iter(), Totals::default());
+        let trained = graphed.train_epoch(net, epoch, *loss, optimizer.as_mut(), done, &mut go_on);
+        if let Err(error) = trained.and_then(|_| graphed.evaluate(net, test_iter.as_ref())) {
+            panics::raise(error);
         }
     })
+}
+
+fn go_on(_: usize, _: &Metric, _: &dyn Optimizer) -> Result<ControlFlow<()>> {
+    Ok(ControlFlow::Continue(()))
 }
 
 impl Trained {
     fn new(recipe: &str, variant: &str, device: Device) -> Self {
         if recipe == CIFAR {
-            let mut net = resnet18_cifar(Variant::Native, 10, 3);
-            init::xavier_weights(&mut net);
-            to_device(&mut net, device);
+            let mut net = Net::new(|p| resnet18_cifar(p, &Norm::Native, 10, 3));
+            init::xavier_weights(&net.vs);
+            net.vs.set_device(device);
             let mixed = variant == MIXED;
-            let mut net = WithNumerics::new(net, Numerics { amp: mixed, channels_last: mixed });
-            let optimizer = Box::new(Adam::new(parameters(&mut net), cifar::LR));
-            return Self { net: Box::new(net), optimizer, loss: Loss::Sum };
+            let net = Numerics { amp: mixed, channels_last: mixed }.of(net);
+            let optimizer = Box::new(Adam::new(net.vs.trainable_variables(), cifar::LR));
+            return Self { net, optimizer, loss: Loss::Sum };
         }
         let recipe = named(recipe);
-        let mut net = recipe.initial_net(of_name(variant));
-        to_device(&mut net, device);
-        let optimizer = recipe.optimizer(&mut net, recipe.lr);
-        Self { net: Box::new(net), optimizer, loss: Loss::Mean }
+        let mut net = recipe.initial_net(&of_name(variant).into());
+        net.vs.set_device(device);
+        let optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
+        Self { net, optimizer, loss: Loss::Mean }
     }
 }
 
@@ -179,14 +193,14 @@ fn loaders<'a>(
     batch_size: usize,
     images: &'a SubjectImages,
     device: Device,
-    tally: Tally,
+    resident: bool,
 ) -> [Box<dyn Batches + 'a>; 2] {
     match images {
         SubjectImages::None => unreachable!("only subjects with images have loaders"),
         SubjectImages::Gray(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
             let loader = DataLoader::new(&sets[usize::from(!is_train)], batch_size, is_train, device);
             let loader = loader.resize(named(recipe).resize());
-            Box::new(if tally == Tally::Device { loader.resident() } else { loader })
+            Box::new(if resident { loader.resident() } else { loader })
         }),
         SubjectImages::Coloured(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
             let flip = is_train && variant == "augmented";

@@ -11,22 +11,19 @@ use tch::Device;
 
 pub use augmentation::{Augmentation, Data};
 
-use numerics::NumericsBeside;
-
 use super::data_used::DataUsed;
 use super::options::Options;
 use super::ranks;
 use super::run_log::RunLog;
-use super::side::{Setting, Side};
-use super::turns::take_turns;
+use super::trainer::{Setting, Trainer, resume};
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
 use crate::distributed::{self, Distributed};
-use crate::layers::{Sequential, parameters};
+use crate::nets::Net;
 use crate::nets::resnet18::resnet18_cifar;
-use crate::norm::Variant;
+use crate::norm::Norm;
 use crate::optim::{Adam, Optimizer};
-use crate::train::{DataParallel, Loss, Numerics, WithNumerics};
+use crate::train::{DataParallel, Loss, Numerics};
 use crate::{Error, Result, init};
 
 /// The note's learning rate.
@@ -54,9 +51,6 @@ pub struct Cifar {
     pub options: Options,
 }
 
-/// d2l's ResNet-18 as it is trained here.
-type Net = DataParallel<WithNumerics<Sequential>>;
-
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
 /// several processes that train together, on rank 0 alone.
 ///
@@ -83,30 +77,42 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
     let train_iters: Vec<_> =
         config.variants.iter().map(|&data| config.train_iter(&train_images, data).shared(share)).collect();
-    let mut sides = Vec::new();
-    for (&data, train_iter) in config.variants.iter().zip(&train_iters) {
+    let Options { seed, epochs, eager, graph, checkpoint_every, .. } = config.options;
+    let mut log = RunLog::begin(plan, ranks)?;
+    let mut trainers = Vec::new();
+    for (data, train_iter) in config.variants.iter().zip(&train_iters) {
         let setting = Setting {
+            seed,
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
-            tally: config.options.tally,
-            graph: config.options.graph,
             // The network itself draws nothing at random.
             devices: &config.devices,
+            eager,
+            graph,
             ranks,
-            epochs: config.options.epochs,
-            checkpoint_every: config.options.checkpoint_every,
+            epochs,
+            checkpoint_every,
             quiet,
         };
-        sides.push(Side::new(data, config.options.seed, setting, || config.begin(config.numerics))?);
+        let build = || config.begin(config.numerics);
+        trainers.push(Trainer::new(data.to_string(), setting, None, &log, build)?);
     }
-    let log = RunLog::begin(plan, ranks)?;
-    take_turns(
-        sides,
-        log,
-        config.options.epochs,
-        &mut NumericsBeside::new(config, &train_iters[0], &test_iter),
-    )
+    resume(&trainers, &mut log)?;
+    let mut effect = config.numerics_effect(&train_iters[0]);
+    effect.iter().try_for_each(|effect| log.numerics_changed(effect.clone()))?;
+    for epoch in 1..=epochs {
+        for trainer in &mut trainers {
+            if trainer.records().len() < epoch {
+                trainer.epoch(&mut log)?;
+            }
+        }
+    }
+    if let Some(effect) = &mut effect {
+        config.test_with_default_numerics(effect, &trainers, &test_iter)?;
+        log.numerics_changed(effect.clone())?;
+    }
+    Ok(log.finish())
 }
 
 impl Cifar {
@@ -145,12 +151,11 @@ impl Cifar {
 
     /// The network and its optimizer as they are before the first step.
     fn begin(&self, numerics: Numerics) -> (Net, Box<dyn Optimizer>) {
-        let build = || resnet18_cifar(Variant::Native, 10, 3);
-        let mut net = build();
-        init::xavier_weights(&mut net);
-        let with_numerics = |net| WithNumerics::new(net, numerics);
-        let mut net = DataParallel::new(with_numerics(net), &self.devices, || with_numerics(build()));
-        let trainer = Adam::new(parameters(&mut net), self.options.lr);
+        let build = || Net::new(|p| resnet18_cifar(p, &Norm::Native, 10, 3));
+        let net = build();
+        init::xavier_weights(&net.vs);
+        let net = DataParallel::of(numerics.of(net), &self.devices, || numerics.of(build()));
+        let trainer = Adam::new(net.vs.trainable_variables(), self.options.lr);
         (net, Box::new(trainer))
     }
 }

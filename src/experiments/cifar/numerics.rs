@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
+use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
-use super::{Cifar, Data, Net};
+use super::Cifar;
 use crate::data::{Batch, Batches};
-use crate::experiments::run_log::RunLog;
-use crate::experiments::side::Side;
-use crate::experiments::turns;
-use crate::layers::{Module, load_state, state};
+use crate::experiments::trainer::Trainer;
+use crate::nets::Net;
 use crate::optim::Optimizer;
 use crate::report::{Beside, NumericsEffect};
-use crate::train::{Loss, Numerics};
-use crate::{Result, interrupt, torch, train};
+use crate::state_dict::load_state;
+use crate::train::{Loss, Metric, Numerics, Totals, evaluate};
+use crate::{Result, interrupt, torch};
 
 /// Steps that are timed; odd, for the median.
 const STEPS: usize = 3;
@@ -34,45 +34,12 @@ impl Numerics {
     }
 }
 
-/// What is measured beside a run whose numerics are not PyTorch's own.
-pub(super) struct NumericsBeside<'a> {
-    config: &'a Cifar,
-    train_iter: &'a dyn Batches,
-    test_iter: &'a dyn Batches,
-    effect: Option<NumericsEffect>,
-}
-
-impl<'a> NumericsBeside<'a> {
-    pub(super) fn new(config: &'a Cifar, train_iter: &'a dyn Batches, test_iter: &'a dyn Batches) -> Self {
-        Self { config, train_iter, test_iter, effect: None }
-    }
-}
-
-impl turns::Beside<Data, Net> for NumericsBeside<'_> {
-    fn begin(&mut self, log: &mut RunLog) -> Result<()> {
-        self.effect = self.config.numerics_effect(self.train_iter);
-        self.effect.as_ref().map_or(Ok(()), |effect| log.numerics_changed(effect.clone()))
-    }
-
-    fn after_round(&mut self, epoch: usize, sides: &mut [Side<Data, Net>], log: &mut RunLog) -> Result<()> {
-        let Some(effect) = self.effect.as_mut().filter(|_| epoch == self.config.options.epochs) else {
-            return Ok(());
-        };
-        for side in sides {
-            let chosen = side.records().last().map_or(f64::NAN, |record| record.test_acc);
-            let beside = self.config.test_beside(chosen, &mut side.net, self.test_iter)?;
-            effect.test_acc.push((side.variant.to_string(), beside));
-        }
-        log.numerics_changed(effect.clone())
-    }
-}
-
 impl Cifar {
     /// Makes steps on the first batch of `train_iter` with networks that are thrown away; `None` if they would be alike,
     /// or if someone interrupts.
     ///
-    /// The default generators move. A side of a comparison, which has streams of its own, does not notice.
-    fn numerics_effect(&self, train_iter: &dyn Batches) -> Option<NumericsEffect> {
+    /// The default generators move. A trainer, which has streams of its own, does not notice.
+    pub(super) fn numerics_effect(&self, train_iter: &dyn Batches) -> Option<NumericsEffect> {
         if self.numerics.are_default() {
             return None;
         }
@@ -107,14 +74,25 @@ impl Cifar {
         })
     }
 
-    /// The test accuracy `chosen` that `net` was found to have, beside that of its weights with PyTorch's own numerics.
+    /// Adds to `effect` the test accuracy of every trained network, and that of its weights with PyTorch's own numerics.
     ///
     /// # Errors
-    /// None that a user could meet: the networks have the same tensors, and nothing is recorded.
-    fn test_beside(&self, chosen: f64, net: &mut Net, test_iter: &dyn Batches) -> Result<Beside> {
-        let (mut plain, _) = self.begin(Numerics::default());
-        load_state(&mut plain, &state(net), "the trained network")?;
-        Ok(Beside { chosen, plain: train::evaluate(&mut plain, test_iter, self.options.tally)?.accuracy() })
+    /// None that a user could meet: the networks have the same tensors.
+    pub(super) fn test_with_default_numerics(
+        &self,
+        effect: &mut NumericsEffect,
+        trainers: &[Trainer],
+        test_iter: &dyn Batches,
+    ) -> Result<()> {
+        for trainer in trainers {
+            let chosen = trainer.records().last().map_or(f64::NAN, |record| record.test_acc);
+            let (net, _) = self.begin(Numerics::default());
+            load_state(&net.vs, &trainer.net.state(), "the trained network")?;
+            let metric = Metric::new(self.devices[0], Totals::default());
+            let plain = evaluate(&net, test_iter, metric).accuracy();
+            effect.test_acc.push((trainer.variant.clone(), Beside { chosen, plain }));
+        }
+        Ok(())
     }
 }
 
@@ -131,7 +109,7 @@ impl Steps<'_> {
     fn step(&mut self, batch: &Batch) -> (Tensor, f64) {
         let start = Instant::now();
         self.trainer.zero_grad();
-        let y_hat = self.net.forward(&batch.x, true);
+        let y_hat = self.net.forward_t(&batch.x, true);
         let loss = Loss::Sum.of(&y_hat, &batch.y);
         loss.backward();
         self.trainer.step();

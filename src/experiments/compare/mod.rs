@@ -1,31 +1,29 @@
 //! The main job: one recipe trained with each batch norm, epoch by epoch in turn, and what they gave set side
 //! by side.
 
-mod inspect;
 mod plan;
 mod synchronized;
 
 use std::path::PathBuf;
 use std::slice;
+use std::sync::Arc;
 
 use tch::Device;
 
 use super::data_used::DataUsed;
+use super::inspector::{Inspector, inspect};
 use super::options::Options;
 use super::ranks;
 use super::recipes::Recipe;
 use super::run_log::RunLog;
-use super::side::{Observer, Setting};
-use super::turns::{Beside, take_turns};
-use crate::checkpoint::Checkpoint;
+use super::trainer::{Setting, Trainer, resume};
 use crate::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
 use crate::distributed::{self, Distributed};
-use crate::layers::{Sequential, to_device};
-use crate::norm::Variant;
+use crate::nets::Net;
+use crate::norm::{Norm, Ranks, Variant};
 use crate::optim::Optimizer;
-use crate::train::{Loss, Tally};
+use crate::train::Loss;
 use crate::{Error, Result};
-use inspect::Inspector;
 
 /// Everything chosen for a comparison, checked.
 #[derive(Debug)]
@@ -41,9 +39,6 @@ pub struct Compare {
     /// What is chosen alike for every training.
     pub options: Options,
 }
-
-/// A batch norm, and a network with it.
-type Side<'a> = super::side::Side<'a, Variant, Sequential>;
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
 /// several processes that train together, on rank 0 alone.
@@ -70,31 +65,62 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let [train_images, test_images] = [train, test].map(image_set);
     let share = ranks::share(ranks, config.options.seed);
 
+    let Options { seed, epochs, batch_size, eager, graph, checkpoint_every, .. } = config.options;
     let loader = |images, shuffle| {
-        let loader = DataLoader::new(images, config.options.batch_size, shuffle, config.device);
+        let loader = DataLoader::new(images, batch_size, shuffle, config.device);
         let loader = loader.shared(share).resize(config.recipe.resize());
-        if config.options.tally == Tally::Device { loader.resident() } else { loader }
+        if graph || (config.device.is_cuda() && !eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
-    check_last_batch(train_iter.examples(), config.options.batch_size)?;
+    check_last_batch(train_iter.examples(), batch_size)?;
     let setting = Setting {
+        seed,
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
-        tally: config.options.tally,
-        graph: config.options.graph,
         devices: slice::from_ref(&config.device),
+        eager,
+        graph,
         ranks,
-        epochs: config.options.epochs,
-        checkpoint_every: config.options.checkpoint_every,
+        epochs,
+        checkpoint_every,
         quiet,
     };
-    let side =
-        |&variant: &Variant| Side::new(variant, config.options.seed, setting, || config.begin(variant));
-    let mut sides = config.variants.iter().map(side).collect::<Result<Vec<_>>>()?;
-    let inspector = config.inspect.then(|| Inspector::new(&mut sides, &train_iter.first_image()));
-    let log = RunLog::begin(plan, ranks)?;
-    take_turns(sides, log, config.options.epochs, &mut Looks { inspector, ranks })
+    let mut log = RunLog::begin(plan, ranks)?;
+    let synchronized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
+    let mut trainers = Vec::new();
+    for &variant in &config.variants {
+        let norm = match variant {
+            Variant::ScratchSync => Norm::ScratchSync(Arc::clone(&synchronized)),
+            alone => alone.into(),
+        };
+        let inspector = (config.inspect && variant == Variant::Scratch)
+            .then(|| Inspector::new(config.recipe.net, &train_iter.first_image()));
+        let build = || config.begin(&norm);
+        trainers.push(Trainer::new(variant.to_string(), setting, inspector, &log, build)?);
+    }
+    resume(&trainers, &mut log)?;
+    for epoch in 1..=epochs {
+        for trainer in &mut trainers {
+            if trainer.records().len() < epoch {
+                trainer.epoch(&mut log)?;
+            }
+        }
+        // A resumed run may be past this epoch.
+        if !trainers.iter().all(|trainer| trainer.rests_after(epoch)) {
+            continue;
+        }
+        if config.inspect {
+            let states = config.variants.iter().zip(&trainers).map(|(&variant, t)| (variant, t.net.state()));
+            let inspector = trainers.iter().find_map(|trainer| trainer.inspector.as_ref());
+            log.inspected(inspect(epoch, &states.collect::<Vec<_>>(), inspector))?;
+        }
+        if let Some(ranks) = ranks.filter(|_| config.variants.contains(&Variant::ScratchSync)) {
+            let found = synchronized::gather(Variant::ScratchSync.to_string(), epoch, &synchronized, ranks)?;
+            found.map_or(Ok(()), |found| log.synchronized(found))?;
+        }
+    }
+    Ok(log.finish())
 }
 
 fn image_set(images: Images) -> ImageSet {
@@ -115,47 +141,12 @@ pub(super) fn check_last_batch(examples: usize, batch_size: usize) -> Result<()>
     ))
 }
 
-/// Looks into the networks.
-struct Looks<'a> {
-    /// What `--inspect` asks for.
-    inspector: Option<Inspector>,
-    /// The processes among which batch norms may be synchronized.
-    ranks: Option<&'a Distributed<'a>>,
-}
-
-impl Beside<Variant, Sequential> for Looks<'_> {
-    fn observer(&mut self, variant: Variant) -> Box<dyn Observer + '_> {
-        match &mut self.inspector {
-            Some(inspector) if variant == Variant::Scratch => Box::new(inspector),
-            _ => Box::new(()),
-        }
-    }
-
-    fn resume(&mut self, variant: Variant, checkpoint: &Checkpoint) {
-        if let Some(inspector) = self.inspector.as_mut().filter(|_| variant == Variant::Scratch) {
-            inspector.resume(&checkpoint.group("observer"));
-        }
-    }
-
-    fn after_round(&mut self, epoch: usize, sides: &mut [Side], log: &mut RunLog) -> Result<()> {
-        if let Some(inspector) = &self.inspector {
-            log.inspected(inspector.compare(epoch, sides))?;
-        }
-        let Some(ranks) = self.ranks else { return Ok(()) };
-        let Some(side) = sides.iter_mut().find(|side| side.variant == Variant::ScratchSync) else {
-            return Ok(());
-        };
-        let found = synchronized::gather(side.variant.to_string(), epoch, &mut side.net, ranks)?;
-        found.map_or(Ok(()), |found| log.synchronized(found))
-    }
-}
-
 impl Compare {
     /// The network and its optimizer as they are before the first step.
-    fn begin(&self, variant: Variant) -> (Sequential, Box<dyn Optimizer>) {
-        let mut net = self.recipe.initial_net(variant);
-        to_device(&mut net, self.device);
-        let optimizer = self.recipe.optimizer(&mut net, self.options.lr);
+    fn begin(&self, norm: &Norm) -> (Net, Box<dyn Optimizer>) {
+        let mut net = self.recipe.initial_net(norm);
+        net.vs.set_device(self.device);
+        let optimizer = self.recipe.optimizer.over(net.vs.trainable_variables(), self.options.lr);
         (net, optimizer)
     }
 }

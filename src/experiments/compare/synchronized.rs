@@ -4,24 +4,21 @@ use tch::{Kind, Tensor};
 
 use crate::Result;
 use crate::distributed::Distributed;
-use crate::layers::{BatchStatistics, Module, visit_synchronized};
+use crate::norm::scratch_sync::{BatchStatistics, Ranks};
 use crate::report::{ChannelStatistics, Synchronization, SynchronizedLayer};
 
-/// Gathers the statistics of the last batch that `net` was trained on, in `epoch`; `None` if it has none: a run that was resumed
-/// has not trained yet. Every rank calls it.
+/// Gathers what the layers of `normalized` saw of the last batch of training, in `epoch`; `None` if they saw none: a run that was
+/// resumed has not trained yet. Every rank calls it.
 ///
 /// # Errors
 /// If another rank is gone.
 pub(super) fn gather(
     variant: String,
     epoch: usize,
-    net: &mut dyn Module,
+    normalized: &Ranks,
     ranks: &Distributed,
 ) -> Result<Option<Synchronization>> {
-    let mut found = Vec::new();
-    visit_synchronized(net, &mut |name, layer| {
-        found.extend(layer.statistics().map(|statistics| (name.to_owned(), statistics)));
-    });
+    let found = normalized.statistics();
     let layer = |(name, BatchStatistics { own, all }): (String, BatchStatistics)| {
         let ranks = ranks.gather(&floats(&own))?.iter().map(|own| channels(own)).collect();
         Ok(SynchronizedLayer { name, all: channels(&floats(&all)), ranks })

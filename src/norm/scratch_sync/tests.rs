@@ -1,11 +1,13 @@
 //! Several ranks, each with a part of a batch, against one process with the whole of it, in float64.
 
+use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind};
 
 use super::*;
-use crate::layers::{parameters, state, visit, visit_synchronized};
+use crate::nets::Net;
 use crate::nets::lenet::lenet_relu;
-use crate::norm::Variant;
+use crate::norm::Norm;
+use crate::state_dict::{buffers, named_parameters, state};
 use crate::torch::c10d::tests::{TIMEOUT, ranks};
 use crate::torch::clear_grad;
 use crate::train::{DistributedDataParallel, Loss};
@@ -26,12 +28,6 @@ fn floats(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.detach().to_kind(Kind::Double).reshape([-1])).unwrap()
 }
 
-fn in_float64(net: &mut dyn Module) {
-    visit(net, &mut |_, slot, tensor| {
-        *tensor = tensor.detach().to_kind(Kind::Double).set_requires_grad(slot == Slot::Parameter);
-    });
-}
-
 fn assert_close(what: &str, got: &[f64], expected: &[f64]) {
     let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     assert_eq!(got.len(), expected.len(), "{what}");
@@ -43,15 +39,17 @@ fn assert_close(what: &str, got: &[f64], expected: &[f64]) {
     }
 }
 
-/// Output, gradient of the input, gradients of the parameters and then the buffers of a layer that has seen `x`, whose output is
-/// weighted by `weights` for the loss.
-fn pass(layer: &mut dyn Module, x: &Tensor, weights: &Tensor) -> [Vec<f64>; 6] {
-    in_float64(layer);
+/// Output, gradient of the input, gradients of the parameters and then the buffers of a layer in float64 that has seen `x`, whose
+/// output is weighted by `weights` for the loss.
+fn pass(norm: &Norm, dims: Dims, x: &Tensor, weights: &Tensor) -> [Vec<f64>; 6] {
+    let mut vs = VarStore::new(Device::Cpu);
+    let layer = norm.batch_norm(&vs.root(), x.size()[1], dims);
+    vs.double();
     let x = x.copy().set_requires_grad(true);
-    let y = layer.forward(&x, true);
+    let y = layer.forward_t(&x, true);
     (&y * &y * weights).sum(Kind::Double).backward();
-    let [gamma, beta] = [0, 1].map(|i| floats(&parameters(layer)[i].grad()));
-    let [mean, var] = [2, 3].map(|i| floats(&state(layer)[i].1));
+    let [gamma, beta] = [0, 1].map(|i| floats(&vs.trainable_variables()[i].grad()));
+    let [mean, var] = [0, 1].map(|i| floats(&buffers(&vs)[i]));
     [floats(&y), floats(&x.grad()), gamma, beta, mean, var]
 }
 
@@ -59,15 +57,14 @@ fn pass(layer: &mut dyn Module, x: &Tensor, weights: &Tensor) -> [Vec<f64>; 6] {
 fn check_layer(dims: Dims, size: &[i64]) {
     let x = || waves(size, 0.7) + waves(size, 0.3).cumsum(0, None);
     let weights = || waves(size, 2.1);
-    let [y, x_grad, gamma, beta, mean, var] =
-        pass(&mut scratch::BatchNorm::new(size[1], dims), &x(), &weights());
+    let [y, x_grad, gamma, beta, mean, var] = pass(&Norm::Scratch, dims, &x(), &weights());
     let bounds = [0, 2, 3, size[0]];
     let part = |of: Tensor, rank: usize| of.narrow(0, bounds[rank], bounds[rank + 1] - bounds[rank]);
     let got = ranks(3, TIMEOUT, |rank, _, group| {
-        let mut layer = BatchNorm::new(size[1], dims);
-        layer.join(group);
-        let passed = pass(&mut layer, &part(x(), rank), &part(weights(), rank));
-        let BatchStatistics { own, all } = layer.statistics().unwrap();
+        let normalized = Arc::new(Ranks::of(group));
+        let norm = Norm::ScratchSync(Arc::clone(&normalized));
+        let passed = pass(&norm, dims, &part(x(), rank), &part(weights(), rank));
+        let (_, BatchStatistics { own, all }) = normalized.statistics().pop().unwrap();
         (passed, [own, all].map(|pair| pair.map(|tensor| floats(&tensor))))
     });
     let joined = |i: usize| got.iter().flat_map(|(passed, _)| passed[i].clone()).collect::<Vec<_>>();
@@ -101,11 +98,7 @@ fn layers_on_parts_are_one_layer_on_the_whole() {
 }
 
 /// Outputs, gradients and statistics of a network in float64 after a step on some of twelve images.
-fn step(
-    net: &mut dyn Module,
-    forward: impl FnOnce(&mut dyn Module, &Tensor) -> Tensor,
-    images: std::ops::Range<i64>,
-) -> Results {
+fn step(net: &Net, images: std::ops::Range<i64>) -> Results {
     // Images differ in brightness, so that the ranks' means do.
     let brightness = Tensor::arange(12, (Kind::Double, Device::Cpu)).reshape([12, 1, 1, 1]);
     let (x, y) = (
@@ -113,14 +106,15 @@ fn step(
         Tensor::from_slice(&[3i64, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]),
     );
     let part = |t: &Tensor| t.narrow(0, images.start, images.end - images.start);
-    let y_hat = forward(net, &part(&x));
+    let y_hat = net.forward_t(&part(&x), true);
     Loss::Mean.of(&y_hat, &part(&y)).backward();
     let mut results = vec![("y_hat".to_owned(), floats(&y_hat))];
-    visit(net, &mut |name, slot, tensor| {
-        let what = if slot == Slot::Parameter { tensor.grad() } else { tensor.shallow_clone() };
-        results.push((name.to_owned(), floats(&what)));
-        clear_grad(tensor);
-    });
+    for (name, mut parameter) in named_parameters(&net.vs) {
+        results.push((name, floats(&parameter.grad())));
+        clear_grad(&mut parameter);
+    }
+    let moving = net.state().into_iter().filter(|(name, _)| name.contains("moving"));
+    results.extend(moving.map(|(name, tensor)| (name, floats(&tensor))));
     results
 }
 
@@ -133,33 +127,27 @@ fn largest_of_layer(results: &Results, name: &str) -> f64 {
 
 #[test]
 fn a_network_on_several_ranks_is_one_on_the_joined_batch() {
-    let build = |variant| {
-        let mut net = lenet_relu(variant, None);
-        in_float64(&mut net);
+    let build = |norm: &Norm| {
+        let mut net = Net::new(|p| lenet_relu(p, norm, None));
+        net.vs.double();
         net
     };
-    let initial: Results =
-        state(&mut build(Variant::Scratch)).into_iter().map(|(n, t)| (n, floats(&t))).collect();
-    let same = |net: &mut dyn Module| {
-        let mut values = initial.iter();
-        tch::no_grad(|| {
-            visit(net, &mut |_, _, tensor| {
-                let value = Tensor::from_slice(&values.next().unwrap().1).reshape(tensor.size());
-                tensor.copy_(&value);
-            });
-        });
+    let initial: Results = build(&Norm::Scratch).state().into_iter().map(|(n, t)| (n, floats(&t))).collect();
+    let same = |net: &Net| {
+        for ((_, mut tensor), (_, value)) in net.state().into_iter().zip(&initial) {
+            tensor.copy_(&Tensor::from_slice(value).reshape(tensor.size()));
+        }
     };
-    let mut whole = build(Variant::Scratch);
-    same(&mut whole);
-    let expected = step(&mut whole, |net, x| net.forward(x, true), 0..12);
+    let whole = build(&Norm::Scratch);
+    same(&whole);
+    let expected = step(&whole, 0..12);
     for size in [2, 3] {
         let got = ranks(size, TIMEOUT, |rank, _, group| {
-            let mut net = build(Variant::ScratchSync);
-            same(&mut net);
-            let ddp = DistributedDataParallel::new(group, &mut net, None).unwrap();
+            let net = build(&Norm::ScratchSync(Arc::new(Ranks::of(group))));
+            same(&net);
+            let net = DistributedDataParallel::new(group, &net.vs, None).unwrap().around(net);
             let n = 12 / size as i64;
-            let part = n * rank as i64..n * (rank as i64 + 1);
-            step(&mut net, |net, x| ddp.forward(net, x).unwrap(), part)
+            step(&net, n * rank as i64..n * (rank as i64 + 1))
         });
         let outputs: Vec<f64> = got.iter().flat_map(|results| results[0].1.clone()).collect();
         assert_close("y_hat", &outputs, &expected[0].1);
@@ -178,13 +166,25 @@ fn a_network_on_several_ranks_is_one_on_the_joined_batch() {
 #[test]
 fn alone_it_is_scratch_to_the_last_bit() {
     let x = Tensor::randn([5, 3, 4, 4], tch::kind::FLOAT_CPU);
-    let y = BatchNorm::new(3, Dims::Four).forward(&x, true);
-    assert!(y == scratch::BatchNorm::new(3, Dims::Four).forward(&x, true));
-    let mut count = 0;
-    visit_synchronized(&mut lenet_relu(Variant::ScratchSync, None), &mut |name, layer| {
-        assert!(["1", "5", "10", "13"].contains(&name), "{name}");
-        assert!(layer.statistics().is_none());
-        count += 1;
+    let alone = Arc::new(Ranks::default());
+    let y = |norm: &Norm| {
+        let vs = VarStore::new(Device::Cpu);
+        let y = norm.batch_norm(&vs.root(), 3, Dims::Four).forward_t(&x, true);
+        (y, state(&vs))
+    };
+    assert!(y(&Norm::ScratchSync(Arc::clone(&alone))) == y(&Norm::Scratch));
+    assert!(alone.statistics().is_empty());
+}
+
+/// `synchronized.png` has them all.
+#[test]
+fn every_batch_norm_of_a_network_keeps_its_statistics() {
+    let names = ranks(2, TIMEOUT, |_, _, group| {
+        let normalized = Arc::new(Ranks::of(group));
+        let net = Net::new(|p| lenet_relu(p, &Norm::ScratchSync(Arc::clone(&normalized)), None));
+        let _ = tch::no_grad(|| net.forward_t(&waves(&[2, 1, 28, 28], 0.13).to_kind(Kind::Float), true));
+        normalized.statistics().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     });
-    assert_eq!(count, 4);
+    assert_eq!(names[0], ["1", "10", "13", "5"]);
+    assert_eq!(names[0], names[1]);
 }

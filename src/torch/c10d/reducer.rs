@@ -19,6 +19,9 @@ use crate::torch::ffi::check;
 #[derive(Debug)]
 pub struct Reducer(*mut c_void);
 
+// SAFETY: c10d::Reducer is bound to no thread; its hooks run on the backward pass's threads under a mutex of its own.
+unsafe impl Send for Reducer {}
+
 /// What exchanging gradients takes a step, on average over the steps that `DistributedDataParallel` samples: the first ten, then
 /// every hundredth.
 #[derive(Clone, Copy, Debug)]

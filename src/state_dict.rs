@@ -1,116 +1,45 @@
-//! What every layer and network is: PyTorch's `nn.Module`, as far as the notebooks use it.
+//! PyTorch's `state_dict` of a `tch` variable store: names in order, and strict loading.
 
-use tch::{Device, Tensor};
+use std::collections::HashMap;
 
-use super::misfit::shape;
-use super::{Misfit, Synchronized};
+use tch::Tensor;
+use tch::nn::VarStore;
+
 use crate::{Error, Result};
 
-/// A layer or network (PyTorch: `nn.Module`). It may be used from another thread than the one that made it.
-pub trait Module: Send {
-    /// The class name that PyTorch prints: `Conv2d`, `BatchNorm`.
-    fn name(&self) -> &'static str;
-
-    /// The layer's output for a batch `x`. `train` is the notebook's `net.train()` and gradient mode in one:
-    /// with it, batch norm uses the batch's statistics and dropout drops.
-    fn forward(&mut self, x: &Tensor, train: bool) -> Tensor;
-
-    /// [`forward`](Self::forward), where the shape of `x` is a user's choice and may not fit: a refusal names the layer.
-    ///
-    /// # Errors
-    /// What libtorch refused. The statistics of the layers before it may have moved in training.
-    fn try_forward(&mut self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
-        Misfit::caught(self.name(), x, || self.forward(x, train))
-    }
-
-    /// The layer's own tensors in the order of its `state_dict`: parameters, then buffers; not its children's.
-    fn tensors(&mut self) -> Vec<(&'static str, Slot, &mut Tensor)> {
-        Vec::new()
-    }
-
-    /// The modules this one is made of, in the order in which they were constructed.
-    fn children(&mut self) -> Vec<(String, &mut dyn Module)> {
-        Vec::new()
-    }
-
-    /// The weight that the book's `init_weights` redraws: that of `Conv2d` and `Linear`.
-    fn xavier_weight(&mut self) -> Option<&mut Tensor> {
-        None
-    }
-
-    /// This layer, if it exchanges with other processes in its forward pass.
-    fn synchronized(&mut self) -> Option<&mut dyn Synchronized> {
-        None
-    }
+/// `list(net.named_parameters())`, in the order of construction. The store knows the order in one place and the names in another.
+pub fn named_parameters(vs: &VarStore) -> Vec<(String, Tensor)> {
+    let mut names: HashMap<_, _> = vs.variables().into_iter().map(|(name, t)| (t.data_ptr(), name)).collect();
+    let named = |t: Tensor| (names.remove(&t.data_ptr()).expect("every variable has a name"), t);
+    vs.trainable_variables().into_iter().map(named).collect()
 }
 
-/// What a tensor is to its module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// Trained: `module.parameters()` has it.
-    Parameter,
-    /// State that no gradient reaches: running statistics.
-    Buffer,
+/// `net.state_dict()`: names and detached handles that share the network's memory, sorted by name.
+pub fn state(vs: &VarStore) -> Vec<(String, Tensor)> {
+    // A hash map, in another order at each call.
+    let mut state: Vec<_> = vs.variables().into_iter().map(|(name, t)| (name, t.detach())).collect();
+    state.sort_by(|(a, _), (b, _)| a.cmp(b));
+    state
 }
 
-/// Calls `f` with the dotted name (`1.gamma`) of every tensor of `module`, in the order of `state_dict()`.
-pub fn visit(module: &mut dyn Module, f: &mut dyn FnMut(&str, Slot, &mut Tensor)) {
-    visit_below("", module, f);
-}
-
-fn visit_below(prefix: &str, module: &mut dyn Module, f: &mut dyn FnMut(&str, Slot, &mut Tensor)) {
-    for (name, slot, tensor) in module.tensors() {
-        f(&format!("{prefix}{name}"), slot, tensor);
-    }
-    for (name, child) in module.children() {
-        visit_below(&format!("{prefix}{name}."), child, f);
-    }
-}
-
-/// `list(module.parameters())`: handles that share the module's memory.
-pub fn parameters(module: &mut dyn Module) -> Vec<Tensor> {
-    let mut found = Vec::new();
-    visit(module, &mut |_, slot, tensor| {
-        if slot == Slot::Parameter {
-            found.push(tensor.shallow_clone());
-        }
-    });
-    found
-}
-
-/// `module.state_dict()`: names and detached handles that share the module's memory.
-pub fn state(module: &mut dyn Module) -> Vec<(String, Tensor)> {
-    let mut found = Vec::new();
-    visit(module, &mut |name, _, tensor| found.push((name.to_owned(), tensor.detach())));
-    found
-}
-
-/// `module.to(device)`: moves every parameter and buffer. Handles taken before no longer share memory with a
-/// module that moved.
-pub fn to_device(module: &mut dyn Module, device: Device) {
-    visit(module, &mut |_, slot, tensor| {
-        if tensor.device() != device {
-            let trained = slot == Slot::Parameter && tensor.requires_grad();
-            *tensor = tensor.detach().to_device(device).set_requires_grad(trained);
-        }
-    });
+/// `net.buffers()`, what no gradient reaches: running statistics, sorted by name.
+pub fn buffers(vs: &VarStore) -> Vec<Tensor> {
+    let mut buffers: Vec<_> = vs.variables().into_iter().filter(|(_, t)| !t.requires_grad()).collect();
+    buffers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    buffers.into_iter().map(|(_, t)| t).collect()
 }
 
 /// What `DataParallel`, `DistributedDataParallel` and `torch.compile` put before every name.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// `module.load_state_dict(values)`, strict. It takes what Python takes: numbers of any kind, which become the module's; a scalar
+/// `net.load_state_dict(values)`, strict. It takes what Python takes: numbers of any kind, which become the network's; a scalar
 /// of shape (1); no `num_batches_tracked`, which old files lack. It also takes names that all begin with `module.` or `_orig_mod.`.
 ///
 /// `origin` names where the values came from, for the message.
 ///
 /// # Errors
-/// If a name is missing or unknown, or if a tensor has another shape than the module's; nothing is changed then.
-pub fn load_state_dict(
-    module: &mut dyn Module,
-    mut values: Vec<(String, Tensor)>,
-    origin: &str,
-) -> Result<()> {
+/// If a name is missing or unknown, or if a tensor has another shape than the network's; nothing is changed then.
+pub fn load_state_dict(vs: &VarStore, mut values: Vec<(String, Tensor)>, origin: &str) -> Result<()> {
     let common = |values: &[(String, Tensor)]| {
         let starts_all = |prefix: &&str| values.iter().all(|(name, _)| name.starts_with(prefix));
         PREFIXES.into_iter().find(starts_all).filter(|_| !values.is_empty())
@@ -118,7 +47,7 @@ pub fn load_state_dict(
     while let Some(prefix) = common(&values) {
         values.iter_mut().for_each(|(name, _)| *name = name.split_off(prefix.len()));
     }
-    for (name, own) in state(module) {
+    for (name, own) in state(vs) {
         match values.iter_mut().find(|(n, _)| *n == name) {
             Some((_, value)) => {
                 let size = if value.size() == [1] && own.dim() == 0 { Vec::new() } else { value.size() };
@@ -128,34 +57,33 @@ pub fn load_state_dict(
             None => {}
         }
     }
-    load_state(module, &values, origin)
+    load_state(vs, &values, origin)
 }
 
-/// Copies `values` into the module's tensors, bit for bit. Nothing is changed unless every name, shape and kind fits.
+/// Copies `values` into the network's tensors, bit for bit. `VarStore::load` would cast them, broadcast them, ignore what is unknown
+/// and stop half-way. Nothing is changed unless every name, shape and kind fits.
 ///
 /// `origin` names where the values came from, for the message.
 ///
 /// # Errors
-/// If a name is missing or unknown, or if a tensor has another shape or kind than the module's.
-pub fn load_state(module: &mut dyn Module, values: &[(String, Tensor)], origin: &str) -> Result<()> {
-    let expected = state(module);
+/// If a name is missing or unknown, or if a tensor has another shape or kind than the network's.
+pub fn load_state(vs: &VarStore, values: &[(String, Tensor)], origin: &str) -> Result<()> {
+    let expected = state(vs);
     if let Some(why) = misfit(&expected, values) {
         return Err(Error::failed(
             format!("{origin}: {why}"),
             "give the weights that a run of the same recipe and variant saved",
         ));
     }
-    tch::no_grad(|| {
-        visit(module, &mut |name, _, tensor| {
-            for (_, value) in values.iter().filter(|(n, _)| n == name) {
-                tensor.copy_(value);
-            }
-        });
-    });
+    for (name, mut tensor) in expected {
+        for (_, value) in values.iter().filter(|(n, _)| *n == name) {
+            tensor.copy_(value);
+        }
+    }
     Ok(())
 }
 
-/// Why `values` are not those of a module whose state is `expected`, in a line.
+/// Why `values` are not those of a network whose state is `expected`, in a line.
 fn misfit(expected: &[(String, Tensor)], values: &[(String, Tensor)]) -> Option<String> {
     let [missing, unknown] = [(expected, values), (values, expected)].map(|(names, others)| {
         let is_alone = |name: &&str| others.iter().all(|(other, _)| other != name);
@@ -184,32 +112,40 @@ fn misfit(expected: &[(String, Tensor)], values: &[(String, Tensor)]) -> Option<
     })
 }
 
+/// A shape as PyTorch's messages have it: `(100, 16)`.
+pub(crate) fn shape(size: &[i64]) -> String {
+    format!("({})", size.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
+}
+
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
+    use tch::{Device, Kind, nn};
 
-    use super::super::{Linear, Sequential};
     use super::*;
-    use crate::norm::{Dims, Variant};
 
-    fn net() -> Sequential {
-        Sequential::new().then(Linear::new(3, 2)).then_boxed(Variant::Native.batch_norm(2, Dims::Two))
+    /// The variables of `nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))`.
+    fn net() -> VarStore {
+        let vs = VarStore::new(Device::Cpu);
+        let (linear, norm) = (vs.root() / 0, vs.root() / 1);
+        let _ = nn::linear(&linear, 3, 2, nn::LinearConfig::default());
+        let _ = nn::batch_norm1d(&norm, 2, nn::BatchNormConfig::default());
+        let _ = norm.add("num_batches_tracked", Tensor::from(0i64), false);
+        vs
     }
 
     /// The state of a network like [`net`], in which everything is seven.
     fn sevens() -> Vec<(String, Tensor)> {
-        state(&mut net()).into_iter().map(|(name, tensor)| (name, tensor.full_like(7))).collect()
+        state(&net()).into_iter().map(|(name, tensor)| (name, tensor.full_like(7))).collect()
     }
 
     /// The state of a network that took `values`, or why it did not.
     fn loaded(values: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>, String> {
-        let mut net = net();
-        let before =
-            state(&mut net).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect::<Vec<_>>();
-        match load_state_dict(&mut net, values, "the file") {
-            Ok(()) => Ok(state(&mut net)),
+        let net = net();
+        let before = state(&net).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect::<Vec<_>>();
+        match load_state_dict(&net, values, "the file") {
+            Ok(()) => Ok(state(&net)),
             Err(error) => {
-                assert!(state(&mut net) == before, "a refusal changes nothing");
+                assert!(state(&net) == before, "a refusal changes nothing");
                 Err(error.to_string())
             }
         }
@@ -224,7 +160,7 @@ mod tests {
     const COUNT: &str = "1.num_batches_tracked";
 
     #[test]
-    fn numbers_of_any_kind_become_the_modules() {
+    fn numbers_of_any_kind_become_the_networks() {
         for kind in [Kind::Double, Kind::Half, Kind::BFloat16, Kind::Int, Kind::Uint8, Kind::Float8e4m3fn] {
             for name in ["0.weight", COUNT] {
                 let values = changed(name, |tensor| tensor.to_kind(Kind::Float).to_kind(kind));
@@ -235,7 +171,7 @@ mod tests {
         let between = changed("0.weight", |_| {
             Tensor::full([2, 3], 7.0 + 1.5 * 2f64.powi(-21), (Kind::Double, Device::Cpu))
         });
-        let weight = loaded(between).unwrap()[0].1.double_value(&[0, 0]);
+        let weight = loaded(between).unwrap()[1].1.double_value(&[0, 0]);
         assert_eq!(weight, 7.0 + 2f64.powi(-20));
     }
 
@@ -287,7 +223,7 @@ mod tests {
         }
         // A checkpoint comes back to the bit, or not at all.
         let doubles = changed("0.weight", |tensor| tensor.to_kind(Kind::Double));
-        let error = load_state(&mut net(), &doubles, "the checkpoint").unwrap_err().to_string();
+        let error = load_state(&net(), &doubles, "the checkpoint").unwrap_err().to_string();
         assert_eq!(error, "the checkpoint: 0.weight has numbers of another kind than this network's");
     }
 }

@@ -4,18 +4,18 @@
 //! unbiased ones (divided by n - 1). To set them side by side, each batch's share of the former is multiplied by
 //! its n / (n - 1); n is another for each layer, and for a smaller last batch.
 
-use tch::{Kind, Tensor};
+use tch::nn::{Path, VarStore};
+use tch::{Device, Kind, Tensor};
 
-use super::Side;
 use crate::StatisticsRecord;
-use crate::experiments::side::Observer;
-use crate::layers::{Module, Sequential, state};
-use crate::norm::{Variant, scratch::MOMENTUM};
+use crate::layers::Sequential;
+use crate::norm::{Norm, Variant, scratch::MOMENTUM};
 use crate::report::{Inspection, Scale};
+use crate::state_dict::state;
 
 /// Follows the hand-written batch norms through training.
 #[derive(Debug)]
-pub(super) struct Inspector {
+pub struct Inspector {
     layers: Vec<Layer>,
 }
 
@@ -33,43 +33,29 @@ struct Layer {
 }
 
 impl Inspector {
-    /// Follows the hand-written variant among `sides`, if it is there, whose input looks like `image` (1, ...).
-    pub fn new(sides: &mut [Side], image: &Tensor) -> Self {
-        let layers = sides.iter_mut().find(|side| side.variant == Variant::Scratch);
-        Self { layers: layers.map(|side| layers_of(&mut side.net, image)).unwrap_or_default() }
-    }
-
-    /// Takes over what [`Observer::tensors`] gave.
-    pub fn resume(&mut self, tensors: &[(String, Tensor)]) {
-        for layer in &mut self.layers {
-            layer.moving_var = of(tensors, &layer.name, "moving_var");
-            layer.unbiased = of(tensors, &layer.name, "unbiased");
-        }
-    }
-
-    /// Gamma and beta of the first batch norm of every side and, where both variants are there, how far apart
-    /// their running statistics are.
-    pub fn compare(&self, epoch: usize, sides: &mut [Side]) -> Inspection {
-        let states: Vec<_> = sides.iter_mut().map(|side| (side.variant, state(&mut side.net))).collect();
-        let scales = states.iter().map(|(variant, state)| scale(*variant, state)).collect();
-        let of_variant =
-            |wanted| states.iter().find(|(variant, _)| *variant == wanted).map(|(_, state)| state);
-        let statistics = match (of_variant(Variant::Scratch), of_variant(Variant::Native)) {
-            (Some(scratch), Some(native)) => {
-                self.layers.iter().map(|layer| layer.differences(epoch, scratch, native)).collect()
+    /// Follows the networks that `build` makes, whose input looks like `image` (1, ...). Draws from the default generator.
+    pub fn new(build: fn(&Path, &Norm) -> Sequential, image: &Tensor) -> Self {
+        let vs = VarStore::new(Device::Cpu);
+        let net = build(&vs.root(), &Norm::Scratch);
+        let moving = state(&vs);
+        let mut x = image.to_device(Device::Cpu);
+        let mut layers = Vec::new();
+        for (name, layer) in net.layers() {
+            x = tch::no_grad(|| layer.forward_t(&x, false));
+            if layer.class() == "BatchNorm" {
+                let moving_var = of(&moving, name, "moving_var");
+                let values = (x.numel() / moving_var.numel()) as f64;
+                layers.push(Layer { name: name.to_owned(), values, unbiased: moving_var.copy(), moving_var });
             }
-            _ => Vec::new(),
-        };
-        Inspection { epoch, scales, statistics }
+        }
+        Self { layers }
     }
-}
 
-impl Observer for &mut Inspector {
-    /// Takes in what a batch did to the moving variances of `net`.
-    fn after_batch(&mut self, batch_size: usize, net: &mut dyn Module) {
-        let state = state(net);
+    /// Takes in what a batch of so many images did to the moving variances of the network with these variables.
+    pub fn after_batch(&mut self, images: usize, vs: &VarStore) {
+        let state = state(vs);
         for layer in &mut self.layers {
-            let n = batch_size as f64 * layer.values;
+            let n = images as f64 * layer.values;
             let moving_var = of(&state, &layer.name, "moving_var");
             let share = &moving_var - MOMENTUM * &layer.moving_var;
             layer.unbiased = MOMENTUM * &layer.unbiased + share * (n / (n - 1.0));
@@ -77,30 +63,43 @@ impl Observer for &mut Inspector {
         }
     }
 
-    fn tensors(&self) -> Vec<(String, Tensor)> {
+    /// What must come back when the run is resumed, for [`resume`](Self::resume).
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
         let of_layer = |layer: &Layer| {
             [("moving_var", &layer.moving_var), ("unbiased", &layer.unbiased)]
                 .map(|(name, tensor)| (format!("{}.{name}", layer.name), tensor.shallow_clone()))
         };
         self.layers.iter().flat_map(of_layer).collect()
     }
-}
 
-/// The batch norms among the layers of `net`, which has seen no batch yet.
-fn layers_of(net: &mut Sequential, image: &Tensor) -> Vec<Layer> {
-    let moving = state(net);
-    let mut x = image.shallow_clone();
-    let mut found = Vec::new();
-    for (i, layer) in net.layers().enumerate() {
-        x = tch::no_grad(|| layer.forward(&x, false));
-        if layer.name() == "BatchNorm" {
-            let name = i.to_string();
-            let moving_var = of(&moving, &name, "moving_var");
-            let values = (x.numel() / moving_var.numel()) as f64;
-            found.push(Layer { name, values, unbiased: moving_var.copy(), moving_var });
+    /// Takes over what [`tensors`](Self::tensors) gave.
+    pub fn resume(&mut self, tensors: &[(String, Tensor)]) {
+        for layer in &mut self.layers {
+            layer.moving_var = of(tensors, &layer.name, "moving_var");
+            layer.unbiased = of(tensors, &layer.name, "unbiased");
         }
     }
-    found
+
+    /// How far apart the running statistics of both variants are after `epoch`, layer by layer.
+    fn differences(&self, epoch: usize, scratch: &State, native: &State) -> Vec<StatisticsRecord> {
+        self.layers.iter().map(|layer| layer.differences(epoch, scratch, native)).collect()
+    }
+}
+
+/// Gamma and beta of the first batch norm of every variant by its state and, where `inspector` followed the hand-written one and the
+/// native one is there, how far apart their running statistics are.
+pub fn inspect(
+    epoch: usize,
+    states: &[(Variant, Vec<(String, Tensor)>)],
+    inspector: Option<&Inspector>,
+) -> Inspection {
+    let scales = states.iter().map(|(variant, state)| scale(*variant, state)).collect();
+    let of_variant = |wanted| states.iter().find(|(variant, _)| *variant == wanted).map(|(_, state)| state);
+    let statistics = match (inspector, of_variant(Variant::Scratch), of_variant(Variant::Native)) {
+        (Some(inspector), Some(scratch), Some(native)) => inspector.differences(epoch, scratch, native),
+        _ => Vec::new(),
+    };
+    Inspection { epoch, scales, statistics }
 }
 
 impl Layer {

@@ -1,0 +1,129 @@
+//! What a variant's checkpoint holds: everything that decides the bits to come.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::inspector::Inspector;
+use crate::checkpoint::Checkpoint;
+use crate::nets::Net;
+use crate::optim::Optimizer;
+use crate::report::{metrics_from_csv, metrics_to_csv};
+use crate::torch::GeneratorState;
+use crate::train::{DistributedDataParallel, Totals};
+use crate::{EpochRecord, Result};
+
+/// A variant between two epochs, apart from network and optimizer.
+pub struct BetweenEpochs {
+    /// Where its random streams stand.
+    pub generators: GeneratorState,
+    /// The finished epochs.
+    pub records: Vec<EpochRecord>,
+}
+
+/// An epoch of which some batches are done, at least none.
+#[derive(Default)]
+pub struct WithinEpoch {
+    /// Batches done.
+    pub batches: usize,
+    /// Images of the last one.
+    pub batch_size: usize,
+    /// Sums over them.
+    pub totals: Totals,
+    /// The sums of every rank, where there are several.
+    pub of_ranks: Vec<Totals>,
+    /// Until now.
+    pub took: Duration,
+    /// Where the random streams stand; `None` at the epoch's beginning.
+    pub generators: Option<GeneratorState>,
+}
+
+/// The `state` of a variant's checkpoint.
+#[derive(Serialize, Deserialize)]
+pub struct Saved {
+    /// The finished epochs, as `metrics.csv` has them: floats come back to the same bits.
+    records: String,
+    within: Option<SavedWithin>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedWithin {
+    batches: usize,
+    batch_size: usize,
+    metric: [u64; 3],
+    /// By rank, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<[u64; 3]>,
+    took: Duration,
+}
+
+impl Saved {
+    /// Where a run on `device` stood, of whose `checkpoint` this is the state; of several processes, this `rank`.
+    ///
+    /// # Errors
+    /// If a random generator or a record cannot be read.
+    pub fn moment(
+        self,
+        checkpoint: &Checkpoint,
+        device: Device,
+        rank: Option<usize>,
+    ) -> Result<(BetweenEpochs, Option<WithinEpoch>)> {
+        let generators = |group| GeneratorState::from_tensors(device, &checkpoint.group(group));
+        let records = metrics_from_csv(&self.records)?;
+        let between = BetweenEpochs { generators: generators("generators")?, records };
+        let Some(SavedWithin { batches, batch_size, metric, metrics, took }) = self.within else {
+            return Ok((between, None));
+        };
+        let totals = Totals::from_bits(rank.and_then(|rank| metrics.get(rank).copied()).unwrap_or(metric));
+        let generators = Some(generators("generators_within")?);
+        Ok((
+            between,
+            Some(WithinEpoch { batches, batch_size, totals, of_ranks: Vec::new(), took, generators }),
+        ))
+    }
+
+    /// Takes over the random streams, on the CPU.
+    ///
+    /// # Errors
+    /// As [`moment`](Self::moment), and if a generator cannot be set.
+    #[cfg(any(test, fuzzing))]
+    pub fn take_over(self, checkpoint: &Checkpoint) -> Result<()> {
+        let (between, within) = self.moment(checkpoint, Device::Cpu, None)?;
+        within.and_then(|within| within.generators).map_or(Ok(()), |generators| generators.restore())?;
+        between.generators.restore()
+    }
+}
+
+/// What decides the bits to come beside [`BetweenEpochs`].
+pub type Parts<'a> = (&'a Net, &'a dyn Optimizer, Option<&'a Inspector>, Option<&'a DistributedDataParallel>);
+
+impl BetweenEpochs {
+    /// The checkpoint of a variant with these `parts`, `within` an epoch or after it.
+    ///
+    /// # Errors
+    /// If another rank is gone.
+    pub fn checkpoint(
+        &self,
+        (net, optimizer, inspector, ddp): Parts,
+        within: Option<&WithinEpoch>,
+    ) -> Result<Checkpoint> {
+        let layout = ddp.map(DistributedDataParallel::layout).transpose()?;
+        let generators_within = within.and_then(|within| within.generators.as_ref());
+        let saved_within = within.map(|within| SavedWithin {
+            batches: within.batches,
+            batch_size: within.batch_size,
+            metric: within.totals.to_bits(),
+            metrics: within.of_ranks.iter().map(|totals| totals.to_bits()).collect(),
+            took: within.took,
+        });
+        let saved = Saved { records: metrics_to_csv(&self.records), within: saved_within };
+        Ok(Checkpoint::new(&saved)
+            .with("net", net.state())
+            .with("optimizer", optimizer.state())
+            .with("generators", self.generators.tensors())
+            .with("generators_within", generators_within.map(GeneratorState::tensors).unwrap_or_default())
+            .with("observer", inspector.map(Inspector::tensors).unwrap_or_default())
+            .with("buckets", layout.map(|layout| ("layout".to_owned(), layout)).into_iter().collect()))
+    }
+}

@@ -1,0 +1,68 @@
+//! Layers without variables: activations, pooling, dropout, flattening.
+
+use tch::{Tensor, nn};
+
+use super::Layer;
+
+/// A function of the input as a layer.
+#[derive(Debug)]
+pub struct Function {
+    class: &'static str,
+    f: nn::FuncT<'static>,
+}
+
+impl nn::ModuleT for Function {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        self.f.forward_t(x, train)
+    }
+}
+
+impl Layer for Function {
+    fn class(&self) -> &'static str {
+        self.class
+    }
+}
+
+fn function(class: &'static str, f: impl Fn(&Tensor, bool) -> Tensor + Send + 'static) -> Function {
+    Function { class, f: nn::func_t(f) }
+}
+
+/// `nn.Sigmoid()`: 1 / (1 + exp(-x)) element by element, of any shape.
+pub fn sigmoid() -> Function {
+    function("Sigmoid", |x, _| x.sigmoid())
+}
+
+/// `nn.ReLU()`: max(x, 0) element by element, of any shape.
+pub fn relu() -> Function {
+    function("ReLU", |x, _| x.relu())
+}
+
+/// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to
+/// (N, C, H / size, W / size), rounded down.
+pub fn avg_pool2d(size: i64) -> Function {
+    // Not avg_pool2d_default, which passes divisor_override = 1 and so sums.
+    function("AvgPool2d", move |x, _| x.avg_pool2d(size, size, 0, false, true, None::<i64>))
+}
+
+/// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square of `size` x `size` pixels; (N, C, H, W) to
+/// (N, C, (H + 2 padding - size) / stride + 1, likewise for W), rounded down. Padding never wins.
+pub fn max_pool2d(size: i64, stride: i64, padding: i64) -> Function {
+    function("MaxPool2d", move |x, _| x.max_pool2d(size, stride, padding, 1, false))
+}
+
+/// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width), whatever H and W are; each value is the
+/// mean of its share of the image.
+pub fn adaptive_avg_pool2d(output_size: [i64; 2]) -> Function {
+    function("AdaptiveAvgPool2d", move |x, _| x.adaptive_avg_pool2d(output_size))
+}
+
+/// `nn.Dropout(p)` (Srivastava et al., 2014): in training, zeroes each element with probability `p` and divides the others by
+/// 1 - p; draws from the device's default generator. Any shape.
+pub fn dropout(p: f64) -> Function {
+    function("Dropout", move |x, train| x.dropout(p, train))
+}
+
+/// `nn.Flatten()`: (N, ...) to (N, product of the rest).
+pub fn flatten() -> Function {
+    function("Flatten", |x, _| x.flatten(1, -1))
+}

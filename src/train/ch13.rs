@@ -1,0 +1,37 @@
+//! d2l's `train_ch13` (section 13.1), which trains ResNet-18: as `train_ch6`, for a loss that is summed over the batch.
+
+use std::ops::ControlFlow;
+
+use tch::nn::ModuleT;
+
+use super::loss::summed_cross_entropy;
+use super::{AfterBatch, Metric};
+use crate::Result;
+use crate::data::{Batch, Epoch};
+use crate::optim::Optimizer;
+
+/// One epoch of `train_ch13`: trains `net` on every batch of `train_iter`, and adds to `metric` the loss and accuracy that were
+/// measured while the weights changed.
+///
+/// # Errors
+/// Those of `after_batch`.
+pub fn train_epoch(
+    net: &dyn ModuleT,
+    train_iter: Epoch,
+    trainer: &mut dyn Optimizer,
+    metric: &mut Metric,
+    after_batch: AfterBatch,
+) -> Result<ControlFlow<()>> {
+    for Batch { x, y } in train_iter {
+        trainer.zero_grad();
+        let pred = net.forward_t(&x, true);
+        let l = summed_cross_entropy(&pred, &y);
+        l.backward();
+        trainer.step();
+        metric.add(&l.detach(), &pred, &y);
+        if after_batch(y.numel(), metric, trainer)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}

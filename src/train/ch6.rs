@@ -1,0 +1,37 @@
+//! d2l's `train_ch6` (section 6.6.2), which trains the LeNets.
+
+use std::ops::ControlFlow;
+
+use tch::nn::ModuleT;
+
+use super::loss::cross_entropy;
+use super::{AfterBatch, Metric};
+use crate::Result;
+use crate::data::{Batch, Epoch};
+use crate::optim::Optimizer;
+
+/// One epoch of `train_ch6`: trains `net` on every batch of `train_iter`, and adds to `metric` the loss and accuracy that were
+/// measured while the weights changed.
+///
+/// # Errors
+/// Those of `after_batch`.
+pub fn train_epoch(
+    net: &dyn ModuleT,
+    train_iter: Epoch,
+    optimizer: &mut dyn Optimizer,
+    metric: &mut Metric,
+    after_batch: AfterBatch,
+) -> Result<ControlFlow<()>> {
+    for Batch { x, y } in train_iter {
+        optimizer.zero_grad();
+        let y_hat = net.forward_t(&x, true);
+        let l = cross_entropy(&y_hat, &y);
+        l.backward();
+        optimizer.step();
+        metric.add(&(l.detach() * y.size()[0]), &y_hat, &y);
+        if after_batch(y.numel(), metric, optimizer)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}

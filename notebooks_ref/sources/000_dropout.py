@@ -72,7 +72,7 @@ print(RECIPES["dropout"].build("scratch"))
 # ones is drawn from the default generator: a port that draws in another order trains another net. Evaluation passes
 # everything on.
 #
-# > **Rust:** `d2l_ch7::layers::Dropout`
+# > **Rust:** `d2l_ch7::layers::dropout`
 
 # %%
 torch.manual_seed(0)
@@ -104,7 +104,7 @@ print(len(train_loader), "training batches; test batches of", [len(y) for _, y i
 # What `d2l.train_ch6` does with every batch: Xavier weights first, then forward, backward, step; loss times batch
 # size and correct predictions are added up while the weights change. The loop below keeps every step's loss as well.
 #
-# > **Rust:** `d2l_ch7::train::train_epoch`, `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Sgd`
+# > **Rust:** `d2l_ch7::train::ch6::train_epoch`, `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Sgd`
 
 # %%
 def epoch_of_losses(variant):

@@ -48,7 +48,7 @@ for X in (dense, convolved):
 #
 # A convolution, torch.nn's batch norm over its 6 output channels, sigmoid, max pooling.
 #
-# > **Rust:** `d2l_ch7::norm::native::BatchNorm`, `d2l_ch7::layers::MaxPool2d`
+# > **Rust:** `d2l_ch7::norm::native::BatchNorm`, `d2l_ch7::layers::max_pool2d`
 
 # %%
 net = nn.Sequential(nn.Conv2d(1, 6, kernel_size=5), nn.BatchNorm2d(6), nn.Sigmoid(), nn.MaxPool2d(2, stride=2))
@@ -285,7 +285,7 @@ for name, module in d2l.resnet18(10, 3).named_children():
 # epochs of CIFAR-10 take hours on a CPU: **three steps on one batch of 16 random images** stand for them (which the net
 # knows by heart after the first).
 #
-# > **Rust:** `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Adam`, `d2l_ch7::train::Loss`, `d2l_ch7::train::train_epoch`,
+# > **Rust:** `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Adam`, `d2l_ch7::train::Loss`, `d2l_ch7::train::ch13::train_epoch`,
 # > `d2l_ch7 cifar`
 
 # %%

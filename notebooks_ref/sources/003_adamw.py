@@ -83,7 +83,7 @@ print(RECIPES["adamw"].build("scratch"))
 # AdamW with learning rate 0.001 and weight decay 0.01 on PyTorch's own initial weights: no Xavier here. The note
 # trains ten epochs on 60,000 images. **Here two epochs on the first 4,096 images**, tested on the first 1,000.
 #
-# > **Rust:** `d2l_ch7::optim::Adam::decoupled`, `d2l_ch7::train::train_epoch`, and `d2l_ch7 compare --recipe adamw
+# > **Rust:** `d2l_ch7::optim::Adam::decoupled`, `d2l_ch7::train::ch6::train_epoch`, and `d2l_ch7 compare --recipe adamw
 # > --variants scratch --seed 0 --epochs 2 --train-examples 4096 --test-examples 1000 --threads 2`
 
 # %%

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use tch::Tensor;
 
-use super::{Optimizer, misfit, takes_foreach};
+use super::{Optimizer, misfit};
 use crate::Result;
 use crate::torch::{self, multi_tensor};
 
@@ -15,14 +15,13 @@ const EPS: f64 = 1e-8;
 /// PyTorch's `torch.optim.Adam` (Kingma and Ba, 2015) and `torch.optim.AdamW` (Loshchilov and Hutter, 2019)
 /// with their default betas and eps.
 ///
-/// The operations and their order are those of `_single_tensor_adam` in `torch/optim/adam.py`, or on CUDA of
-/// `_multi_tensor_adam`.
+/// The operations and their order are those of `_multi_tensor_adam` in `torch/optim/adam.py`, which Python takes on CUDA. On a CPU
+/// its kernels go through the parameters one by one, to the bits of `_single_tensor_adam`, which Python takes there.
 #[derive(Debug)]
 pub struct Adam {
     params: Vec<Param>,
     lr: f64,
     weight_decay: f64,
-    foreach: bool,
 }
 
 /// A parameter and what Adam remembers of it.
@@ -51,17 +50,11 @@ impl Adam {
             value,
             step: 0,
         };
-        let foreach = takes_foreach(&params);
-        Self { params: params.into_iter().map(param).collect(), lr, weight_decay, foreach }
+        Self { params: params.into_iter().map(param).collect(), lr, weight_decay }
     }
 
-    /// `foreach=`: whether all parameters are updated together. By default on CUDA, as in Python.
-    #[must_use]
-    pub fn foreach(self, foreach: bool) -> Self {
-        Self { foreach, ..self }
-    }
-
-    fn step_together(&mut self) {
+    /// Updates the parameters that have a gradient.
+    fn update(&mut self) {
         let mut params: Vec<&mut Param> = self
             .params
             .iter_mut()
@@ -100,17 +93,7 @@ impl Optimizer for Adam {
     }
 
     fn step(&mut self) {
-        tch::no_grad(|| {
-            if self.foreach {
-                return self.step_together();
-            }
-            for param in &mut self.params {
-                let grad = param.value.grad();
-                if grad.defined() {
-                    param.update(&grad, self.lr, self.weight_decay);
-                }
-            }
-        });
+        tch::no_grad(|| self.update());
     }
 
     /// The number of the step decides the factors of an update. Python's `capturable=True` computes them on the device, to other
@@ -146,22 +129,6 @@ impl Optimizer for Adam {
             param.step = u32::try_from(step).map_err(|_| misfit(&format!("step {step}")))?;
         }
         Ok(())
-    }
-}
-
-impl Param {
-    fn update(&mut self, grad: &Tensor, lr: f64, weight_decay: f64) {
-        self.step += 1;
-        if weight_decay != 0.0 {
-            let _ = self.value.g_mul_scalar_(1.0 - lr * weight_decay);
-        }
-        let _ = self.exp_avg.lerp_(grad, 1.0 - BETA1);
-        let _ = self.exp_avg_sq.g_mul_scalar_(BETA2);
-        torch::addcmul_value_(&mut self.exp_avg_sq, grad, grad, 1.0 - BETA2);
-
-        let Correction { step_size, bias2_sqrt } = Correction::at(self.step, lr);
-        let denom = self.exp_avg_sq.sqrt().g_div_scalar(bias2_sqrt).g_add_scalar_(EPS);
-        torch::addcdiv_value_(&mut self.value, &self.exp_avg, &denom, -step_size);
     }
 }
 

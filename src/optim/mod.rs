@@ -33,12 +33,6 @@ pub trait Optimizer {
     fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()>;
 }
 
-/// Whether Python's optimizers update these parameters together (`_default_to_fused_or_foreach`): on CUDA, where its kernels
-/// may round otherwise than those for one tensor.
-fn takes_foreach(params: &[Tensor]) -> bool {
-    params.iter().all(|param| param.device().is_cuda())
-}
-
 /// The state of another optimizer than it was given to.
 fn misfit(found: &str) -> Error {
     Error::failed(

@@ -2,38 +2,22 @@
 
 use tch::Tensor;
 
-use super::{Optimizer, misfit, takes_foreach};
+use super::{Optimizer, misfit};
 use crate::Result;
 use crate::torch::{self, multi_tensor};
 
-/// PyTorch's `torch.optim.SGD(params, lr)`: p ← p - lr · gradient.
+/// PyTorch's `torch.optim.SGD(params, lr)`: p ← p - lr · gradient, as `_multi_tensor_sgd` in `torch/optim/sgd.py`, which Python takes
+/// on CUDA. On a CPU its kernel goes through the parameters one by one, to the bits of `_single_tensor_sgd`, which Python takes there.
 #[derive(Debug)]
 pub struct Sgd {
     params: Vec<Tensor>,
     lr: f64,
-    foreach: bool,
 }
 
 impl Sgd {
     /// Trains `params`, handles that share the network's memory, at the learning rate `lr`.
     pub fn new(params: Vec<Tensor>, lr: f64) -> Self {
-        Self { foreach: takes_foreach(&params), params, lr }
-    }
-
-    /// `foreach=`: whether all parameters are updated together. By default on CUDA, as in Python.
-    #[must_use]
-    pub fn foreach(self, foreach: bool) -> Self {
-        Self { foreach, ..self }
-    }
-
-    /// `_multi_tensor_sgd` in `torch/optim/sgd.py`.
-    fn step_together(&mut self) {
-        let with_grad =
-            |param: &Tensor| Some((param.shallow_clone(), param.grad())).filter(|(_, g)| g.defined());
-        let (mut params, grads): (Vec<_>, Vec<_>) = self.params.iter().filter_map(with_grad).unzip();
-        if !params.is_empty() {
-            multi_tensor::foreach_add_(&mut params, &grads, -self.lr);
-        }
+        Self { params, lr }
     }
 }
 
@@ -43,17 +27,12 @@ impl Optimizer for Sgd {
     }
 
     fn step(&mut self) {
-        tch::no_grad(|| {
-            if self.foreach {
-                return self.step_together();
-            }
-            for param in &mut self.params {
-                let grad = param.grad();
-                if grad.defined() {
-                    torch::add_alpha_(param, &grad, -self.lr);
-                }
-            }
-        });
+        let with_grad =
+            |param: &Tensor| Some((param.shallow_clone(), param.grad())).filter(|(_, g)| g.defined());
+        let (mut params, grads): (Vec<_>, Vec<_>) = self.params.iter().filter_map(with_grad).unzip();
+        if !params.is_empty() {
+            tch::no_grad(|| multi_tensor::foreach_add_(&mut params, &grads, -self.lr));
+        }
     }
 
     fn can_be_recorded(&self) -> bool {

@@ -105,8 +105,8 @@ fn check_fused(steps: &Steps) {
 }
 
 fn check_foreach(steps: &Steps) {
-    steps.foreach("foreach.sgd", |params| Box::new(Sgd::new(params, 0.05).foreach(true)));
-    steps.foreach("foreach.adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01).foreach(true)));
+    steps.foreach("foreach.sgd", |params| Box::new(Sgd::new(params, 0.05)));
+    steps.foreach("foreach.adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01)));
 }
 
 #[test]

@@ -41,11 +41,3 @@ fn adam() {
 fn adamw() {
     check("adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01)));
 }
-
-/// On a CPU, updating all parameters together is a loop over the same operations.
-#[test]
-fn together() {
-    check("sgd_0.05", |params| Box::new(Sgd::new(params, 0.05).foreach(true)));
-    check("adam", |params| Box::new(Adam::new(params, 1e-3).foreach(true)));
-    check("adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01).foreach(true)));
-}

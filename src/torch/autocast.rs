@@ -2,8 +2,20 @@
 
 use tch::Device;
 
-use super::ffi;
-use super::ops::unwrap;
+use super::ffi::Outcome;
+
+unsafe extern "C" {
+    safe fn d2l_enter_autocast(cuda: bool, before: &mut State) -> Outcome;
+    safe fn d2l_leave_autocast(cuda: bool, before: &State) -> Outcome;
+}
+
+/// What autocast was set to before: `d2l_autocast`.
+#[repr(C)]
+#[derive(Default)]
+struct State {
+    enabled: bool,
+    dtype: i8,
+}
 
 /// Runs `f` as `with torch.autocast(device_type, dtype=torch.bfloat16):` does, for the kind of `device`: convolutions
 /// and matrix products take their inputs in bfloat16, losses and other sums in float32, on this thread alone.
@@ -27,9 +39,8 @@ pub fn autocast_bfloat16<T>(device: Device, f: impl FnOnce() -> T) -> T {
         Device::Cuda(_) => true,
         other => panic!("no autocast for {other:?}"),
     };
-    let mut before = ffi::Autocast::default();
-    // SAFETY: `before` is a valid place for the result.
-    unwrap(unsafe { ffi::d2l_enter_autocast(cuda, &mut before) });
+    let mut before = State::default();
+    d2l_enter_autocast(cuda, &mut before).unwrap();
     let _leave = Leave { cuda, before };
     f()
 }
@@ -37,15 +48,14 @@ pub fn autocast_bfloat16<T>(device: Device, f: impl FnOnce() -> T) -> T {
 /// Leaves the innermost autocast when it is dropped.
 struct Leave {
     cuda: bool,
-    before: ffi::Autocast,
+    before: State,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        // SAFETY: `before` is what entering gave.
-        let message = unsafe { ffi::d2l_leave_autocast(self.cuda, &self.before) };
         // It fails for unknown devices only, for which entering failed.
-        debug_assert!(message.is_null());
+        let left = d2l_leave_autocast(self.cuda, &self.before).check();
+        debug_assert!(left.is_ok());
     }
 }
 

@@ -1,8 +1,13 @@
 //! The switches of libtorch that decide bits on CUDA, and whether a run gives them again: of the whole process.
 
-use super::ffi;
-use super::ffi_cuda::{d2l_get_determinism, d2l_set_cublas_workspace, d2l_set_determinism};
+use super::ffi::Outcome;
 use crate::Result;
+
+unsafe extern "C" {
+    safe fn d2l_get_determinism(now: &mut Determinism) -> Outcome;
+    safe fn d2l_set_determinism(wanted: &Determinism) -> Outcome;
+    safe fn d2l_set_cublas_workspace() -> Outcome;
+}
 
 /// What `torch.use_deterministic_algorithms` and `torch.backends` set. libtorch begins with the settings of
 /// [`Determinism::default`]. In memory it is the `d2l_determinism` of `csrc/`.
@@ -51,8 +56,7 @@ impl Determinism {
     /// If TF32 was set for matrix products and cuDNN in ways that libtorch finds contradictory.
     pub fn now() -> Result<Self> {
         let mut now = Self::default();
-        // SAFETY: `now` is a valid place for the result.
-        ffi::check(unsafe { d2l_get_determinism(&mut now) })?;
+        d2l_get_determinism(&mut now).check()?;
         Ok(now)
     }
 
@@ -64,10 +68,9 @@ impl Determinism {
     /// If libtorch does not take it.
     pub fn set(self) -> Result<()> {
         if self.algorithms {
-            // SAFETY: takes nothing; libtorch's own lock guards the environment, as far as libtorch reads it.
-            ffi::check(unsafe { d2l_set_cublas_workspace() })?;
+            // libtorch's own lock guards the environment, as far as libtorch reads it.
+            d2l_set_cublas_workspace().check()?;
         }
-        // SAFETY: the settings live during the call.
-        ffi::check(unsafe { d2l_set_determinism(&self) })
+        d2l_set_determinism(&self).check()
     }
 }

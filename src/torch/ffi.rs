@@ -1,129 +1,159 @@
-//! The declarations of `csrc/d2l_torch.h`, and its error convention turned into [`Result`].
+//! What the declarations of `csrc/` have in common. Their types say what C++ needs (a tensor that lives during the call, a place
+//! for a result), so that most can be declared `safe fn`. Each stands beside its wrapper.
 
 use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
 
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 use crate::{Error, Result};
 
-/// What autocast was set to before: `d2l_autocast`.
-#[repr(C)]
-#[derive(Default)]
-pub struct Autocast {
-    enabled: bool,
-    dtype: i8,
-}
-
 unsafe extern "C" {
     fn d2l_free_message(message: *mut c_char);
-
-    pub fn d2l_torch_version() -> *const c_char;
-    pub fn d2l_cpu_capability() -> *const c_char;
-    pub fn d2l_cpu_instructions() -> *const c_char;
-    pub safe fn d2l_mkl_cbwr() -> i32;
-
-    pub safe fn d2l_ignore_file_size_signal();
-    pub safe fn d2l_signal_is_ignored(signal: i32) -> bool;
-    pub safe fn d2l_exit_at_once(code: i32) -> !;
-    pub safe fn d2l_keep_freed_memory();
-
-    pub safe fn d2l_grad_enabled() -> bool;
-    pub safe fn d2l_init_threads();
-
-    pub fn d2l_generator_state(cuda_index: i64, state: *mut *mut C_tensor) -> *mut c_char;
-    pub fn d2l_set_generator_state(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
-
-    pub fn d2l_random_u32(number: *mut u32) -> *mut c_char;
-
-    pub fn d2l_add_alpha_(this: *const C_tensor, other: *const C_tensor, alpha: f64) -> *mut c_char;
-    pub fn d2l_addcmul_value_(
-        this: *const C_tensor,
-        tensor1: *const C_tensor,
-        tensor2: *const C_tensor,
-        value: f64,
-    ) -> *mut c_char;
-    pub fn d2l_addcdiv_value_(
-        this: *const C_tensor,
-        tensor1: *const C_tensor,
-        tensor2: *const C_tensor,
-        value: f64,
-    ) -> *mut c_char;
-    pub fn d2l_clear_grad(this: *const C_tensor) -> *mut c_char;
-    pub fn d2l_set_grad(this: *const C_tensor, grad: *const C_tensor) -> *mut c_char;
-    pub fn d2l_channels_last(this: *const C_tensor, result: *mut *mut C_tensor) -> *mut c_char;
-
-    pub fn d2l_enter_autocast(cuda: bool, before: *mut Autocast) -> *mut c_char;
-    pub fn d2l_leave_autocast(cuda: bool, before: *const Autocast) -> *mut c_char;
 }
 
-/// Turns what a function of `csrc/` returned (null, or a message to be freed) into a [`Result`].
-pub fn check(message: *mut c_char) -> Result<()> {
-    if message.is_null() {
-        return Ok(());
+/// `d2l_error`: null, or a message that is freed when it is read.
+#[must_use]
+#[repr(transparent)]
+pub struct Outcome(*mut c_char);
+
+impl Outcome {
+    pub fn check(self) -> Result<()> {
+        if self.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: csrc/ returns null or a NUL-terminated string of its own, which lives until it is freed below.
+        let text = unsafe { CStr::from_ptr(self.0) }.to_string_lossy().into_owned();
+        // SAFETY: the message came from csrc/, is freed once and not used after.
+        unsafe { d2l_free_message(self.0) };
+        let first_line = text.lines().next().unwrap_or_default();
+        Err(Error::failed(
+            format!("libtorch: {first_line}"),
+            "if the device ran out of memory, choose a smaller --batch-size; else please report this",
+        ))
     }
-    // SAFETY: csrc/ returns null or a NUL-terminated string of its own, which lives until it is freed below.
-    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
-    // SAFETY: the message came from csrc/, is freed once and not used after.
-    unsafe { d2l_free_message(message) };
-    let first_line = text.lines().next().unwrap_or_default();
-    Err(Error::failed(
-        format!("libtorch: {first_line}"),
-        "if the device ran out of memory, choose a smaller --batch-size; else please report this",
-    ))
+
+    /// As `tch`'s infallible operations: a failure here is a bug or a device out of memory; `main` turns the panic into a message.
+    pub fn unwrap(self) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
+    }
 }
 
-/// Reads a static string of `csrc/`.
-///
-/// # Safety
-/// `text` must point to a NUL-terminated string that lives as long as the process.
-pub unsafe fn static_str(text: *const c_char) -> &'static str {
-    // SAFETY: promised by the caller.
-    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or("unknown")
+/// `d2l_tensor` of a tensor that lives during the call. C++ may change what is in it, as `tch` may through a clone.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct TensorRef<'a>(NonNull<C_tensor>, PhantomData<&'a Tensor>);
+
+impl<'a> From<&'a Tensor> for TensorRef<'a> {
+    fn from(tensor: &'a Tensor) -> Self {
+        Self(NonNull::new(tensor.as_ptr().cast_mut()).expect("tch has no null tensors"), PhantomData)
+    }
+}
+
+/// What C++ takes for a list of tensors.
+pub fn references(tensors: &[Tensor]) -> Vec<TensorRef<'_>> {
+    tensors.iter().map(TensorRef::from).collect()
+}
+
+/// A NUL-terminated string.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Text<'a>(NonNull<c_char>, PhantomData<&'a CStr>);
+
+impl<'a> From<&'a CStr> for Text<'a> {
+    fn from(text: &'a CStr) -> Self {
+        Self(NonNull::from(text).cast(), PhantomData)
+    }
+}
+
+impl<'a> Text<'a> {
+    pub fn bytes(self) -> &'a [u8] {
+        // SAFETY: NUL-terminated, and made by csrc/ or from a `CStr`, either of which lives for 'a.
+        unsafe { CStr::from_ptr(self.0.as_ptr()) }.to_bytes()
+    }
+
+    pub fn to_str(self) -> &'a str {
+        str::from_utf8(self.bytes()).unwrap_or("unknown")
+    }
+}
+
+/// The place where C++ puts a pointer to what it made.
+#[repr(transparent)]
+pub struct Made<T>(*mut T);
+
+/// The tensor that `make` has C++ make.
+pub fn new_tensor(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Result<Tensor> {
+    let mut made = Made(ptr::null_mut());
+    make(&mut made).check()?;
+    // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
+    Ok(unsafe { Tensor::from_ptr(made.0) })
+}
+
+/// What C++ made, and frees when this is dropped.
+#[derive(Debug)]
+pub struct Handle<T> {
+    made: NonNull<T>,
+    free: unsafe extern "C" fn(NonNull<T>),
+}
+
+impl<T> Handle<T> {
+    /// What `make` has C++ make, and `free` frees.
+    pub fn new(
+        free: unsafe extern "C" fn(NonNull<T>),
+        make: impl FnOnce(&mut Made<T>) -> Outcome,
+    ) -> Result<Self> {
+        let mut made = Made(ptr::null_mut());
+        make(&mut made).check()?;
+        Ok(Self { made: NonNull::new(made.0).expect("csrc/ gives a handle or an error"), free })
+    }
+}
+
+impl<T> Deref for Handle<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: it lives until this is dropped; Rust knows no byte of a `T`.
+        unsafe { self.made.as_ref() }
+    }
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        // SAFETY: csrc/ made it, and it is freed once.
+        unsafe { (self.free)(self.made) };
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     /// A C++ exception that reached Rust would end the process without a word: a function gives errors back, all of its
     /// body guarded, or is noexcept.
     #[test]
     fn no_exception_leaves_csrc() {
-        let files = [
-            (
-                include_str!("../../csrc/d2l_torch.h"),
-                include_str!("../../csrc/d2l_torch.cpp"),
-                include_str!("ffi.rs"),
-            ),
-            (
-                include_str!("../../csrc/d2l_cuda.h"),
-                include_str!("../../csrc/d2l_cuda.cpp"),
-                include_str!("ffi_cuda.rs"),
-            ),
-            (
-                include_str!("../../csrc/d2l_multi_tensor.h"),
-                include_str!("../../csrc/d2l_multi_tensor.cpp"),
-                include_str!("ffi_multi_tensor.rs"),
-            ),
-            (
-                include_str!("../../csrc/d2l_tape.h"),
-                include_str!("../../csrc/d2l_tape.cpp"),
-                include_str!("ffi_tape.rs"),
-            ),
-            (
-                include_str!("../../csrc/d2l_dist.h"),
-                include_str!("../../csrc/d2l_dist.cpp"),
-                include_str!("c10d/ffi.rs"),
-            ),
-            (
-                include_str!("../../csrc/d2l_nccl.h"),
-                include_str!("../../csrc/d2l_nccl.cpp"),
-                include_str!("c10d/ffi_nccl.rs"),
-            ),
-        ];
+        let declared: usize = [
+            (include_str!("../../csrc/d2l_torch.h"), include_str!("../../csrc/d2l_torch.cpp")),
+            (include_str!("../../csrc/d2l_cuda.h"), include_str!("../../csrc/d2l_cuda.cpp")),
+            (include_str!("../../csrc/d2l_multi_tensor.h"), include_str!("../../csrc/d2l_multi_tensor.cpp")),
+            (include_str!("../../csrc/d2l_tape.h"), include_str!("../../csrc/d2l_tape.cpp")),
+            (include_str!("../../csrc/d2l_dist.h"), include_str!("../../csrc/d2l_dist.cpp")),
+            (include_str!("../../csrc/d2l_nccl.h"), include_str!("../../csrc/d2l_nccl.cpp")),
+        ]
+        .into_iter()
+        .map(|(header, source)| functions_that_do_not_throw(header, source))
+        .sum();
         let known = |line: &&str| line.starts_with("    ") && line.contains("fn d2l_") && !line.contains('"');
-        for (header, source, rust) in files {
-            let functions = functions_that_do_not_throw(header, source);
-            assert_eq!(functions, rust.lines().filter(known).count(), "as many as Rust knows");
-        }
+        let folders = ["src/torch", "src/torch/c10d"].map(|folder| fs::read_dir(folder).unwrap());
+        let files =
+            folders.into_iter().flatten().map(|file| file.unwrap().path()).filter(|file| file.is_file());
+        let known = files.map(|file| fs::read_to_string(file).unwrap().lines().filter(known).count());
+        assert_eq!(declared, known.sum::<usize>(), "as many as Rust knows");
     }
 
     /// How many functions `header` declares; none of them throws in `source`.

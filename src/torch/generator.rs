@@ -1,10 +1,39 @@
-//! The state of libtorch's default random generators, so that two variants can take turns in one process
+//! libtorch's default random generators: seeds, single draws, and their state, so that two variants can take turns in one process
 //! and each still draw the stream it would draw alone.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
 
-use super::ffi;
+use super::ffi::{Made, Outcome, TensorRef, new_tensor};
 use crate::{Error, Result};
+
+unsafe extern "C" {
+    safe fn d2l_generator_state(cuda_index: i64, state: &mut Made<C_tensor>) -> Outcome;
+    safe fn d2l_set_generator_state(cuda_index: i64, state: TensorRef) -> Outcome;
+    safe fn d2l_random_u32(number: &mut u32) -> Outcome;
+}
+
+/// csrc's name for the CPU's generator.
+const CPU: i64 = -1;
+
+/// Seeds libtorch's default generators, CPU and CUDA, as `torch.manual_seed` does.
+pub fn manual_seed(seed: u64) {
+    // libtorch takes the 64 bits unsigned again.
+    tch::manual_seed(seed.cast_signed());
+}
+
+/// One draw of `torch.empty((), dtype=torch.int64).random_()` from the CPU's default generator: how a
+/// PyTorch `DataLoader` gets its seeds.
+pub fn random_i64() -> i64 {
+    Tensor::zeros([], (Kind::Int64, Device::Cpu)).random_().int64_value(&[])
+}
+
+/// The next 32 bits of the CPU's default generator.
+pub fn random_u32() -> u32 {
+    let mut number = 0;
+    d2l_random_u32(&mut number).unwrap();
+    number
+}
 
 /// A moment in the random streams that a run on one device draws from: the CPU's (initialization,
 /// shuffling) and, on CUDA, the device's (dropout).
@@ -20,6 +49,7 @@ impl GeneratorState {
     /// # Errors
     /// If libtorch has no such device.
     pub fn capture(device: Device) -> Result<Self> {
+        let state_of = |index| new_tensor(|state| d2l_generator_state(index, state));
         let cuda = match device {
             Device::Cuda(index) => Some((index, state_of(index as i64)?)),
             _ => None,
@@ -32,8 +62,9 @@ impl GeneratorState {
     /// # Errors
     /// If libtorch does not take the state.
     pub fn restore(&self) -> Result<()> {
-        set_state_of(CPU, &self.cpu)?;
-        self.cuda.as_ref().map_or(Ok(()), |(index, state)| set_state_of(*index as i64, state))
+        d2l_set_generator_state(CPU, (&self.cpu).into()).check()?;
+        let Some((index, state)) = &self.cuda else { return Ok(()) };
+        d2l_set_generator_state(*index as i64, state.into()).check()
     }
 
     /// The states as byte tensors, under the names `cpu` and, if there is one, `cuda`.
@@ -57,20 +88,4 @@ impl GeneratorState {
             )),
         }
     }
-}
-
-/// csrc's name for the CPU's generator.
-const CPU: i64 = -1;
-
-fn state_of(cuda_index: i64) -> Result<Tensor> {
-    let mut state = std::ptr::null_mut();
-    // SAFETY: `state` is a valid place for one pointer; on success csrc/ puts a new tensor there that we own.
-    ffi::check(unsafe { ffi::d2l_generator_state(cuda_index, &mut state) })?;
-    // SAFETY: see above; no one else has the pointer.
-    Ok(unsafe { Tensor::from_ptr(state) })
-}
-
-fn set_state_of(cuda_index: i64, state: &Tensor) -> Result<()> {
-    // SAFETY: the tensor is alive during the call; csrc/ copies it.
-    ffi::check(unsafe { ffi::d2l_set_generator_state(cuda_index, state.as_ptr()) })
 }

@@ -1,14 +1,25 @@
 //! CUDA graphs: the kernels of a step, recorded once and then launched together.
 
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use tch::Device;
 
-use super::ffi;
-use super::ffi_cuda::{d2l_graph_begin, d2l_graph_end, d2l_graph_free, d2l_graph_replay, d2l_has_graphs};
-use super::recording::until_end;
+use super::ffi::{Handle, Made, Outcome};
+use super::tape::until_end;
 use crate::{Error, Result};
+
+/// `d2l_graph`.
+#[derive(Debug)]
+#[repr(C)]
+struct Kernels([u8; 0]);
+
+unsafe extern "C" {
+    safe fn d2l_has_graphs() -> bool;
+    safe fn d2l_graph_begin(cuda_index: i64, graph: &mut Made<Kernels>) -> Outcome;
+    safe fn d2l_graph_end(graph: &Kernels) -> Outcome;
+    safe fn d2l_graph_replay(graph: &Kernels) -> Outcome;
+    fn d2l_graph_free(graph: NonNull<Kernels>);
+}
 
 /// `torch.cuda.CUDAGraph`, captured.
 ///
@@ -16,9 +27,7 @@ use crate::{Error, Result};
 /// copied into tensors that were there during the capture, and results are read from those that it gave. Random numbers go
 /// on from where the device's default generator stands, as they would without a graph.
 #[derive(Debug)]
-pub struct CudaGraph {
-    graph: NonNull<c_void>,
-}
+pub struct CudaGraph(Handle<Kernels>);
 
 impl CudaGraph {
     /// Whether this program was built with graphs.
@@ -58,13 +67,9 @@ impl CudaGraph {
     pub fn capture<T>(device: Device, step: impl FnOnce() -> T) -> Result<(Self, T)> {
         Self::check_available(device)?;
         let Device::Cuda(index) = device else { unreachable!("only CUDA has graphs") };
-        let mut begun = ptr::null_mut();
-        // SAFETY: `begun` is a valid place for one pointer.
-        ffi::check(unsafe { d2l_graph_begin(index as i64, &mut begun) })?;
-        let graph = Self { graph: NonNull::new(begun).expect("csrc/ gives a graph or an error") };
-        // SAFETY: a graph whose capture has begun and has not ended.
-        let outcome = until_end(step, || ffi::check(unsafe { d2l_graph_end(begun) }))?;
-        Ok((graph, outcome))
+        let graph = Handle::new(d2l_graph_free, |graph| d2l_graph_begin(index as i64, graph))?;
+        let outcome = until_end(step, || d2l_graph_end(&graph).check())?;
+        Ok((Self(graph), outcome))
     }
 
     /// Launches the recorded kernels on the device's current stream, and does not wait for them.
@@ -72,15 +77,7 @@ impl CudaGraph {
     /// # Errors
     /// If CUDA does not take them.
     pub fn replay(&self) -> Result<()> {
-        // SAFETY: the graph lives, and its capture has ended: nobody else gets a `CudaGraph`.
-        ffi::check(unsafe { d2l_graph_replay(self.graph.as_ptr()) })
-    }
-}
-
-impl Drop for CudaGraph {
-    fn drop(&mut self) {
-        // SAFETY: from `d2l_graph_begin`, freed once.
-        unsafe { d2l_graph_free(self.graph.as_ptr()) };
+        d2l_graph_replay(&self.0).check()
     }
 }
 

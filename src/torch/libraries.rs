@@ -1,20 +1,37 @@
-//! Which libtorch this process has, and what NVIDIA's driver says: what `d2l_ch7 doctor` looks at.
+//! Which libtorch this process has, and what NVIDIA's driver says of the devices.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, OsStr, c_char};
+use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use tch::Device;
 
-use super::ffi;
-use super::ffi_cuda::{
-    self, d2l_cudnn_version, d2l_driver_device_attribute, d2l_driver_device_name, d2l_driver_facts,
-    d2l_libtorch_cuda_version,
-};
-use super::signature;
+use super::ffi::{Outcome, Text};
 use crate::Result;
+
+unsafe extern "C" {
+    safe fn d2l_libtorch_cuda_version(version: &mut i64) -> Outcome;
+    safe fn d2l_cudnn_version(version: &mut i64) -> Outcome;
+    safe fn d2l_libtorch_file() -> Option<Text<'static>>;
+    safe fn d2l_driver_facts(driver: &mut DriverFacts);
+    fn d2l_driver_device_name(index: i32, name: *mut u8, size: i32);
+    safe fn d2l_driver_device_attribute(index: i32, attribute: i32) -> i32;
+}
+
+/// `d2l_driver`.
+#[repr(C)]
+#[derive(Default)]
+struct DriverFacts {
+    found: bool,
+    status: i32,
+    version: i32,
+    devices: i32,
+}
+
+/// The libtorch this crate is pinned to; the bits are promised for it alone.
+pub const TORCH_VERSION: &str = "2.11.0";
 
 /// Whether this program was linked with a libtorch for CUDA.
 pub const LINKED_WITH_CUDA: bool = cfg!(linked_with_cuda);
@@ -60,42 +77,33 @@ impl fmt::Display for CudaVersion {
 /// If the library that is loaded does not say.
 pub fn libtorch_cuda() -> Result<Option<CudaVersion>> {
     let mut number = 0;
-    // SAFETY: `number` is a valid place for the result.
-    ffi::check(unsafe { d2l_libtorch_cuda_version(&mut number) })?;
+    d2l_libtorch_cuda_version(&mut number).check()?;
     Ok(CudaVersion::from_number(number))
 }
 
 /// The file that libtorch's library for CPUs was loaded from.
 pub fn libtorch_file() -> Option<PathBuf> {
-    let file = ffi_cuda::d2l_libtorch_file();
-    if file.is_null() {
-        return None;
-    }
-    // SAFETY: a NUL-terminated string of the dynamic linker's, which lives as long as the library: as the process.
-    let file = unsafe { CStr::from_ptr(file) };
-    Some(OsStr::from_bytes(file.to_bytes()).into())
+    // The dynamic linker's, which lives as long as the library: as the process.
+    d2l_libtorch_file().map(|file| OsStr::from_bytes(file.bytes()).into())
 }
 
 /// What the driver says, asked without libtorch; `None` where there is none.
 pub fn driver() -> Option<Driver> {
-    let mut facts = ffi_cuda::Driver::default();
-    // SAFETY: `facts` is a valid place for the result.
-    unsafe { d2l_driver_facts(&mut facts) };
-    let ffi_cuda::Driver { found, status, version, devices } = facts;
-    found.then(|| Driver {
-        status,
-        cuda: CudaVersion::from_number(version.into()),
-        devices: (0..devices).map(device_name).collect(),
+    let mut facts = DriverFacts::default();
+    d2l_driver_facts(&mut facts);
+    facts.found.then(|| Driver {
+        status: facts.status,
+        cuda: CudaVersion::from_number(facts.version.into()),
+        devices: (0..facts.devices).map(drivers_name).collect(),
     })
 }
 
 /// What the driver calls its device `index`.
-fn device_name(index: i32) -> String {
-    let mut name: [c_char; 256] = [0; 256];
+fn drivers_name(index: i32) -> String {
+    let mut name = [0; 256];
     // SAFETY: `name` has room for as many bytes as are told.
     unsafe { d2l_driver_device_name(index, name.as_mut_ptr(), name.len() as i32) };
-    // SAFETY: the driver ends a name with NUL within its room, and without one the first byte is NUL.
-    unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned()
+    CStr::from_bytes_until_nul(&name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What decides bits on those of `devices` that are CUDA devices, by name; nothing if none is.
@@ -107,7 +115,7 @@ pub(super) fn cuda(devices: &[Device]) -> BTreeMap<String, String> {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
         let [major, minor] = CAPABILITY.map(|part| d2l_driver_device_attribute(index, part));
         let multiprocessors = d2l_driver_device_attribute(index, MULTIPROCESSORS);
-        let name = device_name(index);
+        let name = drivers_name(index);
         format!("{name}, compute capability {major}.{minor}, {multiprocessors} multiprocessors")
     };
     let mut cuda = BTreeMap::new();
@@ -118,15 +126,23 @@ pub(super) fn cuda(devices: &[Device]) -> BTreeMap<String, String> {
     let newest = driver().and_then(|driver| driver.cuda);
     cuda.extend(newest.map(|newest| ("CUDA of the driver".to_owned(), newest.to_string())));
     let mut cudnn = 0;
-    // SAFETY: `cudnn` is a valid place for the result.
-    let known = ffi::check(unsafe { d2l_cudnn_version(&mut cudnn) });
-    cuda.extend(known.ok().map(|()| ("cuDNN".to_owned(), cudnn.to_string())));
+    if d2l_cudnn_version(&mut cudnn).check().is_ok() {
+        cuda.insert("cuDNN".to_owned(), cudnn.to_string());
+    }
     for device in devices {
         if let Device::Cuda(index) = device {
-            cuda.insert(signature::device_name(*device), gpu(*index));
+            cuda.insert(device_name(*device), gpu(*index));
         }
     }
     cuda
+}
+
+/// PyTorch's name of a device: `cpu`, `cuda:0`.
+pub fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,21 @@
 
 use tch::Device;
 
-use super::ffi_cuda::{self, d2l_device_bytes, d2l_empty_cache, d2l_memory_stats, d2l_reset_peak_memory};
-use super::{device_name, ffi};
+use super::device_name;
+use super::ffi::Outcome;
 use crate::{Error, Result};
 
-/// What libtorch holds of a device's memory, in bytes. The names in parentheses are Python's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+unsafe extern "C" {
+    safe fn d2l_memory_stats(cuda_index: i64, memory: &mut Memory) -> Outcome;
+    safe fn d2l_reset_peak_memory(cuda_index: i64) -> Outcome;
+    safe fn d2l_empty_cache() -> Outcome;
+    safe fn d2l_device_bytes(cuda_index: i64, free: &mut u64, total: &mut u64) -> Outcome;
+}
+
+/// What libtorch holds of a device's memory, in bytes. The names in parentheses are Python's. In memory it is the `d2l_memory` of
+/// `csrc/`, whose counts are never negative.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// In tensors now (`torch.cuda.memory_allocated`).
     pub allocated: u64,
@@ -34,17 +43,9 @@ pub struct DeviceBytes {
 /// If libtorch has no such device.
 pub fn memory(device: Device) -> Result<Option<Memory>> {
     let Some(index) = cuda_index(device)? else { return Ok(None) };
-    let mut memory = ffi_cuda::Memory::default();
-    // SAFETY: `memory` is a valid place for the result.
-    ffi::check(unsafe { d2l_memory_stats(index, &mut memory) })?;
-    // The allocator's counts are never negative.
-    let ffi_cuda::Memory { allocated, peak_allocated, reserved, peak_reserved } = memory;
-    Ok(Some(Memory {
-        allocated: allocated.cast_unsigned(),
-        peak_allocated: peak_allocated.cast_unsigned(),
-        reserved: reserved.cast_unsigned(),
-        peak_reserved: peak_reserved.cast_unsigned(),
-    }))
+    let mut memory = Memory::default();
+    d2l_memory_stats(index, &mut memory).check()?;
+    Ok(Some(memory))
 }
 
 /// `torch.cuda.reset_peak_memory_stats`: peaks are counted from what is held now. Nothing on a CPU.
@@ -52,9 +53,7 @@ pub fn memory(device: Device) -> Result<Option<Memory>> {
 /// # Errors
 /// If libtorch has no such device.
 pub fn reset_peak_memory(device: Device) -> Result<()> {
-    let Some(index) = cuda_index(device)? else { return Ok(()) };
-    // SAFETY: takes a number only.
-    ffi::check(unsafe { d2l_reset_peak_memory(index) })
+    cuda_index(device)?.map_or(Ok(()), |index| d2l_reset_peak_memory(index).check())
 }
 
 /// `torch.cuda.empty_cache`, of every CUDA device: gives back to the devices what no tensor uses. Nothing for a CPU.
@@ -62,11 +61,7 @@ pub fn reset_peak_memory(device: Device) -> Result<()> {
 /// # Errors
 /// If libtorch has no such device.
 pub fn empty_cache(device: Device) -> Result<()> {
-    if cuda_index(device)?.is_none() {
-        return Ok(());
-    }
-    // SAFETY: takes nothing.
-    ffi::check(unsafe { d2l_empty_cache() })
+    cuda_index(device)?.map_or(Ok(()), |_| d2l_empty_cache().check())
 }
 
 /// `torch.cuda.mem_get_info`; `None` for a CPU.
@@ -76,8 +71,7 @@ pub fn empty_cache(device: Device) -> Result<()> {
 pub fn device_bytes(device: Device) -> Result<Option<DeviceBytes>> {
     let Some(index) = cuda_index(device)? else { return Ok(None) };
     let mut bytes = DeviceBytes { free: 0, total: 0 };
-    // SAFETY: both are valid places for a number.
-    ffi::check(unsafe { d2l_device_bytes(index, &mut bytes.free, &mut bytes.total) })?;
+    d2l_device_bytes(index, &mut bytes.free, &mut bytes.total).check()?;
     Ok(Some(bytes))
 }
 

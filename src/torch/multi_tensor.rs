@@ -1,7 +1,7 @@
 //! Operations on lists of tensors, which on CUDA are one launch for all parameters of a network: `torch._foreach_*` and
 //! `torch._fused_*`. Lists run side by side: the first tensor of each belongs together, and so on.
 //!
-//! Which of them `torch.optim` takes decides bits. On CUDA it is `_foreach_*`, on a CPU neither, and `_fused_*` for who asks for
+//! Which of them `torch.optim` takes decides bits. On CUDA it is `_foreach_*`, on a CPU neither, and `_fused_*` with
 //! `fused=True`. On a CPU `_foreach_*` is a loop over the plain operations and gives their bits; `_fused_*` has kernels of its
 //! own: they gave SGD's bits without momentum, other ones with it, and other ones for Adam in a few elements of ten thousand.
 //!
@@ -11,8 +11,61 @@
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use super::ffi_multi_tensor::{self as ffi, FusedAdamOptions, FusedSgdOptions};
-use super::ops::unwrap;
+use super::ffi::{Outcome, TensorRef, references};
+
+unsafe extern "C" {
+    safe fn d2l_fused_sgd_(
+        params: Tensors,
+        grads: Tensors,
+        momentum_buffers: Tensors,
+        options: &FusedSgdOptions,
+    ) -> Outcome;
+    safe fn d2l_fused_adam_(
+        params: Tensors,
+        grads: Tensors,
+        exp_avgs: Tensors,
+        exp_avg_sqs: Tensors,
+        steps: Tensors,
+        options: &FusedAdamOptions,
+    ) -> Outcome;
+    safe fn d2l_fused_adamw_(
+        params: Tensors,
+        grads: Tensors,
+        exp_avgs: Tensors,
+        exp_avg_sqs: Tensors,
+        steps: Tensors,
+        options: &FusedAdamOptions,
+    ) -> Outcome;
+
+    safe fn d2l_foreach_add_scalar_(this: Tensors, scalar: f64) -> Outcome;
+    safe fn d2l_foreach_add_(this: Tensors, others: Tensors, alpha: f64) -> Outcome;
+    safe fn d2l_foreach_mul_(this: Tensors, scalar: f64) -> Outcome;
+    fn d2l_foreach_div_(this: Tensors, scalars: *const f64) -> Outcome;
+    safe fn d2l_foreach_lerp_(this: Tensors, ends: Tensors, weight: f64) -> Outcome;
+    safe fn d2l_foreach_addcmul_(this: Tensors, a: Tensors, b: Tensors, value: f64) -> Outcome;
+    fn d2l_foreach_addcdiv_(this: Tensors, a: Tensors, b: Tensors, scalars: *const f64) -> Outcome;
+    fn d2l_foreach_sqrt(this: Tensors, results: *mut *mut C_tensor) -> Outcome;
+}
+
+/// The tensors of a slice, as C++ takes them.
+struct List<'a>(Vec<TensorRef<'a>>);
+
+/// `d2l_tensors`: a [`List`] that lives during the call.
+#[repr(C)]
+struct Tensors<'a> {
+    tensors: *const TensorRef<'a>,
+    size: i64,
+}
+
+impl<'a> List<'a> {
+    fn new(tensors: &'a [Tensor]) -> Self {
+        Self(references(tensors))
+    }
+
+    fn get(&self) -> Tensors<'_> {
+        Tensors { tensors: self.0.as_ptr(), size: self.0.len() as i64 }
+    }
+}
 
 /// What `torch.optim.SGD(params, lr, momentum=, dampening=, weight_decay=, nesterov=, fused=True)` was made with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,6 +95,33 @@ pub struct FusedAdam {
     pub weight_decay: f64,
 }
 
+/// `d2l_fused_sgd_options`.
+#[repr(C)]
+struct FusedSgdOptions {
+    lr: f64,
+    momentum: f64,
+    dampening: f64,
+    weight_decay: f64,
+    nesterov: bool,
+    is_first_step: bool,
+}
+
+/// `d2l_fused_adam_options`.
+#[repr(C)]
+struct FusedAdamOptions {
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    weight_decay: f64,
+}
+
+impl From<FusedAdam> for FusedAdamOptions {
+    fn from(FusedAdam { lr, betas: (beta1, beta2), eps, weight_decay }: FusedAdam) -> Self {
+        Self { lr, beta1, beta2, eps, weight_decay }
+    }
+}
+
 /// One step of `torch._fused_sgd_`. `momentum_buffers` is empty without momentum; at the first step (`is_first_step`) it is
 /// written only.
 pub fn fused_sgd_(
@@ -54,8 +134,7 @@ pub fn fused_sgd_(
     let FusedSgd { lr, momentum, dampening, weight_decay, nesterov } = options;
     let options = FusedSgdOptions { lr, momentum, dampening, weight_decay, nesterov, is_first_step };
     let [params, grads, momentum_buffers] = [&*params, grads, &*momentum_buffers].map(List::new);
-    // SAFETY: lists, their tensors and the options live during the call.
-    unwrap(unsafe { ffi::d2l_fused_sgd_(params.get(), grads.get(), momentum_buffers.get(), &options) });
+    d2l_fused_sgd_(params.get(), grads.get(), momentum_buffers.get(), &options).unwrap();
 }
 
 /// One step of `torch._fused_adam_`, without amsgrad. `steps` are f32 scalars on the parameters' device, which say the number of
@@ -68,19 +147,9 @@ pub fn fused_adam_(
     steps: &[Tensor],
     options: FusedAdam,
 ) {
-    let [params, grads, exp_avgs, exp_avg_sqs, steps] =
-        [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
-    // SAFETY: lists, their tensors and the options live during the call.
-    unwrap(unsafe {
-        ffi::d2l_fused_adam_(
-            params.get(),
-            grads.get(),
-            exp_avgs.get(),
-            exp_avg_sqs.get(),
-            steps.get(),
-            &options.into(),
-        )
-    });
+    let lists = [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
+    let [params, grads, exp_avgs, exp_avg_sqs, steps] = lists.each_ref().map(List::get);
+    d2l_fused_adam_(params, grads, exp_avgs, exp_avg_sqs, steps, &options.into()).unwrap();
 }
 
 /// One step of `torch._fused_adamw_`; as [`fused_adam_`], but for the weight decay.
@@ -92,72 +161,57 @@ pub fn fused_adamw_(
     steps: &[Tensor],
     options: FusedAdam,
 ) {
-    let [params, grads, exp_avgs, exp_avg_sqs, steps] =
-        [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
-    // SAFETY: lists, their tensors and the options live during the call.
-    unwrap(unsafe {
-        ffi::d2l_fused_adamw_(
-            params.get(),
-            grads.get(),
-            exp_avgs.get(),
-            exp_avg_sqs.get(),
-            steps.get(),
-            &options.into(),
-        )
-    });
+    let lists = [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
+    let [params, grads, exp_avgs, exp_avg_sqs, steps] = lists.each_ref().map(List::get);
+    d2l_fused_adamw_(params, grads, exp_avgs, exp_avg_sqs, steps, &options.into()).unwrap();
 }
 
 /// `torch._foreach_add_(tensors, scalar)`.
 pub fn foreach_add_scalar_(tensors: &mut [Tensor], scalar: f64) {
-    // SAFETY: list and tensors live during the call.
-    unwrap(unsafe { ffi::d2l_foreach_add_scalar_(List::new(tensors).get(), scalar) });
+    d2l_foreach_add_scalar_(List::new(tensors).get(), scalar).unwrap();
 }
 
 /// `torch._foreach_add_(tensors, others, alpha=alpha)`: each `+= alpha * other`.
 pub fn foreach_add_(tensors: &mut [Tensor], others: &[Tensor], alpha: f64) {
-    // SAFETY: lists and tensors live during the call.
-    unwrap(unsafe { ffi::d2l_foreach_add_(List::new(tensors).get(), List::new(others).get(), alpha) });
+    d2l_foreach_add_(List::new(tensors).get(), List::new(others).get(), alpha).unwrap();
 }
 
 /// `torch._foreach_mul_(tensors, scalar)`.
 pub fn foreach_mul_(tensors: &mut [Tensor], scalar: f64) {
-    // SAFETY: list and tensors live during the call.
-    unwrap(unsafe { ffi::d2l_foreach_mul_(List::new(tensors).get(), scalar) });
+    d2l_foreach_mul_(List::new(tensors).get(), scalar).unwrap();
 }
 
 /// `torch._foreach_div_(tensors, scalars)`: each by a number of its own.
 pub fn foreach_div_(tensors: &mut [Tensor], scalars: &[f64]) {
     check_length(tensors, scalars.len());
-    // SAFETY: list, tensors and scalars live during the call; there is a scalar for each tensor.
-    unwrap(unsafe { ffi::d2l_foreach_div_(List::new(tensors).get(), scalars.as_ptr()) });
+    // SAFETY: there is a scalar for each tensor.
+    unsafe { d2l_foreach_div_(List::new(tensors).get(), scalars.as_ptr()) }.unwrap();
 }
 
 /// `torch._foreach_lerp_(tensors, ends, weight)`: each `+= weight * (end - it)`.
 pub fn foreach_lerp_(tensors: &mut [Tensor], ends: &[Tensor], weight: f64) {
-    // SAFETY: lists and tensors live during the call.
-    unwrap(unsafe { ffi::d2l_foreach_lerp_(List::new(tensors).get(), List::new(ends).get(), weight) });
+    d2l_foreach_lerp_(List::new(tensors).get(), List::new(ends).get(), weight).unwrap();
 }
 
 /// `torch._foreach_addcmul_(tensors, a, b, value)`: each `+= value * a * b`.
 pub fn foreach_addcmul_(tensors: &mut [Tensor], a: &[Tensor], b: &[Tensor], value: f64) {
     let [tensors, a, b] = [&*tensors, a, b].map(List::new);
-    // SAFETY: lists and tensors live during the call.
-    unwrap(unsafe { ffi::d2l_foreach_addcmul_(tensors.get(), a.get(), b.get(), value) });
+    d2l_foreach_addcmul_(tensors.get(), a.get(), b.get(), value).unwrap();
 }
 
 /// `torch._foreach_addcdiv_(tensors, a, b, values)`: each `+= value * a / b`, with a value of its own.
 pub fn foreach_addcdiv_(tensors: &mut [Tensor], a: &[Tensor], b: &[Tensor], values: &[f64]) {
     check_length(tensors, values.len());
     let [tensors, a, b] = [&*tensors, a, b].map(List::new);
-    // SAFETY: lists, tensors and values live during the call; there is a value for each tensor.
-    unwrap(unsafe { ffi::d2l_foreach_addcdiv_(tensors.get(), a.get(), b.get(), values.as_ptr()) });
+    // SAFETY: there is a value for each tensor.
+    unsafe { d2l_foreach_addcdiv_(tensors.get(), a.get(), b.get(), values.as_ptr()) }.unwrap();
 }
 
 /// `torch._foreach_sqrt(tensors)`: new tensors.
 pub fn foreach_sqrt(tensors: &[Tensor]) -> Vec<Tensor> {
     let mut roots = vec![std::ptr::null_mut(); tensors.len()];
-    // SAFETY: list and tensors live during the call; `roots` has a place for as many pointers.
-    unwrap(unsafe { ffi::d2l_foreach_sqrt(List::new(tensors).get(), roots.as_mut_ptr()) });
+    // SAFETY: `roots` has a place for as many pointers.
+    unsafe { d2l_foreach_sqrt(List::new(tensors).get(), roots.as_mut_ptr()) }.unwrap();
     // SAFETY: on success csrc/ put a new tensor in each place; no one else has the pointers.
     roots.into_iter().map(|root| unsafe { Tensor::from_ptr(root) }).collect()
 }
@@ -165,27 +219,4 @@ pub fn foreach_sqrt(tensors: &[Tensor]) -> Vec<Tensor> {
 /// libtorch checks the lengths of lists of tensors itself, but sees only where numbers begin.
 fn check_length(tensors: &[Tensor], numbers: usize) {
     assert_eq!(tensors.len(), numbers, "a number for each tensor");
-}
-
-/// The pointers of a list's tensors, for csrc/.
-struct List<'a> {
-    pointers: Vec<*const C_tensor>,
-    _tensors: &'a [Tensor],
-}
-
-impl<'a> List<'a> {
-    fn new(tensors: &'a [Tensor]) -> Self {
-        Self { pointers: tensors.iter().map(Tensor::as_ptr).collect(), _tensors: tensors }
-    }
-
-    /// What csrc/ takes; valid as long as the list.
-    fn get(&self) -> ffi::Tensors {
-        ffi::Tensors { tensors: self.pointers.as_ptr(), size: self.pointers.len() as i64 }
-    }
-}
-
-impl From<FusedAdam> for FusedAdamOptions {
-    fn from(FusedAdam { lr, betas: (beta1, beta2), eps, weight_decay }: FusedAdam) -> Self {
-        Self { lr, beta1, beta2, eps, weight_decay }
-    }
 }

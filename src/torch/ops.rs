@@ -3,55 +3,60 @@
 //!
 //! Each panics where `tch`'s own operations would: on shapes or devices that do not fit.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
 
-use super::ffi;
+use super::ffi::{Made, Outcome, TensorRef, new_tensor};
+
+unsafe extern "C" {
+    safe fn d2l_add_alpha_(this: TensorRef, other: TensorRef, alpha: f64) -> Outcome;
+    safe fn d2l_addcmul_value_(this: TensorRef, a: TensorRef, b: TensorRef, value: f64) -> Outcome;
+    safe fn d2l_addcdiv_value_(this: TensorRef, a: TensorRef, b: TensorRef, value: f64) -> Outcome;
+    safe fn d2l_clear_grad(this: TensorRef) -> Outcome;
+    safe fn d2l_set_grad(this: TensorRef, grad: TensorRef) -> Outcome;
+    safe fn d2l_channels_last(this: TensorRef, result: &mut Made<C_tensor>) -> Outcome;
+}
 
 /// `tensor.add_(other, alpha=alpha)`: `tensor += alpha * other`.
 pub fn add_alpha_(tensor: &mut Tensor, other: &Tensor, alpha: f64) {
-    // SAFETY: both tensors are alive during the call.
-    unwrap(unsafe { ffi::d2l_add_alpha_(tensor.as_ptr(), other.as_ptr(), alpha) });
+    d2l_add_alpha_((&*tensor).into(), other.into(), alpha).unwrap();
 }
 
 /// `tensor.addcmul_(a, b, value=value)`: `tensor += value * a * b`.
 pub fn addcmul_value_(tensor: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
-    // SAFETY: all tensors are alive during the call.
-    unwrap(unsafe { ffi::d2l_addcmul_value_(tensor.as_ptr(), a.as_ptr(), b.as_ptr(), value) });
+    d2l_addcmul_value_((&*tensor).into(), a.into(), b.into(), value).unwrap();
 }
 
 /// `tensor.addcdiv_(a, b, value=value)`: `tensor += value * a / b`.
 pub fn addcdiv_value_(tensor: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
-    // SAFETY: all tensors are alive during the call.
-    unwrap(unsafe { ffi::d2l_addcdiv_value_(tensor.as_ptr(), a.as_ptr(), b.as_ptr(), value) });
+    d2l_addcdiv_value_((&*tensor).into(), a.into(), b.into(), value).unwrap();
 }
 
 /// `tensor.grad = None`, which is what `optimizer.zero_grad()` does: the next backward pass then hands its
 /// buffer over instead of adding to zeros.
 pub fn clear_grad(tensor: &mut Tensor) {
-    // SAFETY: the tensor is alive during the call.
-    unwrap(unsafe { ffi::d2l_clear_grad(tensor.as_ptr()) });
+    d2l_clear_grad((&*tensor).into()).unwrap();
 }
 
 /// `tensor.grad = grad`: the same memory from now on.
 pub fn set_grad(tensor: &mut Tensor, grad: &Tensor) {
-    // SAFETY: both tensors are alive during the call.
-    unwrap(unsafe { ffi::d2l_set_grad(tensor.as_ptr(), grad.as_ptr()) });
+    d2l_set_grad((&*tensor).into(), grad.into()).unwrap();
 }
 
 /// `tensor.to(memory_format=torch.channels_last)`, for a tensor of four dimensions: the same values, (N, C, H, W), lying
 /// in memory as (N, H, W, C). Differentiable; the tensor itself if it lies so already.
 pub fn channels_last(tensor: &Tensor) -> Tensor {
-    let mut result = std::ptr::null_mut();
-    // SAFETY: the tensor is alive during the call; `result` is a valid place for one pointer.
-    unwrap(unsafe { ffi::d2l_channels_last(tensor.as_ptr(), &mut result) });
-    // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
-    unsafe { Tensor::from_ptr(result) }
+    new_tensor(|result| d2l_channels_last(tensor.into(), result)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// As `tch`'s infallible operations: a failure here is a bug or a device out of memory; `main` turns the
-/// panic into a message.
-pub(super) fn unwrap(message: *mut std::ffi::c_char) {
-    if let Err(error) = ffi::check(message) {
-        panic!("{error}");
-    }
+/// A new float32 tensor of `size` on the CPU, whose elements `fill` writes row by row.
+///
+/// # Panics
+/// If it would have no element.
+pub fn filled(size: &[i64], fill: impl FnOnce(&mut [f32])) -> Tensor {
+    let tensor = Tensor::empty(size, (Kind::Float, Device::Cpu));
+    assert!(tensor.numel() > 0, "a tensor of size {size:?} has nothing to fill");
+    // SAFETY: a new tensor is contiguous, nobody else holds it yet, and every bit pattern is an f32.
+    fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) });
+    tensor
 }

@@ -1,13 +1,22 @@
 //! Values that are read from a device while it goes on computing.
 
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use tch::{Device, Tensor};
 
-use super::ffi;
-use super::ffi_cuda::{d2l_event_free, d2l_event_is_over, d2l_event_record};
+use super::ffi::{Handle, Made, Outcome};
 use crate::Result;
+
+/// `d2l_event`: `torch.cuda.Event`, recorded.
+#[derive(Debug)]
+#[repr(C)]
+struct Event([u8; 0]);
+
+unsafe extern "C" {
+    safe fn d2l_event_record(cuda_index: i64, event: &mut Made<Event>) -> Outcome;
+    safe fn d2l_event_is_over(event: &Event, over: &mut bool) -> Outcome;
+    fn d2l_event_free(event: NonNull<Event>);
+}
 
 /// Tensors as they are at one moment of their device's work, on their way to the CPU. Nobody waits: the host goes on, and asks
 /// [`arrived`](Self::arrived) later.
@@ -15,7 +24,7 @@ use crate::Result;
 pub struct Readback {
     values: Vec<Tensor>,
     /// After the copies; a CPU's are made at once.
-    event: Option<Event>,
+    event: Option<Handle<Event>>,
 }
 
 impl Readback {
@@ -32,7 +41,9 @@ impl Readback {
         let copy = |tensor: &&Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), true, true);
         let values = tensors.iter().map(copy).collect();
         let event = tensors.iter().find_map(|tensor| match tensor.device() {
-            Device::Cuda(index) => Some(Event::record(index as i64)),
+            Device::Cuda(index) => {
+                Some(Handle::new(d2l_event_free, |event| d2l_event_record(index as i64, event)))
+            }
             _ => None,
         });
         Ok(Self { values, event: event.transpose()? })
@@ -43,34 +54,10 @@ impl Readback {
     /// # Errors
     /// If the device failed meanwhile.
     pub fn arrived(&self) -> Result<Option<&[Tensor]>> {
-        let is_here = self.event.as_ref().map_or(Ok(true), Event::is_over)?;
-        Ok(is_here.then_some(&self.values))
-    }
-}
-
-/// `torch.cuda.Event`, recorded.
-#[derive(Debug)]
-struct Event(NonNull<c_void>);
-
-impl Event {
-    fn record(cuda_index: i64) -> Result<Self> {
-        let mut event = ptr::null_mut();
-        // SAFETY: `event` is a valid place for one pointer.
-        ffi::check(unsafe { d2l_event_record(cuda_index, &mut event) })?;
-        Ok(Self(NonNull::new(event).expect("csrc/ gives an event or an error")))
-    }
-
-    fn is_over(&self) -> Result<bool> {
-        let mut over = false;
-        // SAFETY: the event lives; `over` is a valid place for the result.
-        ffi::check(unsafe { d2l_event_is_over(self.0.as_ptr(), &mut over) })?;
-        Ok(over)
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: from `d2l_event_record`, freed once.
-        unsafe { d2l_event_free(self.0.as_ptr()) };
+        let mut over = true;
+        if let Some(event) = &self.event {
+            d2l_event_is_over(event, &mut over).check()?;
+        }
+        Ok(over.then_some(&self.values))
     }
 }

@@ -1,7 +1,5 @@
 //! A step that is recorded and repeated, on whatever device.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use tch::Device;
 
 use super::{CudaGraph, Tape};
@@ -9,11 +7,10 @@ use crate::Result;
 
 /// What a step computes, to be computed again at once: a [`CudaGraph`], or on a CPU a [`Tape`].
 #[derive(Debug)]
-pub struct Recording(Kind);
-
-#[derive(Debug)]
-enum Kind {
+pub enum Recording {
+    /// Of a CUDA device.
     Graph(CudaGraph),
+    /// Of a CPU.
     Tape(Tape),
 }
 
@@ -34,11 +31,11 @@ impl Recording {
     /// If the device has no graphs, or a graph does not take what was recorded. What `tch` refuses within `step` panics there.
     pub fn of<T>(device: Device, step: impl FnOnce() -> T) -> Result<(Self, T)> {
         if device == Device::Cpu {
-            return Tape::record(step).map(|(tape, outcome)| (Self(Kind::Tape(tape)), outcome));
+            return Tape::record(step).map(|(tape, outcome)| (Self::Tape(tape), outcome));
         }
         let (graph, outcome) = CudaGraph::capture(device, step)?;
         graph.replay()?;
-        Ok((Self(Kind::Graph(graph)), outcome))
+        Ok((Self::Graph(graph), outcome))
     }
 
     /// Runs it again, on the memory of the first time.
@@ -46,19 +43,9 @@ impl Recording {
     /// # Errors
     /// If the device does not take it.
     pub fn replay(&self) -> Result<()> {
-        match &self.0 {
-            Kind::Graph(graph) => graph.replay(),
-            Kind::Tape(tape) => tape.replay(),
+        match self {
+            Self::Graph(graph) => graph.replay(),
+            Self::Tape(tape) => tape.replay(),
         }
-    }
-}
-
-/// Runs what is recorded, then the end of the recording, whatever became of it. A panic goes on after the end.
-pub(super) fn until_end<T>(step: impl FnOnce() -> T, end: impl FnOnce() -> Result<()>) -> Result<T> {
-    let outcome = panic::catch_unwind(AssertUnwindSafe(step));
-    let ended = end();
-    match outcome {
-        Ok(outcome) => ended.map(|()| outcome),
-        Err(panic) => panic::resume_unwind(panic),
     }
 }

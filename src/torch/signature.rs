@@ -6,7 +6,15 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use tch::Device;
 
-use super::{ffi, libraries};
+use super::ffi::Text;
+use super::libraries::{self, device_name};
+
+unsafe extern "C" {
+    safe fn d2l_torch_version() -> Text<'static>;
+    safe fn d2l_cpu_capability() -> Text<'static>;
+    safe fn d2l_cpu_instructions() -> Text<'static>;
+    safe fn d2l_mkl_cbwr() -> i32;
+}
 
 /// The libtorch, machine, settings and thread count that a number was computed with. `notebooks_ref/bits.py` makes the same
 /// of Python's side.
@@ -78,15 +86,13 @@ impl Signature {
         let on_cuda = devices.iter().any(|device| device.is_cuda());
         let cuda_settings = CUDA_SETTINGS.into_iter().filter(|_| on_cuda);
         Self {
-            // SAFETY: a static, NUL-terminated string.
-            torch: unsafe { ffi::static_str(ffi::d2l_torch_version()) }.to_owned(),
+            torch: d2l_torch_version().to_str().to_owned(),
             device: devices.iter().map(|&device| device_name(device)).collect::<Vec<_>>().join(","),
             cuda: libraries::cuda(devices),
             processor: processor(),
-            // SAFETY: a static, NUL-terminated string.
-            instructions: unsafe { ffi::static_str(ffi::d2l_cpu_instructions()) }.to_owned(),
-            cpu_capability: cpu_capability().to_owned(),
-            mkl_cbwr: ffi::d2l_mkl_cbwr(),
+            instructions: d2l_cpu_instructions().to_str().to_owned(),
+            cpu_capability: d2l_cpu_capability().to_str().to_owned(),
+            mkl_cbwr: d2l_mkl_cbwr(),
             environment: SETTINGS.into_iter().chain(cuda_settings).filter_map(setting).collect(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
@@ -131,20 +137,6 @@ pub fn processor_name() -> String {
 /// Whether libtorch's CPU kernels compute `a * b + c` with one rounding, as they do with AVX2 and more, or with two.
 pub fn fuses_multiply_add() -> bool {
     static FUSES: LazyLock<bool> =
-        LazyLock::new(|| !cfg!(target_arch = "x86_64") || cpu_capability() != "DEFAULT");
+        LazyLock::new(|| !cfg!(target_arch = "x86_64") || d2l_cpu_capability().to_str() != "DEFAULT");
     *FUSES
-}
-
-/// What `torch.backends.cpu.get_cpu_capability()` says.
-fn cpu_capability() -> &'static str {
-    // SAFETY: a static, NUL-terminated string.
-    unsafe { ffi::static_str(ffi::d2l_cpu_capability()) }
-}
-
-/// PyTorch's name of a device: `cpu`, `cuda:0`.
-pub fn device_name(device: Device) -> String {
-    match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
 }

@@ -1,12 +1,22 @@
 //! Tapes: what [`CudaGraph`](super::CudaGraph) is on CUDA, for a CPU.
 
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
 
-use super::ffi;
-use super::ffi_tape::{d2l_tape_begin, d2l_tape_end, d2l_tape_free, d2l_tape_replay};
-use super::recording::until_end;
+use super::ffi::{Handle, Made, Outcome};
 use crate::Result;
+
+/// `d2l_tape`.
+#[derive(Debug)]
+#[repr(C)]
+struct Operations([u8; 0]);
+
+unsafe extern "C" {
+    safe fn d2l_tape_begin(tape: &mut Made<Operations>) -> Outcome;
+    safe fn d2l_tape_end(tape: &Operations) -> Outcome;
+    safe fn d2l_tape_replay(tape: &Operations) -> Outcome;
+    fn d2l_tape_free(tape: NonNull<Operations>);
+}
 
 /// The operations of a step, written down as they were done.
 ///
@@ -16,9 +26,7 @@ use crate::Result;
 /// read. Copies from the host, streams and the graph's own memory are a GPU's alone. A replay is slower than the step itself; the
 /// tape keeps all its tensors.
 #[derive(Debug)]
-pub struct Tape {
-    tape: NonNull<c_void>,
-}
+pub struct Tape(Handle<Operations>);
 
 impl Tape {
     /// Runs `step` and writes down what libtorch computes for it on the CPU; what `step` gives is handed on.
@@ -28,13 +36,9 @@ impl Tape {
     /// # Errors
     /// If a step is being recorded in this thread already.
     pub fn record<T>(step: impl FnOnce() -> T) -> Result<(Self, T)> {
-        let mut begun = ptr::null_mut();
-        // SAFETY: `begun` is a valid place for one pointer.
-        ffi::check(unsafe { d2l_tape_begin(&mut begun) })?;
-        let tape = Self { tape: NonNull::new(begun).expect("csrc/ gives a tape or an error") };
-        // SAFETY: a tape that has begun, in this thread, and has not ended.
-        let outcome = until_end(step, || ffi::check(unsafe { d2l_tape_end(begun) }))?;
-        Ok((tape, outcome))
+        let tape = Handle::new(d2l_tape_free, |tape| d2l_tape_begin(tape))?;
+        let outcome = until_end(step, || d2l_tape_end(&tape).check())?;
+        Ok((Self(tape), outcome))
     }
 
     /// Does the operations again.
@@ -42,22 +46,22 @@ impl Tape {
     /// # Errors
     /// If libtorch refuses one.
     pub fn replay(&self) -> Result<()> {
-        // SAFETY: the tape lives, and has ended: nobody else gets a `Tape`.
-        ffi::check(unsafe { d2l_tape_replay(self.tape.as_ptr()) })
+        d2l_tape_replay(&self.0).check()
     }
 }
 
-impl Drop for Tape {
-    fn drop(&mut self) {
-        // SAFETY: from `d2l_tape_begin`, freed once, after its end.
-        unsafe { d2l_tape_free(self.tape.as_ptr()) };
+/// Runs what is recorded, then the end of the recording, whatever became of it. A panic goes on after the end.
+pub(super) fn until_end<T>(step: impl FnOnce() -> T, end: impl FnOnce() -> Result<()>) -> Result<T> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(step));
+    let ended = end();
+    match outcome {
+        Ok(outcome) => ended.map(|()| outcome),
+        Err(panic) => panic::resume_unwind(panic),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{self, AssertUnwindSafe};
-
     use tch::{Device, Kind, Tensor};
 
     use super::*;

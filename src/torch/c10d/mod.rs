@@ -3,8 +3,6 @@
 //!
 //! Backends: Gloo for tensors on the CPU; NCCL for those on CUDA devices, where its headers and CUDA's were found.
 
-mod ffi;
-mod ffi_nccl;
 mod process_group;
 mod reducer;
 mod store;

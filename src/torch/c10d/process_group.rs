@@ -1,22 +1,53 @@
 //! A group of processes that exchange tensors.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
-use super::store::milliseconds;
-use super::{Store, ffi, ffi_nccl};
-use crate::torch::ffi::check;
+use super::store::{Connection, Store, milliseconds};
+use crate::torch::ffi::{Handle, Made, Outcome, TensorRef, new_tensor, references};
 use crate::{Error, Result};
+
+/// `d2l_group`.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Group([u8; 0]);
+
+unsafe extern "C" {
+    safe fn d2l_group_gloo(
+        store: &Connection,
+        rank: c_int,
+        size: c_int,
+        timeout_ms: i64,
+        group: &mut Made<Group>,
+    ) -> Outcome;
+    fn d2l_group_free(group: NonNull<Group>);
+    safe fn d2l_group_barrier(group: &Group) -> Outcome;
+    safe fn d2l_group_all_reduce(group: &Group, tensor: TensorRef) -> Outcome;
+    safe fn d2l_group_sum(group: &Group, tensor: TensorRef, sum: &mut Made<C_tensor>) -> Outcome;
+    fn d2l_group_broadcast(group: &Group, tensors: *const TensorRef, count: usize) -> Outcome;
+    fn d2l_group_verify(group: &Group, params: *const TensorRef, count: usize) -> Outcome;
+
+    safe fn d2l_has_nccl() -> bool;
+    safe fn d2l_group_add_nccl(
+        group: &Group,
+        store: &Connection,
+        rank: c_int,
+        size: c_int,
+        cuda_index: i64,
+        timeout_ms: i64,
+    ) -> Outcome;
+}
 
 /// The processes of a job, ranks 0 to size - 1 (PyTorch: `dist.init_process_group("cpu:gloo,cuda:nccl")`).
 ///
 /// Every rank calls the same collectives in the same order. One that fails, because a rank is gone or does not come in
 /// time, leaves the group unusable.
 #[derive(Debug)]
-pub struct ProcessGroup(*mut c_void);
+pub struct ProcessGroup(pub(super) Handle<Group>);
 
 // SAFETY: c10d's ProcessGroup reads tables that are filled when it is made, and csrc's backends take a lock where a
 // collective begins; neither belongs to a thread.
@@ -35,30 +66,19 @@ impl ProcessGroup {
         let (Ok(rank), Ok(size)) = (rank, size) else {
             return Err(Error::usage("more ranks than torch.distributed knows", "start fewer processes"));
         };
-        let mut group = std::ptr::null_mut();
-        // SAFETY: the store is alive, and csrc/ takes a reference of its own; `group` is a valid place for one pointer.
-        check(unsafe { ffi::d2l_group_gloo(store.as_ptr(), rank, size, milliseconds(timeout), &mut group) })?;
-        let group = Self(group);
+        let timeout = milliseconds(timeout);
+        let join = |group: &mut _| d2l_group_gloo(&store.0, rank, size, timeout, group);
+        let group = Handle::new(d2l_group_free, join)?;
         if let Device::Cuda(index) = device {
-            if !ffi_nccl::d2l_has_nccl() {
+            if !d2l_has_nccl() {
                 return Err(Error::failed(
                     "processes on CUDA devices exchange gradients through NCCL, and this build is without",
                     "build where PyTorch is installed by pip, which brings the headers of NCCL and CUDA; or give --device cpu",
                 ));
             }
-            // SAFETY: group and store are alive, and csrc/ takes references of its own.
-            check(unsafe {
-                ffi_nccl::d2l_group_add_nccl(
-                    group.0,
-                    store.as_ptr(),
-                    rank,
-                    size,
-                    index as i64,
-                    milliseconds(timeout),
-                )
-            })?;
+            d2l_group_add_nccl(&group, &store.0, rank, size, index as i64, timeout).check()?;
         }
-        Ok(group)
+        Ok(Self(group))
     }
 
     /// `dist.barrier()`: waits until every rank is here.
@@ -66,8 +86,7 @@ impl ProcessGroup {
     /// # Errors
     /// If one does not come in time.
     pub fn barrier(&self) -> Result<()> {
-        // SAFETY: the group is alive.
-        check(unsafe { ffi::d2l_group_barrier(self.0) })
+        d2l_group_barrier(&self.0).check()
     }
 
     /// `dist.all_reduce(tensor)`: replaces it by its sum over the ranks, elementwise, the same bits on each. It is
@@ -76,8 +95,7 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank is gone or does not come in time.
     pub fn all_reduce(&self, tensor: &mut Tensor) -> Result<()> {
-        // SAFETY: group and tensor are alive during the call, which ends when the exchange has.
-        check(unsafe { ffi::d2l_group_all_reduce(self.0, tensor.as_mut_ptr()) })
+        d2l_group_all_reduce(&self.0, (&*tensor).into()).check()
     }
 
     /// `torch.distributed.nn.functional.all_reduce(tensor)`: its sum over the ranks, elementwise, through which gradients
@@ -86,11 +104,7 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank is gone or does not come in time; in the backward pass, libtorch throws.
     pub fn sum(&self, tensor: &Tensor) -> Result<Tensor> {
-        let mut sum = std::ptr::null_mut();
-        // SAFETY: group and tensor are alive during the call; `sum` is a valid place for one pointer.
-        check(unsafe { ffi::d2l_group_sum(self.0, tensor.as_ptr().cast_mut(), &mut sum) })?;
-        // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
-        Ok(unsafe { Tensor::from_ptr(sum) })
+        new_tensor(|sum| d2l_group_sum(&self.0, tensor.into(), sum))
     }
 
     /// Replaces the tensors by rank 0's, as `DistributedDataParallel` does with parameters and buffers.
@@ -99,9 +113,9 @@ impl ProcessGroup {
     /// If a rank is gone or does not come in time.
     pub fn broadcast(&self, tensors: &[Tensor]) -> Result<()> {
         let tensors: Vec<Tensor> = tensors.iter().map(Tensor::detach).collect();
-        let pointers = pointers(&tensors);
-        // SAFETY: group and tensors are alive during the call, which ends when the exchange has.
-        check(unsafe { ffi::d2l_group_broadcast(self.0, pointers.as_ptr(), pointers.len()) })
+        let tensors = references(&tensors);
+        // SAFETY: there are as many tensors.
+        unsafe { d2l_group_broadcast(&self.0, tensors.as_ptr(), tensors.len()) }.check()
     }
 
     /// Checks that every rank's parameters have the number and shapes of rank 0's.
@@ -109,25 +123,8 @@ impl ProcessGroup {
     /// # Errors
     /// If they have not, or if a rank is gone or does not come in time.
     pub fn verify_shapes(&self, params: &[Tensor]) -> Result<()> {
-        let pointers = pointers(params);
-        // SAFETY: group and tensors are alive during the call.
-        check(unsafe { ffi::d2l_group_verify(self.0, pointers.as_ptr(), pointers.len()) })
-    }
-
-    /// For the reducer, which takes a reference of its own.
-    pub(super) fn as_ptr(&self) -> *mut c_void {
-        self.0
-    }
-}
-
-/// What csrc/ takes for a list of tensors.
-pub(super) fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
-    tensors.iter().map(|tensor| tensor.as_ptr().cast_mut()).collect()
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        // SAFETY: csrc/ made it, and it is freed once; who needs it longer has a reference.
-        unsafe { ffi::d2l_group_free(self.0) };
+        let params = references(params);
+        // SAFETY: there are as many parameters.
+        unsafe { d2l_group_verify(&self.0, params.as_ptr(), params.len()) }.check()
     }
 }

@@ -1,14 +1,34 @@
 //! Gradients averaged over the ranks.
 
-use std::ffi::c_void;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use tch::Tensor;
+use torch_sys::C_tensor;
 
-use super::process_group::pointers;
-use super::{ProcessGroup, ffi};
+use super::process_group::{Group, ProcessGroup};
 use crate::Result;
-use crate::torch::ffi::check;
+use crate::torch::ffi::{Handle, Made, Outcome, TensorRef, new_tensor, references};
+
+/// `d2l_reducer`.
+#[derive(Debug)]
+#[repr(C)]
+struct Hooks([u8; 0]);
+
+unsafe extern "C" {
+    fn d2l_reducer_new(
+        group: &Group,
+        params: *const TensorRef,
+        count: usize,
+        layout: Option<TensorRef>,
+        reducer: &mut Made<Hooks>,
+    ) -> Outcome;
+    fn d2l_reducer_free(reducer: NonNull<Hooks>);
+    safe fn d2l_reducer_before_forward(reducer: &Hooks) -> Outcome;
+    safe fn d2l_reducer_after_forward(reducer: &Hooks) -> Outcome;
+    safe fn d2l_reducer_times(reducer: &Hooks, exchange: &mut i64, hidden: &mut i64) -> Outcome;
+    safe fn d2l_reducer_layout(reducer: &Hooks, layout: &mut Made<C_tensor>) -> Outcome;
+}
 
 /// What PyTorch's `DistributedDataParallel` hooks to a network's parameters (`c10d::Reducer`), with its defaults: while a
 /// backward pass goes on, each bucket of gradients that is complete is averaged over the ranks; after the pass, every
@@ -17,7 +37,7 @@ use crate::torch::ffi::check;
 /// Buckets decide bits from three ranks on: a sum's order of addition depends on where in its bucket a gradient lies. The
 /// first step has one bucket; then it makes buckets in the order in which gradients came, of 1 MiB and then of 25 MiB.
 #[derive(Debug)]
-pub struct Reducer(*mut c_void);
+pub struct Reducer(Handle<Hooks>);
 
 // SAFETY: c10d::Reducer is bound to no thread; its hooks run on the backward pass's threads under a mutex of its own.
 unsafe impl Send for Reducer {}
@@ -39,15 +59,12 @@ impl Reducer {
     /// # Errors
     /// If `layout` does not fit the parameters, or a rank is gone.
     pub fn new(group: &ProcessGroup, params: &[Tensor], layout: Option<&Tensor>) -> Result<Self> {
-        let pointers = pointers(params);
-        let layout = layout.map_or(std::ptr::null_mut(), |layout| layout.as_ptr().cast_mut());
-        let mut reducer = std::ptr::null_mut();
-        // SAFETY: group and tensors are alive during the call, which takes references of its own; `reducer` is a valid place
-        // for one pointer.
-        check(unsafe {
-            ffi::d2l_reducer_new(group.as_ptr(), pointers.as_ptr(), pointers.len(), layout, &mut reducer)
-        })?;
-        Ok(Self(reducer))
+        let (params, layout) = (references(params), layout.map(TensorRef::from));
+        // SAFETY: there are as many parameters.
+        let new = |reducer: &mut _| unsafe {
+            d2l_reducer_new(&group.0, params.as_ptr(), params.len(), layout, reducer)
+        };
+        Handle::new(d2l_reducer_free, new).map(Self)
     }
 
     /// Called before a forward pass that is followed by a backward pass.
@@ -55,8 +72,7 @@ impl Reducer {
     /// # Errors
     /// If a rank is gone or does not come in time.
     pub fn before_forward(&self) -> Result<()> {
-        // SAFETY: the reducer is alive.
-        check(unsafe { ffi::d2l_reducer_before_forward(self.0) })
+        d2l_reducer_before_forward(&self.0).check()
     }
 
     /// Called after that forward pass: the backward pass to come exchanges gradients.
@@ -64,8 +80,7 @@ impl Reducer {
     /// # Errors
     /// If the last backward pass did not end.
     pub fn after_forward(&self) -> Result<()> {
-        // SAFETY: the reducer is alive.
-        check(unsafe { ffi::d2l_reducer_after_forward(self.0) })
+        d2l_reducer_after_forward(&self.0).check()
     }
 
     /// How long exchanges took so far; `None` before the second step.
@@ -74,8 +89,7 @@ impl Reducer {
     /// None is known.
     pub fn times(&self) -> Result<Option<ExchangeTimes>> {
         let (mut exchange, mut hidden) = (0, 0);
-        // SAFETY: the reducer is alive; `exchange` and `hidden` are valid places for the numbers.
-        check(unsafe { ffi::d2l_reducer_times(self.0, &mut exchange, &mut hidden) })?;
+        d2l_reducer_times(&self.0, &mut exchange, &mut hidden).check()?;
         let [exchange, hidden] =
             [exchange, hidden].map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)));
         Ok((!exchange.is_zero()).then_some(ExchangeTimes { exchange, hidden: hidden.min(exchange) }))
@@ -86,17 +100,6 @@ impl Reducer {
     /// # Errors
     /// If a rank is gone or does not come in time.
     pub fn layout(&self) -> Result<Tensor> {
-        let mut layout = std::ptr::null_mut();
-        // SAFETY: the reducer is alive; `layout` is a valid place for one pointer.
-        check(unsafe { ffi::d2l_reducer_layout(self.0, &mut layout) })?;
-        // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
-        Ok(unsafe { Tensor::from_ptr(layout) })
-    }
-}
-
-impl Drop for Reducer {
-    fn drop(&mut self) {
-        // SAFETY: csrc/ made it, and it is freed once.
-        unsafe { ffi::d2l_reducer_free(self.0) };
+        new_tensor(|layout| d2l_reducer_layout(&self.0, layout))
     }
 }

@@ -1,13 +1,39 @@
 //! The key-value store at which the processes of a job meet.
 
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use tch::Tensor;
+use torch_sys::C_tensor;
 
-use super::ffi;
-use crate::torch::ffi::check;
+use crate::torch::ffi::{Handle, Made, Outcome, Text, new_tensor};
 use crate::{Error, Result};
+
+/// `d2l_store`.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Connection([u8; 0]);
+
+unsafe extern "C" {
+    safe fn d2l_store_connect(
+        host: Text,
+        port: u16,
+        serve: bool,
+        timeout_ms: i64,
+        prefix: Text,
+        store: &mut Made<Connection>,
+    ) -> Outcome;
+    fn d2l_store_free(store: NonNull<Connection>);
+    fn d2l_store_set(store: &Connection, key: Text, value: *const u8, length: usize) -> Outcome;
+    safe fn d2l_store_get(
+        store: &Connection,
+        key: Text,
+        timeout_ms: i64,
+        value: &mut Made<C_tensor>,
+    ) -> Outcome;
+    safe fn d2l_store_check(store: &Connection, key: Text, there: &mut bool) -> Outcome;
+}
 
 /// Where a job's store is, and how this process takes part in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +51,7 @@ pub struct StoreAddress {
 /// A connection to a store (PyTorch: `TCPStore` in a `PrefixStore`). A call that waits keeps other calls on the same
 /// connection waiting.
 #[derive(Debug)]
-pub struct Store(*mut c_void);
+pub struct Store(pub(super) Handle<Connection>);
 
 // SAFETY: c10d's TCPStore takes a lock around every use of its connection, and its PrefixStore changes nothing after it is made.
 unsafe impl Send for Store {}
@@ -39,17 +65,10 @@ impl Store {
     /// If nobody serves there in time, or the port is taken.
     pub fn connect(address: &StoreAddress, timeout: Duration) -> Result<Self> {
         let (host, prefix) = (c_string(&address.host)?, c_string(&address.prefix)?);
-        let mut store = std::ptr::null_mut();
-        // SAFETY: the strings live during the call, and `store` is a valid place for one pointer.
-        check(unsafe {
-            ffi::d2l_store_connect(
-                host.as_ptr(),
-                address.port,
-                address.serve,
-                milliseconds(timeout),
-                prefix.as_ptr(),
-                &mut store,
-            )
+        let (host, prefix) = (host.as_c_str(), prefix.as_c_str());
+        let timeout = milliseconds(timeout);
+        let store = Handle::new(d2l_store_free, |store| {
+            d2l_store_connect(host.into(), address.port, address.serve, timeout, prefix.into(), store)
         })?;
         Ok(Self(store))
     }
@@ -60,8 +79,8 @@ impl Store {
     /// If the store is gone.
     pub fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         let key = c_string(key)?;
-        // SAFETY: the store is alive, and key and value during the call, which copies them.
-        check(unsafe { ffi::d2l_store_set(self.0, key.as_ptr(), value.as_ptr(), value.len()) })
+        // SAFETY: the value has as many bytes, which are copied.
+        unsafe { d2l_store_set(&self.0, key.as_c_str().into(), value.as_ptr(), value.len()) }.check()
     }
 
     /// The value of `key`, once some process has set it.
@@ -70,11 +89,8 @@ impl Store {
     /// If it was not set within `timeout`, or the store is gone.
     pub fn get(&self, key: &str, timeout: Duration) -> Result<Vec<u8>> {
         let key = c_string(key)?;
-        let mut value = std::ptr::null_mut();
-        // SAFETY: the store is alive, the key during the call, and `value` is a valid place for one pointer.
-        check(unsafe { ffi::d2l_store_get(self.0, key.as_ptr(), milliseconds(timeout), &mut value) })?;
-        // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
-        let value = unsafe { Tensor::from_ptr(value) };
+        let get = |value: &mut _| d2l_store_get(&self.0, key.as_c_str().into(), milliseconds(timeout), value);
+        let value: Tensor = new_tensor(get)?;
         Ok(Vec::try_from(value).expect("bytes of one dimension on the CPU"))
     }
 
@@ -85,21 +101,8 @@ impl Store {
     pub fn has(&self, key: &str) -> Result<bool> {
         let key = c_string(key)?;
         let mut there = false;
-        // SAFETY: the store is alive, the key during the call, and `there` is a valid place for the answer.
-        check(unsafe { ffi::d2l_store_check(self.0, key.as_ptr(), &mut there) })?;
+        d2l_store_check(&self.0, key.as_c_str().into(), &mut there).check()?;
         Ok(there)
-    }
-
-    /// For c10d's other classes, which take a reference of their own.
-    pub(super) fn as_ptr(&self) -> *mut c_void {
-        self.0
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // SAFETY: csrc/ made it, and it is freed once.
-        unsafe { ffi::d2l_store_free(self.0) };
     }
 }
 

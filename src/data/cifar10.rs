@@ -7,11 +7,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::checksum;
+use super::data_set::DataSet;
 use super::fetch::{Archive, Origin, Origins, Wanted};
 use super::images::{Images, check_labels};
 use super::place::{self, Place, Sources};
@@ -36,28 +38,21 @@ pub(crate) const RECORD: usize = 1 + IMAGE;
 /// The publisher's name for the folder of the files.
 const FOLDER: &str = "cifar-10-batches-bin";
 
-/// The data set in memory, 184 MB of it.
-#[derive(Clone, Debug)]
-pub struct Cifar10 {
-    /// 50,000, batch after batch.
-    pub train: Images,
-    /// 10,000.
-    pub test: Images,
-    folder: PathBuf,
-    published: bool,
-}
+/// The data set, of which 50,000 images are to train on, batch after batch, and 10,000 to test on: 184 MB in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Cifar10;
 
 impl Cifar10 {
     /// Reads the data set from `data_dir` if one is given, else from where it is found or fetched to;
     /// `progress` draws a bar while fetching, if standard error is a terminal.
     ///
     /// `data_dir` is the publisher's folder `cifar-10-batches-bin` or its parent. The files may hold other
-    /// data in this form: [`is_published`](Self::is_published) tells. Files from elsewhere must be the published ones.
+    /// data in this form: [`is_published`](DataSet::is_published) tells. Files from elsewhere must be the published ones.
     ///
     /// # Errors
     /// Files are missing and cannot be fetched, cannot be read, have another size than 10,000 images, or
     /// labels over 9.
-    pub fn load(data_dir: Option<&Path>, progress: bool) -> Result<Self> {
+    pub fn load(data_dir: Option<&Path>, progress: bool) -> Result<DataSet> {
         match data_dir {
             Some(dir) => read(&named(dir, &PUBLISHED)?, &PUBLISHED),
             None => load(&sources(), &PUBLISHED, progress),
@@ -66,22 +61,12 @@ impl Cifar10 {
 
     /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
     pub fn find() -> Option<PathBuf> {
-        sources().find(|folder| PUBLISHED.missing(folder))
+        sources().find(|folder| PUBLISHED.missing(folder)).map(|place| place.folder)
     }
 
     /// Whether there is a cache to fetch into.
     pub fn can_be_fetched() -> bool {
         sources().cache.is_some()
-    }
-
-    /// Whether all six files are the published ones, by their SHA-256.
-    pub fn is_published(&self) -> bool {
-        self.published
-    }
-
-    /// The folder that the files were read from.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 
@@ -141,7 +126,7 @@ fn named(dir: &Path, batches: &Batches) -> Result<Place> {
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `batches`.
-fn load(sources: &Sources, batches: &Batches, progress: bool) -> Result<Cifar10> {
+fn load(sources: &Sources, batches: &Batches, progress: bool) -> Result<DataSet> {
     let wanted = Wanted {
         dataset: "CIFAR-10",
         missing: &|folder| batches.missing(folder),
@@ -154,28 +139,23 @@ fn load(sources: &Sources, batches: &Batches, progress: bool) -> Result<Cifar10>
 }
 
 /// Reads the files side by side, each straight to its part of the data set.
-fn read(place: &Place, batches: &Batches) -> Result<Cifar10> {
+fn read(place: &Place, batches: &Batches) -> Result<DataSet> {
     let n = batches.images;
-    let open = |&(name, sha256)| Batch::open(place, name, sha256, n);
-    let files = batches.files.iter().map(open).collect::<Result<Vec<_>>>()?;
     let (mut train, mut test) = (black(5 * n), black(n));
-
     let published = std::thread::scope(|scope| {
         let parts = [&mut train, &mut test].into_iter().flat_map(|images| {
             images.pixels.chunks_exact_mut(n * IMAGE).zip(images.labels.chunks_exact_mut(n))
         });
-        let readers: Vec<_> = files
-            .into_iter()
-            .zip(parts)
-            .map(|(file, (pixels, labels))| scope.spawn(move || file.read(pixels, labels)))
-            .collect();
-        let read = readers
-            .into_iter()
-            .map(|reader| reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        read.collect::<Result<Vec<bool>>>()
+        let read = |(&(name, sha256), (pixels, labels))| {
+            scope.spawn(move || read_file(place, name, sha256, pixels, labels))
+        };
+        let readers: Vec<_> = batches.files.iter().zip(parts).map(read).collect();
+        let joined =
+            readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.collect::<Result<Vec<bool>>>()
     })?;
     let published = published.into_iter().all(|published| published);
-    Ok(Cifar10 { train, test, folder: place.folder.clone(), published })
+    Ok(DataSet { train, test, folder: place.folder.clone(), published })
 }
 
 /// `n` images of zeros.
@@ -188,56 +168,40 @@ fn black(n: usize) -> Images {
 pub(crate) fn read_one(folder: &Path, name: &str, images: usize) -> Result<Images> {
     let place = Place::named("CIFAR-10", folder, &[], |_| Vec::new(), "")?;
     let mut read = black(images);
-    Batch::open(&place, name, "", images)?.read(&mut read.pixels, &mut read.labels)?;
+    read_file(&place, name, "", &mut read.pixels, &mut read.labels)?;
     Ok(read)
 }
 
-/// One of the files, open and of the right size.
-struct Batch<'a> {
-    file: File,
-    path: PathBuf,
-    place: &'a Place,
-    sha256: &'static str,
-}
-
-impl<'a> Batch<'a> {
-    fn open(place: &'a Place, name: &str, sha256: &'static str, images: usize) -> Result<Self> {
-        let path = place.folder.join(name);
-        let unreadable = |e| place.bad(&path, format!("cannot be read: {e}"));
-        let file = File::open(&path).map_err(unreadable)?;
-        let got = file.metadata().map_err(unreadable)?.len();
-        let expected = (images * RECORD) as u64;
-        if got != expected {
-            let which = if got < expected { "truncated" } else { "of the wrong size" };
-            let fault = format!("{which}: expected {expected} bytes, {images} images of {RECORD}, got {got}");
-            return Err(place.bad(&path, fault));
-        }
-        Ok(Self { file, path, place, sha256 })
+/// Reads the images of the file `name` into `pixels` and `labels`, in one pass; gives whether the file is the published one.
+fn read_file(place: &Place, name: &str, sha256: &str, pixels: &mut [u8], labels: &mut [u8]) -> Result<bool> {
+    /// As many as fit a processor's cache.
+    const RECORDS: usize = 32;
+    let path = place.folder.join(name);
+    let unreadable = |e| place.bad(&path, format!("cannot be read: {e}"));
+    let mut file = File::open(&path).map_err(unreadable)?;
+    let got = file.metadata().map_err(unreadable)?.len();
+    let expected = (labels.len() * RECORD) as u64;
+    if got != expected {
+        let which = if got < expected { "truncated" } else { "of the wrong size" };
+        let images = labels.len();
+        let fault = format!("{which}: expected {expected} bytes, {images} images of {RECORD}, got {got}");
+        return Err(place.bad(&path, fault));
     }
-
-    /// Reads the images into `pixels` and `labels`, in one pass; gives whether the file is the published one.
-    fn read(mut self, pixels: &mut [u8], labels: &mut [u8]) -> Result<bool> {
-        /// As many as fit a processor's cache.
-        const RECORDS: usize = 32;
-        let mut buffer = vec![0; RECORDS * RECORD];
-        let mut hash = Sha256::new();
-        for (pixels, labels) in pixels.chunks_mut(RECORDS * IMAGE).zip(labels.chunks_mut(RECORDS)) {
-            let records = &mut buffer[..labels.len() * RECORD];
-            self.file
-                .read_exact(records)
-                .map_err(|e| self.place.bad(&self.path, format!("cannot be read: {e}")))?;
-            hash.update(&*records);
-            let images = pixels.chunks_exact_mut(IMAGE).zip(labels);
-            for (record, (pixels, label)) in records.chunks_exact(RECORD).zip(images) {
-                *label = record[0];
-                interleave(&record[1..], pixels);
-            }
+    let mut buffer = vec![0; RECORDS * RECORD];
+    let mut hash = Sha256::new();
+    for (pixels, labels) in pixels.chunks_mut(RECORDS * IMAGE).zip(labels.chunks_mut(RECORDS)) {
+        let records = &mut buffer[..labels.len() * RECORD];
+        file.read_exact(records).map_err(unreadable)?;
+        hash.update(&*records);
+        let images = pixels.chunks_exact_mut(IMAGE).zip(labels);
+        for (record, (pixels, label)) in records.chunks_exact(RECORD).zip(images) {
+            *label = record[0];
+            interleave(&record[1..], pixels);
         }
-        let check = checksum::check(self.sha256, &checksum::hex(hash));
-        let published = self.place.is_published(&self.path, check)?;
-        check_labels(labels).map_err(|fault| self.place.bad(&self.path, fault))?;
-        Ok(published)
     }
+    let published = place.is_published(&path, checksum::check(sha256, &checksum::hex(hash)))?;
+    check_labels(labels).map_err(|fault| place.bad(&path, fault))?;
+    Ok(published)
 }
 
 /// A plane of each colour to pixels of three bytes.

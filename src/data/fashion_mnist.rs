@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checksum;
+use super::data_set::DataSet;
 use super::fetch::{Origin, Origins, Package, Wanted};
 use super::idx::{self, Kind};
 use super::images::{Images, check_labels};
@@ -29,16 +30,9 @@ pub const LABELS: [&str; 10] = [
 /// Height and width of every image.
 const SIDE: usize = 28;
 
-/// The data set in memory, 55 MB of it.
-#[derive(Clone, Debug)]
-pub struct FashionMnist {
-    /// 60,000 as published.
-    pub train: Images,
-    /// 10,000 as published.
-    pub test: Images,
-    folder: PathBuf,
-    published: bool,
-}
+/// The data set, of which 60,000 images are to train on and 10,000 to test on: 55 MB in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct FashionMnist;
 
 impl FashionMnist {
     /// Reads the data set from `data_dir` if one is given, else from where it is found or fetched to;
@@ -47,12 +41,12 @@ impl FashionMnist {
     /// `data_dir` holds the four files under their published names, or with a dot as `train-images.idx3-ubyte`, gzipped
     /// (preferred, where that is sound) or not, directly or in `FashionMNIST/raw` or `raw`, where torchvision puts them. They
     /// may hold other data in this form (MNIST, say):
-    /// [`is_published`](Self::is_published) tells. Files from elsewhere must be the published ones.
+    /// [`is_published`](DataSet::is_published) tells. Files from elsewhere must be the published ones.
     ///
     /// # Errors
     /// Files are missing and cannot be fetched, cannot be read, are no sound IDX files, or do not hold as
     /// many labels below ten as images of 28x28.
-    pub fn load(data_dir: Option<&Path>, progress: bool) -> Result<Self> {
+    pub fn load(data_dir: Option<&Path>, progress: bool) -> Result<DataSet> {
         match data_dir {
             Some(dir) => read(&named(dir)?, &PUBLISHED),
             None => load(&sources(), &PUBLISHED, progress),
@@ -61,22 +55,12 @@ impl FashionMnist {
 
     /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
     pub fn find() -> Option<PathBuf> {
-        sources().find(|folder| missing(folder, &PUBLISHED))
+        sources().find(|folder| missing(folder, &PUBLISHED)).map(|place| place.folder)
     }
 
     /// Whether there is a cache to fetch into.
     pub fn can_be_fetched() -> bool {
         sources().cache.is_some()
-    }
-
-    /// Whether all four files are the published ones, by their SHA-256.
-    pub fn is_published(&self) -> bool {
-        self.published
-    }
-
-    /// The folder that the files were read from.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 
@@ -155,24 +139,18 @@ fn sources() -> Sources {
 
 /// The folder that the user named, or torchvision's layout in it.
 fn named(dir: &Path) -> Result<Place> {
-    let put = "put these files there, gzipped or not";
-    Place::named(
-        "Fashion-MNIST",
-        dir,
-        &["FashionMNIST/raw", "raw"],
-        |folder| missing(folder, &PUBLISHED),
-        put,
-    )
+    let (inside, put) = (["FashionMNIST/raw", "raw"], "put these files there, gzipped or not");
+    Place::named("Fashion-MNIST", dir, &inside, |folder| missing(folder, &PUBLISHED), put)
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `parts`.
-fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<FashionMnist> {
+fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<DataSet> {
     let wanted = Wanted {
         dataset: "Fashion-MNIST",
         missing: &|folder| missing(folder, parts),
         check: &|name, path| {
             let part = parts.iter().find(|part| part.zipped_name() == name).ok_or("not wanted")?;
-            let idx = idx::read(path, part.kind).map_err(|e| e.fault())?;
+            let idx = idx::read(path, part.kind).map_err(|fault| fault.to_string())?;
             checksum::check(part.sha256, &idx.sha256())
         },
     };
@@ -180,7 +158,7 @@ fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<FashionMnist
 }
 
 /// Reads the training and test files side by side.
-fn read(place: &Place, parts: &Parts) -> Result<FashionMnist> {
+fn read(place: &Place, parts: &Parts) -> Result<DataSet> {
     let [train_images, train_labels, test_images, test_labels] = parts;
     let (train, test) = std::thread::scope(|scope| {
         let test = scope.spawn(|| read_pair(place, test_images, test_labels));
@@ -189,7 +167,7 @@ fn read(place: &Place, parts: &Parts) -> Result<FashionMnist> {
     });
     let ((train, train_published), (test, test_published)) = (train?, test?);
     let published = train_published && test_published;
-    Ok(FashionMnist { train, test, folder: place.folder.clone(), published })
+    Ok(DataSet { train, test, folder: place.folder.clone(), published })
 }
 
 /// Images with their labels, and whether both files are the published ones.
@@ -220,7 +198,7 @@ fn read_pair(place: &Place, images: &Part, labels: &Part) -> Result<(Images, boo
 /// One file: its path, its contents, and whether it is the published one. Of several, the first that is sound.
 fn read_part(place: &Place, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
     let read = |path: PathBuf| {
-        let idx = idx::read(&path, part.kind).map_err(|e| place.bad(&path, e.fault()))?;
+        let idx = idx::read(&path, part.kind).map_err(|fault| place.bad(&path, fault))?;
         let published = place.is_published(&path, checksum::check(part.sha256, &idx.sha256()))?;
         Ok((path, idx, published))
     };

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
@@ -16,26 +16,18 @@ use super::checksum;
 /// The largest payload that is read, in bytes: twice the largest relative of MNIST.
 pub const MAX_BYTES: usize = 1 << 30;
 
-/// What a file is expected to hold.
+/// What a file is expected to hold, by its magic number: 8 is the element type, an unsigned byte, before the number of dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One byte an example: shape (n).
-    Labels,
+    Labels = 0x0801,
     /// One gray image an example: shape (n, rows, columns).
-    Images,
+    Images = 0x0803,
 }
 
 impl Kind {
-    fn rank(self) -> usize {
-        match self {
-            Kind::Labels => 1,
-            Kind::Images => 3,
-        }
-    }
-
-    /// 0x08 is the element type, an unsigned byte.
     fn magic(self) -> u32 {
-        0x0800 | self.rank() as u32
+        self as u32
     }
 
     fn name(self) -> &'static str {
@@ -71,31 +63,13 @@ impl Idx {
     }
 }
 
-/// A file that is not what it should be: one line that names the file, what was expected and what
-/// was found. Where the file came from, and so what to do about it, the caller knows.
+/// What is wrong with a file, in one line: what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {fault}", path.display())]
-pub struct Malformed {
-    path: PathBuf,
-    fault: Fault,
-}
-
-impl Malformed {
-    /// The message without the file's name, where that would mean nothing to a user.
-    pub fn fault(&self) -> String {
-        self.fault.to_string()
-    }
-}
-
-/// What is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub enum Fault {
+    /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("the gzip data end too early: the file is truncated")]
-    GzipTruncated,
-    #[error("the gzip data are corrupt ({0})")]
-    GzipCorrupt(io::Error),
+    /// It is damaged, or another file.
     #[error("{0}")]
     Format(String),
 }
@@ -104,9 +78,11 @@ impl Fault {
     /// The same fault when the bytes came out of a gzip decoder, which reports its own as I/O errors.
     fn of_gzip(self) -> Self {
         match self {
-            Fault::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => Fault::GzipTruncated,
+            Fault::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Fault::Format("the gzip data end too early: the file is truncated".to_owned())
+            }
             Fault::Io(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                Fault::GzipCorrupt(e)
+                Fault::Format(format!("the gzip data are corrupt ({e})"))
             }
             other => other,
         }
@@ -118,10 +94,8 @@ impl Fault {
 /// # Errors
 /// The file cannot be read, its gzip data are truncated or corrupt, its magic number is another, or it
 /// holds fewer or more bytes than its header promises, or more than [`MAX_BYTES`].
-pub fn read(path: &Path, kind: Kind) -> Result<Idx, Malformed> {
-    let file = File::open(path).map_err(Fault::from);
-    file.and_then(|file| decode(BufReader::with_capacity(1 << 17, file), kind))
-        .map_err(|fault| Malformed { path: path.to_owned(), fault })
+pub fn read(path: &Path, kind: Kind) -> Result<Idx, Fault> {
+    decode(BufReader::with_capacity(1 << 17, File::open(path)?), kind)
 }
 
 /// The images or labels of a file with this content.
@@ -198,7 +172,8 @@ fn parse(from: &mut impl Read, kind: Kind) -> Result<Idx, Fault> {
 }
 
 fn parse_header(from: &mut impl Read, kind: Kind) -> Result<Vec<usize>, Fault> {
-    let expected = 4 * (1 + kind.rank());
+    let rank = kind.magic() as usize & 0xff;
+    let expected = 4 * (1 + rank);
     let mut header = Vec::with_capacity(expected);
     from.take(expected as u64).read_to_end(&mut header)?;
     let mut words = header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));

@@ -3,6 +3,7 @@
 mod batches;
 mod checksum;
 pub mod cifar10;
+mod data_set;
 mod draws;
 mod epoch;
 pub mod fashion_mnist;
@@ -18,6 +19,7 @@ pub mod transforms;
 
 pub use batches::{Batch, Batches};
 pub use cifar10::Cifar10;
+pub use data_set::DataSet;
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use epoch::{Drawn, Epoch};
 pub use fashion_mnist::FashionMnist;

@@ -42,16 +42,17 @@ impl Place {
         let dir = &with_home(dir);
         let or_find = "or leave out --data-dir to have the data found or fetched";
         let entries = fs::read_dir(dir).map_err(|error| no_folder(dataset, dir, &error, or_find))?;
-        let candidates =
-            |dir: &Path| iter::once(dir.to_owned()).chain(inside.iter().map(|name| dir.join(name))).collect();
-        let candidates: &dyn Fn(&Path) -> Vec<PathBuf> = &candidates;
-        let found = candidates(dir).into_iter().map(|folder| (missing(&folder), folder));
+        let candidates = |dir: PathBuf| {
+            let below: Vec<_> = inside.iter().map(|name| dir.join(name)).collect();
+            iter::once(dir).chain(below)
+        };
+        let found = candidates(dir.clone()).map(|folder| (missing(&folder), folder));
         let (lacks, folder) = found.min_by_key(|(missing, _)| missing.len()).expect("`dir` is one of them");
         if lacks.is_empty() {
             return Ok(Self { folder, found: Found::Named });
         }
-        let below = entries.take(MOST_ENTRIES).flatten().flat_map(|entry| candidates(&entry.path()));
-        let remedy = match below.into_iter().find(|folder| missing(folder).is_empty()) {
+        let mut below = entries.take(MOST_ENTRIES).flatten().flat_map(|entry| candidates(entry.path()));
+        let remedy = match below.find(|folder| missing(folder).is_empty()) {
             Some(other) => format!("name {} if you mean the files there; {or_find}", other.display()),
             None => format!("{put}; {or_find}"),
         };
@@ -59,16 +60,15 @@ impl Place {
         Err(Error::failed(what, remedy))
     }
 
-    /// The file at `path`, which is here, is not what it should be: in one line what is wrong with it, in
-    /// another what to do.
+    /// The error that the file at `path`, in this place, has the `fault`; what to do depends on the place.
     pub(super) fn bad(&self, path: &Path, fault: impl Display) -> Error {
         let remedy = match self.found {
             Found::Named => {
-                "replace it by a sound copy, or leave out --data-dir to have the data found or fetched".into()
+                "replace it by a sound copy, or leave out --data-dir to have the data found or fetched"
             }
-            Found::Cached => "delete it and run again: it will be fetched anew".into(),
+            Found::Cached => "delete it and run again: it will be fetched anew",
             Found::Installed(package) => {
-                format!("reinstall the package {package}, or name a sound copy's folder with --data-dir")
+                &format!("reinstall the package {package}, or name a sound copy's folder with --data-dir")
             }
         };
         Error::failed(format!("{}: {fault}", path.display()), remedy)
@@ -96,14 +96,12 @@ fn with_home(dir: &Path) -> PathBuf {
 fn no_folder(dataset: &str, dir: &Path, error: &io::Error, or_find: &str) -> Error {
     let name = dir.display();
     let (what, remedy) = if dir.is_file() {
-        (format!("{name} is a file, not a folder with {dataset}"), "name the folder that it is in".to_owned())
+        (format!("{name} is a file, not a folder with {dataset}"), "name the folder that it is in".into())
     } else if error.kind() == io::ErrorKind::NotFound {
         (format!("there is no folder {name}"), format!("name a folder that holds {dataset}"))
     } else {
-        (
-            format!("cannot read the folder {name}: {error}"),
-            format!("name another folder that holds {dataset}"),
-        )
+        let what = format!("cannot read the folder {name}: {error}");
+        (what, format!("name another folder that holds {dataset}"))
     };
     Error::failed(what, format!("{remedy}; {or_find}"))
 }
@@ -128,10 +126,12 @@ pub(super) fn cache(name: &str) -> Option<PathBuf> {
 }
 
 impl Sources {
-    /// The first folder that has all the files, of those where nothing need be fetched.
-    pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<PathBuf> {
-        let folders = [&self.cache, &self.system.as_ref().map(|system| system.folder.clone())];
-        folders.into_iter().flatten().find(|folder| missing(folder).is_empty()).cloned()
+    /// The first place that has all the files without fetching.
+    pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<Place> {
+        let cache = self.cache.iter().map(|folder| (folder, Found::Cached));
+        let system = self.system.iter().map(|system| (&system.folder, Found::Installed(system.package)));
+        let (folder, found) = cache.chain(system).find(|(folder, _)| missing(folder).is_empty())?;
+        Some(Place { folder: folder.clone(), found })
     }
 
     /// The first place that has all the files, the cache after fetching.
@@ -139,24 +139,18 @@ impl Sources {
     /// # Errors
     /// Nothing has them, and they cannot be fetched.
     pub(super) fn place(&self, wanted: &Wanted, progress: bool) -> Result<Place> {
-        let complete = |folder: &Path| (wanted.missing)(folder).is_empty();
-        if let Some(cache) = self.cache.as_ref().filter(|cache| complete(cache)) {
-            return Ok(Place { folder: cache.clone(), found: Found::Cached });
+        if let Some(place) = self.find(wanted.missing) {
+            return Ok(place);
         }
-        if let Some(system) = self.system.as_ref().filter(|system| complete(&system.folder)) {
-            return Ok(Place { folder: system.folder.clone(), found: Found::Installed(system.package) });
-        }
-        let cache = self.cache.clone().ok_or_else(|| {
+        let folder = self.cache.clone().ok_or_else(|| {
+            let dataset = wanted.dataset;
             Error::failed(
-                format!(
-                    "{} is not on this machine, and no home directory is known to fetch it into",
-                    wanted.dataset
-                ),
+                format!("{dataset} is not on this machine, and no home directory is known to fetch it into"),
                 "set HOME, or name a folder that holds the data with --data-dir",
             )
         })?;
-        self.origins.fetch(wanted, &cache, progress)?;
-        Ok(Place { folder: cache, found: Found::Cached })
+        self.origins.fetch(wanted, &folder, progress)?;
+        Ok(Place { folder, found: Found::Cached })
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::job::{Attempt, Failure, Job, cannot_write, one_line};
-use super::{MAX_BYTES, http};
+use super::http;
+use super::job::{Attempt, Failure, Job, MAX_BYTES, cannot_write, one_line};
 use crate::data::checksum;
 use crate::whole_file;
 
@@ -32,16 +32,8 @@ impl Archive {
         unpacked
     }
 
-    fn unpack(&self, path: &Path, job: &Job) -> Attempt {
-        self.keep_members(path, job)?;
-        match job.missing() {
-            missing if missing.is_empty() => Ok(()),
-            missing => Err(format!("has no {} in {}", missing.join(", "), self.folder).into()),
-        }
-    }
-
     /// A member is known by its whole name and gets its place from `wanted`, so no path in the archive leads anywhere.
-    fn keep_members(&self, path: &Path, job: &Job) -> Attempt {
+    fn unpack(&self, path: &Path, job: &Job) -> Attempt {
         let cannot = |e: io::Error| format!("cannot be unpacked: {}", one_line(e));
         let file = File::open(path).map_err(one_line)?;
         let length = file.metadata().map_err(one_line)?.len();
@@ -69,6 +61,9 @@ impl Archive {
             }
             job.keep(name, file.into_temp_path()).map_err(|failure| failure.at(name))?;
         }
-        Ok(())
+        match job.missing() {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(format!("has no {} in {}", missing.join(", "), self.folder).into()),
+        }
     }
 }

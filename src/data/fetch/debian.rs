@@ -1,8 +1,8 @@
 //! Files of a Debian package, downloaded by `apt-get` and unpacked by `dpkg-deb`.
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Seek};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempPath;
@@ -52,34 +52,21 @@ impl Package {
 /// Runs a program to its end; the error is the last line it wrote to standard error.
 fn run(job: &Job, command: &mut Command) -> Attempt {
     let program = command.get_program().to_string_lossy().into_owned();
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // Into a file: a pipe that nobody reads would stop the program when it is full.
+    let mut stderr = tempfile::tempfile().map_err(one_line)?;
+    let copy = stderr.try_clone().map_err(one_line)?;
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(copy);
     let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
-    // Read while it runs: a full pipe would stop it.
-    let stderr = child.stderr.take();
-    let stderr = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        stderr.map(|mut stderr| stderr.read_to_end(&mut text));
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let ended = wait(job, &mut child).inspect_err(|_| {
+    let ended = job.wait(|| Ok(child.try_wait().map_err(one_line)?)).inspect_err(|_| {
         // It may have ended by itself.
         let _ = child.kill();
         let _ = child.wait();
     });
-    if ended? {
+    if ended?.success() {
         return Ok(());
     }
-    let stderr = stderr.join().unwrap_or_default();
-    Err(stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("failed without a word").into())
-}
-
-/// Waits until the program ends, gives whether it succeeded; or until the user wants no more.
-fn wait(job: &Job, child: &mut Child) -> Attempt<bool> {
-    loop {
-        job.go_on()?;
-        if let Some(status) = child.try_wait().map_err(one_line)? {
-            return Ok(status.success());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut text = Vec::new();
+    stderr.rewind().and_then(|()| stderr.read_to_end(&mut text)).map_err(one_line)?;
+    let text = String::from_utf8_lossy(&text);
+    Err(text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("failed without a word").into())
 }

@@ -1,13 +1,26 @@
 //! One fetching: what is wanted and where to, how an attempt ends, and what is shared by the ways of fetching.
 
 use std::fmt::Display;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempPath;
 
 use crate::error::{Error, Result};
 use crate::whole_file;
+
+/// No file that is fetched is larger, in bytes.
+pub(super) const MAX_BYTES: u64 = 1 << 30;
+
+/// The file that is locked, in the folder of the cache; it stays, since removing it would be a race.
+pub(super) const LOCK: &str = ".lock";
+
+/// What to do if the cache cannot be written.
+pub(super) const ANOTHER_CACHE: &str =
+    "name a writable one with XDG_CACHE_HOME, or a folder that holds the data with --data-dir";
 
 /// How one way of fetching went.
 pub(super) type Attempt<T = ()> = Result<T, Failure>;
@@ -49,7 +62,7 @@ pub(crate) struct Wanted<'a> {
 /// One fetching.
 pub(super) struct Job<'a> {
     pub wanted: &'a Wanted<'a>,
-    /// The folder of the cache, locked.
+    /// The folder of the cache.
     pub into: &'a Path,
     /// Draw bars if standard error is a terminal.
     pub progress: bool,
@@ -84,6 +97,51 @@ impl Job<'_> {
             format!("interrupted while {} was fetched", self.wanted.dataset),
             "run again: what is there is kept, and the download goes on from where it was",
         )))
+    }
+
+    /// Asks again and again until there is an answer, or until the user wants no more.
+    pub fn wait<T>(&self, mut answer: impl FnMut() -> Attempt<Option<T>>) -> Attempt<T> {
+        loop {
+            self.go_on()?;
+            if let Some(answer) = answer()? {
+                return Ok(answer);
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Locks the cache until the file is dropped or the process ends, however it ends: one process at a time fetches into a
+    /// cache; another one waits, and then finds the files.
+    pub fn lock(&self) -> Attempt<File> {
+        let cannot_lock = |e: std::io::Error| {
+            let what = format!("cannot write to the cache folder {}: {LOCK}: {e}", self.into.display());
+            Failure::End(Error::failed(what, ANOTHER_CACHE))
+        };
+        let file = File::options().create(true).write(true).truncate(false).open(self.into.join(LOCK));
+        let file = file.map_err(cannot_lock)?;
+        let mut waiting = None;
+        self.wait(|| match file.try_lock() {
+            Ok(()) => Ok(Some(())),
+            Err(TryLockError::Error(e)) => Err(cannot_lock(e)),
+            Err(TryLockError::WouldBlock) => {
+                let message = || format!("another process fetches {}: waiting for it", self.wanted.dataset);
+                waiting.get_or_insert_with(|| self.bar(None, &message())).tick();
+                Ok(None)
+            }
+        })?;
+        Ok(file)
+    }
+
+    /// Removes the parts of files in the cache, which nobody needs any more.
+    pub fn remove_parts(&self) {
+        for entry in fs::read_dir(self.into).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(b".") && name.ends_with(b".part") {
+                // Best effort: what stays is in nobody's way.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// A bar on standard error: of `length` bytes, or a spinner where that is unknown. It vanishes when

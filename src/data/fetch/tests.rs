@@ -1,10 +1,13 @@
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, sleep};
+use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
 use rand_mt::Mt;
@@ -12,9 +15,9 @@ use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::super::checksum;
-use super::job::one_line;
+use super::job::{ANOTHER_CACHE, LOCK, one_line};
 use super::*;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 
 /// What the local server answers for a path.
 #[derive(Clone)]
@@ -155,7 +158,7 @@ fn contents(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap() != lock::NAME)
+        .filter(|path| path.file_name().unwrap() != LOCK)
         .map(|path| {
             (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
         })
@@ -558,7 +561,7 @@ fn who_waits_for_another_can_be_interrupted() {
     let (url, record) = serve_on_record([("a", body("A")), ("b", body("B"))]);
     let mut origins = origins([url]);
     origins.stop = || STOP.load(Ordering::Relaxed);
-    let other = fs::File::create(dir.path().join(lock::NAME)).unwrap();
+    let other = fs::File::create(dir.path().join(LOCK)).unwrap();
     other.lock().unwrap();
     thread::scope(|scope| {
         let fetching = scope.spawn(|| fetch(&origins, dir.path()));
@@ -582,7 +585,7 @@ fn who_waits_for_another_can_be_interrupted() {
 #[test]
 fn a_cache_that_cannot_be_written_is_named() {
     let dir = TempDir::new().unwrap();
-    fs::create_dir(dir.path().join(lock::NAME)).unwrap();
+    fs::create_dir(dir.path().join(LOCK)).unwrap();
     let (url, record) = serve_on_record([("a", body("A")), ("b", body("B"))]);
     let origins = origins([url.clone(), url]);
     let error = fetch(&origins, dir.path()).unwrap_err();
@@ -590,7 +593,7 @@ fn a_cache_that_cannot_be_written_is_named() {
     assert!(error.to_string().starts_with(&expected), "{error}");
     assert_eq!((error.exit_code(), error.remedy()), (1, ANOTHER_CACHE));
 
-    fs::remove_dir(dir.path().join(lock::NAME)).unwrap();
+    fs::remove_dir(dir.path().join(LOCK)).unwrap();
     fs::create_dir(part(dir.path())).unwrap();
     let error = fetch(&origins, dir.path()).unwrap_err();
     let expected = format!("cannot write {}: ", part(dir.path()).display());

@@ -23,7 +23,6 @@ fn read_bytes(bytes: &[u8], kind: Kind) -> std::result::Result<Idx, String> {
     let read = read(file.path(), kind);
     read.map_err(|e| {
         let message = e.to_string();
-        assert!(message.contains(file.path().to_str().unwrap()), "{message}");
         assert!(!message.contains('\n'), "{message}");
         message
     })
@@ -100,7 +99,7 @@ fn refuses_other_formats_and_sizes() {
         }
     }
     let message = read(Path::new("no/such/file"), Kind::Images).unwrap_err().to_string();
-    assert!(message.starts_with("no/such/file: cannot be read: "), "{message}");
+    assert!(message.starts_with("cannot be read: "), "{message}");
 }
 
 /// As Python's `gzip`: zeros may follow a member, and nothing else but another member.

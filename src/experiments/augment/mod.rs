@@ -16,7 +16,7 @@ use crate::data::cifar10::LABELS;
 use crate::data::transforms::{
     ColorJitter, Compose, Image, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
 };
-use crate::data::{Cifar10, DefaultGenerator};
+use crate::data::{Cifar10, DataSet, DefaultGenerator};
 use crate::report::{Gallery, RunDir, draw_gallery};
 use crate::{Result, output, torch, weights};
 
@@ -178,7 +178,7 @@ impl Output {
     }
 
     /// The first images of CIFAR-10, each with the name of its class.
-    fn cifar10(&mut self, data: &Cifar10) -> Result<()> {
+    fn cifar10(&mut self, data: &DataSet) -> Result<()> {
         let count = data.train.len().min(CIFAR_IMAGES);
         let images: Vec<_> = (0..count).map(|i| data.train.image(i)).collect();
         let names = data.train.labels[..count].iter().map(|&label| LABELS[usize::from(label)].to_owned());
@@ -240,7 +240,7 @@ impl Augment {
     }
 
     /// CIFAR-10, if it is wanted or at hand.
-    fn cifar10(&self) -> Result<Option<Cifar10>> {
+    fn cifar10(&self) -> Result<Option<DataSet>> {
         let wanted = self.cifar || self.data_dir.is_some() || Cifar10::find().is_some();
         wanted.then(|| Cifar10::load(self.data_dir.as_deref(), !self.quiet)).transpose()
     }

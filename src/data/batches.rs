@@ -1,8 +1,7 @@
-//! What training and evaluation take their images from.
+//! What training and evaluation take their images from: loaders, the epochs that these give, and an epoch's batches. A batch is drawn by
+//! the loader, which knows the order, and gathered by the loop that takes it, so that gathering can belong to a step that is recorded.
 
 use tch::Tensor;
-
-use super::Epoch;
 
 /// Images (B, channels, rows, cols) as f32 in [0, 1], and labels (B,) as int64, on the device of training.
 #[derive(Debug)]
@@ -42,5 +41,120 @@ pub trait Batches {
     /// How many batches an epoch has.
     fn batches(&self) -> usize {
         self.examples().div_ceil(self.batch_size())
+    }
+}
+
+/// The next batch of an epoch.
+#[derive(Debug)]
+pub enum Drawn {
+    /// The batch itself.
+    Batch(Batch),
+    /// Where its images are in a data set on the device, (B,) as int64: the loop that takes the batch gathers it.
+    Places(Tensor),
+}
+
+impl Drawn {
+    /// The tensors that tell this batch from another.
+    fn tensors(&self) -> Vec<&Tensor> {
+        match self {
+            Self::Batch(Batch { x, y }) => vec![x, y],
+            Self::Places(places) => vec![places],
+        }
+    }
+
+    /// How many images.
+    pub fn images(&self) -> usize {
+        match self {
+            Self::Batch(Batch { y, .. }) => y.numel(),
+            Self::Places(places) => places.numel(),
+        }
+    }
+
+    /// Whether the other has tensors of the same sizes.
+    pub fn fits(&self, other: &Self) -> bool {
+        let [mine, others] = [self, other].map(|drawn| drawn.tensors().into_iter().map(Tensor::size));
+        mine.eq(others)
+    }
+
+    /// The same in memory of its own.
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::Batch(Batch { x, y }) => Self::Batch(Batch { x: x.copy(), y: y.copy() }),
+            Self::Places(places) => Self::Places(places.copy()),
+        }
+    }
+
+    /// Makes this the same as `other`, which [`fits`](Self::fits), in the memory that it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        for (mine, others) in self.tensors().into_iter().zip(other.tensors()) {
+            mine.shallow_clone().copy_(others);
+        }
+    }
+}
+
+/// The batches of an epoch, one after the other.
+pub struct Epoch<'a> {
+    batch_size: usize,
+    drawn: Box<dyn Iterator<Item = Drawn> + 'a>,
+    /// The set that places are in.
+    set: Option<Set<'a>>,
+}
+
+/// A data set on a device.
+struct Set<'a> {
+    tensors: Vec<Tensor>,
+    gather: Box<dyn Fn(&Tensor) -> Batch + 'a>,
+}
+
+impl<'a> Epoch<'a> {
+    /// Batches that are made elsewhere, of `batch_size` images each, the last one excepted.
+    pub fn of_batches(batch_size: usize, batches: impl Iterator<Item = Batch> + 'a) -> Self {
+        Self { batch_size, drawn: Box::new(batches.map(Drawn::Batch)), set: None }
+    }
+
+    /// Batches whose images `gather` takes from `places` in a data set on the device, which is in `tensors`.
+    pub fn of_places(
+        batch_size: usize,
+        places: impl Iterator<Item = Tensor> + 'a,
+        tensors: Vec<Tensor>,
+        gather: impl Fn(&Tensor) -> Batch + 'a,
+    ) -> Self {
+        let set = Set { tensors, gather: Box::new(gather) };
+        Self { batch_size, drawn: Box::new(places.map(Drawn::Places)), set: Some(set) }
+    }
+
+    /// Images of a batch, the last one excepted.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// The next batch, before it is gathered.
+    pub fn draw(&mut self) -> Option<Drawn> {
+        self.drawn.next()
+    }
+
+    /// The batch that was drawn.
+    pub fn gather(&self, drawn: &Drawn) -> Batch {
+        match drawn {
+            Drawn::Batch(Batch { x, y }) => Batch { x: x.shallow_clone(), y: y.shallow_clone() },
+            Drawn::Places(places) => {
+                let set = self.set.as_ref().expect("places are drawn from a set");
+                (set.gather)(places)
+            }
+        }
+    }
+
+    /// Handles of the tensors that [`gather`](Self::gather) reads besides.
+    pub fn set(&self) -> Vec<Tensor> {
+        self.set.iter().flat_map(|set| &set.tensors).map(Tensor::shallow_clone).collect()
+    }
+}
+
+impl Iterator for Epoch<'_> {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let drawn = self.draw()?;
+        Some(self.gather(&drawn))
     }
 }

@@ -64,51 +64,34 @@ impl FashionMnist {
     }
 }
 
-/// One of the four files.
-struct Part {
-    /// As published, without `.gz`.
-    name: &'static str,
-    kind: Kind,
-    /// Of the published file, unzipped: publisher and Debian zipped the same bytes with other headers.
-    sha256: &'static str,
-}
+/// One of the four files: its published name without `.gz`, and the SHA-256 of its contents. Publisher and Debian zipped the same
+/// bytes with other headers.
+struct Part(&'static str, &'static str);
 
 /// In this order: training images and labels, test images and labels.
 type Parts = [Part; 4];
 
 /// The unzipped contents of the files whose MD5 torchvision lists (`FashionMNIST.resources`).
 const PUBLISHED: Parts = [
-    Part {
-        name: "train-images-idx3-ubyte",
-        kind: Kind::Images,
-        sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    },
-    Part {
-        name: "train-labels-idx1-ubyte",
-        kind: Kind::Labels,
-        sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    },
-    Part {
-        name: "t10k-images-idx3-ubyte",
-        kind: Kind::Images,
-        sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    },
-    Part {
-        name: "t10k-labels-idx1-ubyte",
-        kind: Kind::Labels,
-        sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    },
+    Part("train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+    Part("train-labels-idx1-ubyte", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    Part("t10k-images-idx3-ubyte", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    Part("t10k-labels-idx1-ubyte", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
 ];
 
 impl Part {
     fn zipped_name(&self) -> String {
-        format!("{}.gz", self.name)
+        format!("{}.gz", self.0)
+    }
+
+    fn kind(&self) -> Kind {
+        if self.0.contains("images") { Kind::Images } else { Kind::Labels }
     }
 
     /// The folder's files that should be this one, gzipped first: gzip brings its own checksum. Some archives of MNIST have a
     /// dot in the name.
     fn files(&self, folder: &Path) -> Vec<PathBuf> {
-        let names = [self.name.to_owned(), self.name.replacen("-idx", ".idx", 1)];
+        let names = [self.0.to_owned(), self.0.replacen("-idx", ".idx", 1)];
         let paths = names.into_iter().flat_map(|name| [folder.join(format!("{name}.gz")), folder.join(name)]);
         paths.filter(|path| path.is_file()).collect()
     }
@@ -150,8 +133,8 @@ fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<DataSet> {
         missing: &|folder| missing(folder, parts),
         check: &|name, path| {
             let part = parts.iter().find(|part| part.zipped_name() == name).ok_or("not wanted")?;
-            let idx = idx::read(path, part.kind).map_err(|fault| fault.to_string())?;
-            checksum::check(part.sha256, &idx.sha256())
+            let idx = idx::read(path, part.kind()).map_err(|fault| fault.to_string())?;
+            checksum::check(part.1, &idx.sha256())
         },
     };
     read(&sources.place(&wanted, progress)?, parts)
@@ -198,8 +181,8 @@ fn read_pair(place: &Place, images: &Part, labels: &Part) -> Result<(Images, boo
 /// One file: its path, its contents, and whether it is the published one. Of several, the first that is sound.
 fn read_part(place: &Place, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
     let read = |path: PathBuf| {
-        let idx = idx::read(&path, part.kind).map_err(|fault| place.bad(&path, fault))?;
-        let published = place.is_published(&path, checksum::check(part.sha256, &idx.sha256()))?;
+        let idx = idx::read(&path, part.kind()).map_err(|fault| place.bad(&path, fault))?;
+        let published = place.is_published(&path, checksum::check(part.1, &idx.sha256()))?;
         Ok((path, idx, published))
     };
     let [first, others @ ..] = &part.files(&place.folder)[..] else {

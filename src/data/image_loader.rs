@@ -5,7 +5,7 @@
 
 use std::panic;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use tch::{Device, Tensor};
@@ -60,16 +60,27 @@ impl ImageLoader {
     /// Starts the workers on an epoch of which some batches are done: they are transformed again, for what that draws.
     fn ahead(&self, EpochDraws { base_seed, order }: EpochDraws, done: usize) -> Ahead {
         let order: Arc<[i64]> = order.into();
-        let worker = |first: usize, draws: Box<dyn Draws + Send>| {
-            let turns = Turns { first, step: self.workers.max(1), done };
-            Worker::start(&self.source, &order, turns, draws)
+        let step = self.workers.max(1);
+        let worker = |first: usize| {
+            let (sender, batches) = sync_channel(PREFETCH_FACTOR);
+            let (source, order) = (Arc::clone(&self.source), Arc::clone(&order));
+            let mut draws: Box<dyn Draws + Send> = match self.workers {
+                0 => Box::new(DefaultGenerator),
+                _ => Box::new(Mt19937::new(base_seed.wrapping_add(first as u64))),
+            };
+            let thread = thread::spawn(move || {
+                let batches = order.chunks(source.batch_size).enumerate();
+                for (i, indices) in batches.skip(first).step_by(step) {
+                    let batch = source.batch(indices, draws.as_mut());
+                    // Nobody receives any more when training was interrupted.
+                    if i >= done && sender.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            Worker { batches, thread }
         };
-        let stream = |w: usize| Box::new(Mt19937::new(base_seed.wrapping_add(w as u64)));
-        let workers = match self.workers {
-            0 => vec![worker(0, Box::new(DefaultGenerator))],
-            n => (0..n).map(|w| worker(w, stream(w))).collect(),
-        };
-        Ahead { workers, next: done, batches: self.batches() }
+        Ahead { workers: (0..step).map(worker).collect(), next: done, batches: self.batches() }
     }
 }
 
@@ -107,42 +118,10 @@ impl Source {
     }
 }
 
-/// A thread that prepares every so-many-th batch of an epoch.
+/// A thread that prepares every so-many-th batch of an epoch: worker w of n has batches w, w + n, ...
 struct Worker {
     batches: Receiver<Batch>,
     thread: JoinHandle<()>,
-}
-
-/// Which batches a worker prepares: `first`, `first + step`, ...; those before `done` are not wanted.
-#[derive(Clone, Copy)]
-struct Turns {
-    first: usize,
-    step: usize,
-    done: usize,
-}
-
-impl Worker {
-    /// Starts preparing batches of the images in `order`.
-    fn start(
-        source: &Arc<Source>,
-        order: &Arc<[i64]>,
-        turns: Turns,
-        mut draws: Box<dyn Draws + Send>,
-    ) -> Self {
-        let (sender, batches): (SyncSender<Batch>, _) = sync_channel(PREFETCH_FACTOR);
-        let (source, order) = (Arc::clone(source), Arc::clone(order));
-        let thread = thread::spawn(move || {
-            let batches = order.chunks(source.batch_size).enumerate();
-            for (i, indices) in batches.skip(turns.first).step_by(turns.step) {
-                let batch = source.batch(indices, draws.as_mut());
-                // Nobody receives any more when training was interrupted.
-                if i >= turns.done && sender.send(batch).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { batches, thread }
-    }
 }
 
 /// The batches in their order, and the workers that prepare them; they are waited for when dropped.

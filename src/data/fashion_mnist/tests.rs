@@ -34,7 +34,7 @@ fn parts(files: &[Vec<u8>; 4]) -> Parts {
     let mut files = files.iter();
     PUBLISHED.map(|part| {
         let sha256 = checksum::hex(Sha256::new_with_prefix(files.next().unwrap()));
-        Part { sha256: sha256.leak(), ..part }
+        Part(part.0, sha256.leak())
     })
 }
 
@@ -77,13 +77,13 @@ fn torchvisions_layout_is_found_unzipped() {
     let raw = dir.path().join("FashionMNIST/raw");
     fs::create_dir_all(&raw).unwrap();
     for (part, file) in PUBLISHED.iter().zip(little()) {
-        fs::write(raw.join(part.name), file).unwrap();
+        fs::write(raw.join(part.0), file).unwrap();
     }
     for named in [dir.path(), &dir.path().join("FashionMNIST"), &raw] {
         assert_eq!(FashionMnist::load(Some(named), false).unwrap().folder(), raw);
     }
 
-    fs::remove_file(raw.join(PUBLISHED[3].name)).unwrap();
+    fs::remove_file(raw.join(PUBLISHED[3].0)).unwrap();
     let error = FashionMnist::load(Some(dir.path()), false).unwrap_err();
     let expected = format!("no Fashion-MNIST in {}: missing t10k-labels-idx1-ubyte.gz", raw.display());
     assert_eq!(error.to_string(), expected);
@@ -101,13 +101,13 @@ fn a_sound_file_stands_in_for_a_damaged_one() {
             } else {
                 plain.truncate(plain.len() / 2)
             }
-            fs::write(dir.path().join(part.name), plain).unwrap();
+            fs::write(dir.path().join(part.0), plain).unwrap();
             fs::write(dir.path().join(part.zipped_name()), zipped).unwrap();
         }
         let data = FashionMnist::load(Some(dir.path()), false).unwrap();
         assert_eq!((data.train.labels, data.test.labels), (vec![9, 0, 4], vec![1, 8]));
         // Without a sound one, the gzipped file is named.
-        let path = dir.path().join(PUBLISHED[2].name);
+        let path = dir.path().join(PUBLISHED[2].0);
         fs::write(dir.path().join(PUBLISHED[2].zipped_name()), "cut").unwrap();
         fs::write(path, "cut").unwrap();
         let message = FashionMnist::load(Some(dir.path()), false).unwrap_err().to_string();
@@ -120,11 +120,11 @@ fn names_may_have_a_dot() {
     for zipped in [true, false] {
         let dir = TempDir::new().unwrap();
         for (part, file) in PUBLISHED.iter().zip(little()) {
-            let name = part.name.replace("-idx", ".idx");
+            let name = part.0.replace("-idx", ".idx");
             let (name, file) = if zipped { (name + ".gz", gzip(&file)) } else { (name, file) };
             fs::write(dir.path().join(name), file).unwrap();
             // Kaggle's archives have the plain file in a folder, which has its name.
-            fs::create_dir(dir.path().join(part.name)).unwrap();
+            fs::create_dir(dir.path().join(part.0)).unwrap();
         }
         assert_eq!(FashionMnist::load(Some(dir.path()), false).unwrap().train.len(), 3);
     }

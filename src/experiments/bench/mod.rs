@@ -14,7 +14,7 @@ use super::cifar;
 use super::compare::check_last_batch;
 use super::recipes::{RECIPES, Recipe};
 use super::run_log::facts;
-use crate::data::{Cifar10, FashionMnist};
+use crate::data::{Cifar10, DataSet, FashionMnist, Images};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
 use crate::torch::{self, Recording, Signature};
 use crate::{Result, output};
@@ -72,16 +72,16 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
     if config.beside_python {
         rounds.take_beside(&folders);
     }
-    let mut told = 0;
+    let mut printed = 0;
     let mut measurements = Vec::new();
     for subject in subjects {
         measurements.push(rounds.measure(&subject, &data)?);
         config.write(&dir, &measurements, &rounds)?;
         if !config.quiet {
-            rounds.remarks[told..].iter().for_each(output::complain);
-            output::say(&measurements[measurements.len() - 1]);
+            rounds.remarks[printed..].iter().for_each(output::complain);
+            measurements.last().into_iter().for_each(output::say);
         }
-        told = rounds.remarks.len();
+        printed = rounds.remarks.len();
     }
     Ok(dir.path().to_owned())
 }
@@ -112,20 +112,21 @@ impl Bench {
 
     /// The images of the recipes that are measured. CIFAR-10 is not fetched for it.
     fn data_sets(&self) -> Result<(DataSets, Folders)> {
+        let mut folders = Folders::new();
+        let mut images = |option, set: DataSet| {
+            set.train.check_limit(self.train_examples, "--train-examples")?;
+            folders.push((option, set.folder().to_owned()));
+            Ok([set.train, set.test])
+        };
         let mut data = DataSets { fashion_mnist: None, cifar10: None };
-        let mut folders = Folders::default();
         if self.reads_images() && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
             let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet)?;
-            set.train.check_limit(self.train_examples, "--train-examples")?;
-            folders.fashion_mnist = Some(set.folder().to_owned());
-            data.fashion_mnist = Some([set.train, set.test]);
+            data.fashion_mnist = Some(images("--fashion-mnist", set)?);
         }
         let is_here = self.cifar_dir.is_some() || Cifar10::find().is_some();
         if self.reads_images() && self.recipes.contains(&CIFAR) && is_here {
             let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet)?;
-            set.train.check_limit(self.train_examples, "--train-examples")?;
-            folders.cifar10 = Some(set.folder().to_owned());
-            data.cifar10 = Some([set.train, set.test]);
+            data.cifar10 = Some(images("--cifar10", set)?);
         }
         Ok((data, folders))
     }
@@ -133,12 +134,10 @@ impl Bench {
     /// What can be measured with the data that is at hand.
     fn subjects(&self, data: &DataSets) -> Result<Vec<Subject>> {
         let mut all = subjects(&self.sections, &self.recipes, &|recipe| self.size(recipe, data));
-        all.retain(|subject| match subject {
-            Subject::Epoch { recipe: CIFAR, .. } | Subject::Data { recipe: CIFAR, .. } => {
-                data.cifar10.is_some()
-            }
-            _ => true,
-        });
+        let of_cifar = |subject: &Subject| {
+            matches!(subject, Subject::Epoch { recipe: CIFAR, .. } | Subject::Data { recipe: CIFAR, .. })
+        };
+        all.retain(|subject| data.cifar10.is_some() || !of_cifar(subject));
         for subject in &all {
             if let Subject::Epoch { size, .. } = subject {
                 check_last_batch(size.train_examples, size.batch_size)?;
@@ -158,8 +157,7 @@ impl Bench {
             _ => (usize::MAX, usual),
         };
         let set = if recipe == CIFAR { &data.cifar10 } else { &data.fashion_mnist };
-        let [train, test] =
-            set.as_ref().map_or([0, 0], |set| set.each_ref().map(|images| images.labels.len()));
+        let [train, test] = set.as_ref().map_or([0, 0], |set| set.each_ref().map(Images::len));
         let train_examples = self.train_examples.unwrap_or(few).min(train);
         // As many test images for each as in the data set.
         let test_examples = (train_examples * test).checked_div(train).unwrap_or(0);
@@ -178,14 +176,10 @@ impl Bench {
         );
         let report = render_bench(&facts(chosen, &signature), measurements, &rounds.remarks);
         let picture = draw_ratios(&title, measurements)?;
-        let files = [
-            (REPORT, report.as_bytes()),
-            ("bench.csv", bench_to_csv(measurements).as_bytes()),
-            (BENCH, &picture),
-        ]
-        .map(|(name, content)| (name, content.to_owned()));
-        files
-            .iter()
-            .try_for_each(|(name, content)| dir.write_atomically(name, |file| file.write_all(content)))
+        let table = bench_to_csv(measurements);
+        let files = [(REPORT, report.as_bytes()), ("bench.csv", table.as_bytes()), (BENCH, &picture)];
+        let write =
+            |(name, content): (&str, &[u8])| dir.write_atomically(name, |file| file.write_all(content));
+        files.into_iter().try_for_each(write)
     }
 }

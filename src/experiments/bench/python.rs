@@ -1,4 +1,4 @@
-//! The Python beside: `notebooks_ref/bench_worker.py`, which measures what it is asked for, question by question.
+//! Python as it measures the same subjects: `notebooks_ref/bench_worker.py` answers one question after the other.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use super::subject::Subject;
+use crate::torch::device_name;
 use crate::{Error, Result};
 
 /// Part of a checkout, whose folder is the current one.
@@ -22,21 +23,18 @@ pub(super) struct Python {
     answers: BufReader<ChildStdout>,
 }
 
-/// Where the data sets are that are measured on.
-#[derive(Default)]
-pub(super) struct Folders {
-    pub fashion_mnist: Option<PathBuf>,
-    pub cifar10: Option<PathBuf>,
-}
+/// Options for the folders of the data sets that are measured on: `--fashion-mnist`, `--cifar10`.
+pub(super) type Folders = Vec<(&'static str, PathBuf)>;
 
 #[derive(Serialize)]
 struct Question<'a> {
     #[serde(flatten)]
     subject: &'a Subject,
-    /// How many times, of which one takes the mean.
+    /// How many times; the answer is the mean.
     iterations: usize,
 }
 
+/// The worker's first line.
 #[derive(Deserialize)]
 struct Greeting {
     torch: String,
@@ -45,48 +43,33 @@ struct Greeting {
 /// What was measured.
 #[derive(Deserialize)]
 pub(super) struct Answer {
-    /// Seconds by who took them, in the worker's order.
+    /// Names of the ways to do it and their seconds, in the worker's order.
     pub seconds: Vec<(String, f64)>,
-    /// Who could not be measured, and why.
+    /// Names of the ways that could not be measured, and why.
     pub missing: Vec<(String, String)>,
 }
 
 impl Python {
-    /// Starts the worker; an error says why there is nothing beside which to measure.
+    /// Starts the worker with the program `D2L_PYTHON`, else `python3`; an error says why Python is not measured.
     pub fn start(device: Device, folders: &Folders) -> Result<Self> {
         if !Path::new(WORKER).is_file() {
             return Err(nothing_beside(&format!("no {WORKER} here")));
         }
-        let program = program();
+        let set = std::env::var_os("D2L_PYTHON").filter(|program| !program.is_empty());
+        let program = PathBuf::from(set.unwrap_or_else(|| "python3".into()));
         let mut command = Command::new(&program);
-        command.args([
-            WORKER,
-            "--device",
-            &device_argument(device),
-            "--threads",
-            &tch::get_num_threads().to_string(),
-        ]);
-        for (option, folder) in [("--fashion-mnist", &folders.fashion_mnist), ("--cifar10", &folders.cifar10)]
-        {
-            if let Some(folder) = folder {
-                command.arg(option).arg(folder);
-            }
+        command.args([WORKER, "--device", &device_name(device)]);
+        command.args(["--threads", &tch::get_num_threads().to_string()]);
+        for (option, folder) in folders {
+            command.arg(option).arg(folder);
         }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .map_err(|error| nothing_beside(&format!("cannot start {}: {error}", program.display())))?;
-        let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both were asked for")
-        };
-        let mut python = Self {
-            torch: String::new(),
-            child,
-            questions: Some(questions),
-            answers: BufReader::new(answers),
-        };
+        let questions = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().expect("asked for above"));
+        let mut python = Self { torch: String::new(), child, questions, answers };
         python.torch = python.read::<Greeting>()?.torch;
         Ok(python)
     }
@@ -116,21 +99,6 @@ impl Drop for Python {
         // Without questions it ends by itself.
         drop(self.questions.take());
         let _ = self.child.wait();
-    }
-}
-
-/// D2L_PYTHON, else python3.
-fn program() -> PathBuf {
-    std::env::var_os("D2L_PYTHON")
-        .filter(|program| !program.is_empty())
-        .unwrap_or_else(|| "python3".into())
-        .into()
-}
-
-fn device_argument(device: Device) -> String {
-    match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
     }
 }
 

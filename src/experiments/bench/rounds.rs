@@ -13,12 +13,12 @@ use crate::{Error, Result, interrupt};
 
 /// A round of something short takes so long at least, in seconds: the clock is read rarely.
 const ROUND: f64 = 0.1;
-/// Who takes recorded steps, as the report names it.
+/// This program where its steps are recorded, as the report names it.
 const RECORDED: &str = "this program with --graph";
 /// So often at most.
 const MOST_ITERATIONS: f64 = 1000.0;
 
-/// Who takes turns, and what there is to say about it.
+/// This program and others, which take turns, and remarks for the report.
 pub(super) struct Rounds {
     device: Device,
     rounds: usize,
@@ -130,20 +130,19 @@ impl Rounds {
     }
 }
 
-/// Who was not there in every round has no ratio to this program.
+/// Others than this program have a ratio to it only if they were measured in every round.
 fn measurement(subject: &Subject, rounds: &[Round]) -> Measurement {
     let times = |seconds: Vec<f64>| Times::new(seconds).expect("a benchmark has one round at least");
-    let of = |who: &str| {
-        let in_round =
-            |(_, beside): &Round| beside.iter().find(|(name, _)| name == who).map(|&(_, seconds)| seconds);
-        rounds.iter().map(in_round).collect::<Option<Vec<f64>>>()
+    let of = |name: &String| {
+        let seconds = |(_, beside): &Round| Some(beside.iter().find(|(other, _)| other == name)?.1);
+        Some((name.clone(), times(rounds.iter().map(seconds).collect::<Option<_>>()?)))
     };
-    let first = rounds.iter().take(1).flat_map(|(_, beside)| beside);
+    let first = rounds.first().into_iter().flat_map(|(_, beside)| beside);
     Measurement {
         section: subject.section().heading().to_owned(),
         name: subject.name(),
         here: times(rounds.iter().map(|&(here, _)| here).collect()),
-        beside: first.filter_map(|(who, _)| of(who).map(|seconds| (who.clone(), times(seconds)))).collect(),
+        beside: first.filter_map(|(name, _)| of(name)).collect(),
         items: subject.images().map(|images| (images, "images".to_owned())),
     }
 }

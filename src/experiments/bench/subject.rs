@@ -1,4 +1,4 @@
-//! What is measured: each subject in words, for the report, and as the question that Python is asked.
+//! What is measured: each subject in words, for the report, and as a question in JSON, for Python.
 
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ impl Section {
     }
 }
 
-/// One thing to measure, as Python is told of it.
+/// One thing to measure; as JSON it is the question that Python is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "subject", rename_all = "kebab-case")]
 pub(super) enum Subject {
@@ -135,69 +135,56 @@ pub(super) fn subjects(
     recipes: &[&'static str],
     size: &dyn Fn(&str) -> Size,
 ) -> Vec<Subject> {
-    let of = |section: &Section| match section {
-        Section::BatchNorm => batch_norms(),
-        Section::Step => trainings(recipes, |recipe, variant| {
+    let trainings =
+        || recipes.iter().flat_map(|&recipe| variants(recipe).map(move |variant| (recipe, variant)));
+    let of = |section: Section| -> Vec<Subject> {
+        match section {
+            Section::BatchNorm => batch_norms(),
             // The augmented variant's network and step are the plain one's.
-            let batch_size = size(recipe).batch_size;
-            (variant != "augmented").then_some(Subject::Step { recipe, variant, batch_size })
-        }),
-        Section::Epoch => {
-            trainings(recipes, |recipe, variant| Some(Subject::Epoch { recipe, variant, size: size(recipe) }))
+            Section::Step => trainings()
+                .filter(|&(_, variant)| variant != "augmented")
+                .map(|(recipe, variant)| Subject::Step {
+                    recipe,
+                    variant,
+                    batch_size: size(recipe).batch_size,
+                })
+                .collect(),
+            Section::Epoch => trainings()
+                .map(|(recipe, variant)| Subject::Epoch { recipe, variant, size: size(recipe) })
+                .collect(),
+            Section::Data => batches(recipes)
+                .map(|(recipe, variant)| Subject::Data { recipe, variant, size: size(recipe) })
+                .collect(),
         }
-        Section::Data => data(recipes, size),
     };
-    Section::ALL.iter().filter(|section| sections.contains(section)).flat_map(of).collect()
+    Section::ALL.into_iter().filter(|section| sections.contains(section)).flat_map(of).collect()
 }
 
 fn batch_norms() -> Vec<Subject> {
     let mut all = Vec::new();
     for shape in SHAPES {
         for variant in Variant::NOTEBOOKS.map(Variant::name) {
-            all.extend([false, true].map(|backward| Subject::BatchNorm {
-                variant,
-                shape: shape.to_vec(),
-                backward,
-            }));
+            for backward in [false, true] {
+                all.push(Subject::BatchNorm { variant, shape: shape.to_vec(), backward });
+            }
         }
     }
     all
 }
 
 /// The variants of a recipe, as its command names them.
-fn variants(recipe: &str) -> Vec<&'static str> {
-    if recipe == CIFAR {
-        vec!["augmented", "plain", MIXED]
-    } else {
-        Variant::NOTEBOOKS.map(Variant::name).into()
-    }
+fn variants(recipe: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let of_cifar = ["augmented", "plain", MIXED];
+    if recipe == CIFAR { of_cifar.to_vec() } else { Variant::NOTEBOOKS.map(Variant::name).into() }.into_iter()
 }
 
-fn trainings(
-    recipes: &[&'static str],
-    of: impl Fn(&'static str, &'static str) -> Option<Subject>,
-) -> Vec<Subject> {
-    recipes
-        .iter()
-        .flat_map(|&recipe| {
-            variants(recipe).into_iter().filter_map(|variant| of(recipe, variant)).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Fashion-MNIST's batches are the same for recipes that do not resize; those of the first stand for all.
-fn data(recipes: &[&'static str], size: &dyn Fn(&str) -> Size) -> Vec<Subject> {
-    let plain = |name: &&&'static str| Recipe::named(name).is_some_and(|recipe| recipe.resize.is_none());
-    let fashion = recipes.iter().find(plain).map(|&recipe| Subject::Data {
-        recipe,
-        variant: "native",
-        size: size(recipe),
-    });
-    // The network's numerics are not the images'.
-    let variants =
-        variants(CIFAR).into_iter().filter(|&variant| recipes.contains(&CIFAR) && variant != MIXED);
-    let cifar = variants.map(|variant| Subject::Data { recipe: CIFAR, variant, size: size(CIFAR) });
-    fashion.into_iter().chain(cifar).collect()
+/// Recipes and variants that differ in their batches. Fashion-MNIST's are the same for recipes that do not resize; those of the first
+/// stand for all. The network's numerics are not the images'.
+fn batches(recipes: &[&'static str]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let plain = |name: &&str| Recipe::named(name).is_some_and(|recipe| recipe.resize.is_none());
+    let fashion_mnist = recipes.iter().copied().find(plain).map(|recipe| (recipe, "native"));
+    let of_cifar = recipes.contains(&CIFAR).then(|| variants(CIFAR).filter(|&variant| variant != MIXED));
+    fashion_mnist.into_iter().chain(of_cifar.into_iter().flatten().map(|variant| (CIFAR, variant)))
 }
 
 /// Every recipe that can be measured.

@@ -2,30 +2,19 @@
 
 mod jpeg;
 mod png;
+mod reason;
 
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use super::transforms::Image;
 use crate::{Error, Result};
-
-/// The most pixels that are read, those from which on Pillow warns: a file of a few bytes can claim any size.
-const MAX_PIXELS: u64 = 89_478_485;
+use reason::Reason;
 
 /// How the files of each kind begin.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const JPEG: &[u8] = b"\xff\xd8\xff";
-
-/// Why a file is no image for us, as the end of a sentence.
-struct Reason(String);
-
-impl<E: Display> From<E> for Reason {
-    fn from(e: E) -> Self {
-        Self(e.to_string())
-    }
-}
 
 impl Image {
     /// Reads a PNG or JPEG file as RGB: gray is repeated, opacity is left out, and so is the orientation that a camera
@@ -77,15 +66,6 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Image, Reason> {
     } else {
         Err("it begins neither as PNG nor as JPEG".into())
     }
-}
-
-/// Refuses an image of a size that its header claims, before there is memory for it.
-fn check_size(width: usize, height: usize) -> Result<(), Reason> {
-    if width as u64 * height as u64 > MAX_PIXELS {
-        let most = MAX_PIXELS / 1_000_000;
-        return Err(format!("{width} x {height} pixels are more than {most} million").into());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mozjpeg::{ColorSpace, Decompress};
 
-use super::{Reason, check_size};
+use super::reason::{Reason, check_size};
 use crate::data::transforms::{Image, Mode};
 use crate::panics;
 

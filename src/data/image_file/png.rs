@@ -4,11 +4,14 @@ use std::io::{self, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::{Reason, check_size};
+use super::reason::{Reason, check_size};
 use crate::data::transforms::{Image, Mode};
 
+/// Bytes before the first chunk.
+const SIGNATURE: u64 = 8;
+
 pub(super) fn decode(mut file: impl Read) -> Result<Image, Reason> {
-    skip(&mut file, super::PNG.len() as u64)?;
+    skip(&mut file, SIGNATURE)?;
     let (header, palette, length) = read_until_data(&mut file)?;
     let (width, height) = (header.width, header.height);
     let samples = header.samples(&palette)?;

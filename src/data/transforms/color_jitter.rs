@@ -38,26 +38,8 @@ impl From<(f64, f64)> for Strength {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorJitter {
-    brightness: Option<(f64, f64)>,
-    contrast: Option<(f64, f64)>,
-    saturation: Option<(f64, f64)>,
-    hue: Option<(f64, f64)>,
-}
-
-/// What one image is changed by: the factors (1 is no change; of hue 0), and the order of the changes, in which 0
-/// stands for brightness, 1 for contrast, 2 for saturation, 3 for hue.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Factors {
-    /// The numbers 0 to 3.
-    pub order: Vec<i64>,
-    /// `None` here and below: left alone.
-    pub brightness: Option<f64>,
-    /// See [`brightness`](Self::brightness).
-    pub contrast: Option<f64>,
-    /// See [`brightness`](Self::brightness).
-    pub saturation: Option<f64>,
-    /// See [`brightness`](Self::brightness).
-    pub hue: Option<f64>,
+    /// The least and the greatest factor of brightness, contrast, saturation and hue; `None`: left alone.
+    ranges: [Option<(f64, f64)>; 4],
 }
 
 impl ColorJitter {
@@ -72,41 +54,26 @@ impl ColorJitter {
         saturation: impl Into<Strength>,
         hue: impl Into<Strength>,
     ) -> Result<Self> {
-        Ok(Self {
-            brightness: factor_range("brightness", brightness.into())?,
-            contrast: factor_range("contrast", contrast.into())?,
-            saturation: factor_range("saturation", saturation.into())?,
-            hue: range("hue", hue.into(), 0.0, (-0.5, 0.5))?,
-        })
-    }
-
-    /// Draws what to change an image by: the order, then the factors.
-    pub fn get_params(&self, draws: &mut dyn Draws) -> Factors {
-        let order = draws.randperm(4);
-        let mut factor =
-            |range: Option<(f64, f64)>| range.map(|(min, max)| f64::from(draws.uniform(min, max)));
-        Factors {
-            order,
-            brightness: factor(self.brightness),
-            contrast: factor(self.contrast),
-            saturation: factor(self.saturation),
-            hue: factor(self.hue),
-        }
+        let ranges = [
+            factor_range("brightness", brightness.into())?,
+            factor_range("contrast", contrast.into())?,
+            factor_range("saturation", saturation.into())?,
+            range("hue", hue.into(), 0.0, (-0.5, 0.5))?,
+        ];
+        Ok(Self { ranges })
     }
 }
 
 impl Transform for ColorJitter {
+    /// Draws the order of the changes, then the factors: 1 is no change, of hue 0.
     fn transform(&self, mut image: Image, draws: &mut dyn Draws) -> Image {
-        let factors = self.get_params(draws);
-        for index in &factors.order {
-            let (adjust, factor): (fn(&mut Image, f64), _) = match index {
-                0 => (adjust_brightness, factors.brightness),
-                1 => (adjust_contrast, factors.contrast),
-                2 => (adjust_saturation, factors.saturation),
-                _ => (adjust_hue, factors.hue),
-            };
-            if let Some(factor) = factor {
-                adjust(&mut image, factor);
+        const ADJUST: [fn(&mut Image, f64); 4] =
+            [adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue];
+        let order = draws.randperm(ADJUST.len());
+        let factors = self.ranges.map(|range| range.map(|(min, max)| f64::from(draws.uniform(min, max))));
+        for property in order.into_iter().map(|property| property as usize) {
+            if let Some(factor) = factors[property] {
+                ADJUST[property](&mut image, factor);
             }
         }
         image

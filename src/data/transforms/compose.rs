@@ -1,7 +1,13 @@
-//! `torchvision.transforms.Compose`.
+//! Transforms, one alone or one after the other: `torchvision.transforms.Compose`.
 
-use super::{Image, Transform};
+use super::Image;
 use crate::data::Draws;
+
+/// Makes an image of an image, perhaps by chance.
+pub trait Transform: Send + Sync {
+    /// The image transformed, with what is random drawn from `draws`.
+    fn transform(&self, image: Image, draws: &mut dyn Draws) -> Image;
+}
 
 /// `transforms.Compose([...])`: transforms one after the other. What makes tensors, [`ToTensor`](super::ToTensor)
 /// and [`Normalize`](super::Normalize), comes after it, a batch at a time.

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Image, Resize, Size, Transform};
+use super::{CropBox, Image, Resize, Size, Transform};
 use crate::data::Draws;
 use crate::{Error, Result};
 
@@ -22,19 +22,6 @@ pub struct RandomResizedCrop {
     scale: (f64, f64),
     ratio: (f64, f64),
     log_ratio: (f64, f64),
-}
-
-/// Which part of an image to cut out, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CropBox {
-    /// The first row.
-    pub top: usize,
-    /// The first column.
-    pub left: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
 }
 
 impl RandomResizedCrop {

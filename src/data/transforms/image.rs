@@ -1,6 +1,5 @@
 //! Images of 8 bits a channel in memory: what a PIL image of mode `L` or `RGB` holds.
 
-use super::CropBox;
 use crate::{Error, Result};
 
 /// What a pixel is made of.
@@ -20,6 +19,19 @@ impl Mode {
             Self::Rgb => 3,
         }
     }
+}
+
+/// Which part of an image to cut out, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CropBox {
+    /// The first row.
+    pub top: usize,
+    /// The first column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
 }
 
 /// Height x width x channels bytes, row by row; at least one pixel.

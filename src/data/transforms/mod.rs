@@ -15,19 +15,11 @@ mod resample;
 mod resize;
 mod tensor;
 
-pub use color_jitter::{ColorJitter, Factors, Strength};
-pub use compose::Compose;
-pub use crop::{CropBox, RandomResizedCrop};
+pub use color_jitter::{ColorJitter, Strength};
+pub use compose::{Compose, Transform};
+pub use crop::RandomResizedCrop;
 pub use flip::{RandomHorizontalFlip, RandomVerticalFlip};
-pub use image::{Image, Mode};
+pub use image::{CropBox, Image, Mode};
 pub use resample::Resample;
 pub use resize::{Resize, Size};
 pub use tensor::{Normalize, ToTensor};
-
-use super::Draws;
-
-/// What makes an image of an image, perhaps by chance.
-pub trait Transform: Send + Sync {
-    /// The image transformed, with what is random drawn from `draws`.
-    fn transform(&self, image: Image, draws: &mut dyn Draws) -> Image;
-}

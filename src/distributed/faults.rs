@@ -1,7 +1,7 @@
 //! When something goes wrong on one rank, all end, and say on which it was.
 //!
-//! A rank that fails by itself leaves word at the store. One that is killed or hangs cannot, and so each rank shows there
-//! that it lives, twice a second; whose exchange broke off looks who no longer does.
+//! A rank that fails by itself leaves its reason at the store. One that is killed or hangs cannot, and so each rank shows there
+//! that it lives, twice a second; a rank whose exchange broke off looks which other one no longer does.
 
 use std::cell::OnceCell;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Launch;
+use super::launch::Launch;
 use crate::error::Kind;
 use crate::torch::{Store, StoreAddress};
 use crate::{Error, Result, interrupt, output, panics, torch};
@@ -40,28 +40,22 @@ pub(super) struct Meeting {
 
 /// What a rank that fails leaves at the store.
 #[derive(Serialize, Deserialize)]
-struct Word {
+struct Reason {
     what: String,
     remedy: String,
 }
 
 impl Meeting {
     pub fn new(launch: Launch, timeout: Duration) -> Result<Self> {
-        let connect = || {
-            Store::connect(&launch.store, timeout).map_err(|error| {
-                Error::failed(
-                    format!(
-                        "rank {} cannot reach the store at {}:{} ({error})",
-                        launch.rank, launch.store.host, launch.store.port
-                    ),
-                    "check MASTER_ADDR and MASTER_PORT, and that rank 0 or torchrun runs there",
-                )
-            })
-        };
-        let store = connect()?;
-        let mut address = launch.store.clone();
-        address.serve = false;
-        let pulse = Pulse::start(Store::connect(&address, timeout)?, pulse_key(launch.rank));
+        let (rank, StoreAddress { host, port, .. }) = (launch.rank, &launch.store);
+        let store = Store::connect(&launch.store, timeout).map_err(|error| {
+            Error::failed(
+                format!("rank {rank} cannot reach the store at {host}:{port} ({error})"),
+                "check MASTER_ADDR and MASTER_PORT, and that rank 0 or torchrun runs there",
+            )
+        })?;
+        let address = StoreAddress { serve: false, ..launch.store.clone() };
+        let pulse = Pulse::start(Store::connect(&address, timeout)?, key(ALIVE, launch.rank));
         Ok(Self { launch, store, timeout, _pulse: pulse, watchdog: OnceCell::new() })
     }
 
@@ -74,43 +68,37 @@ impl Meeting {
 
     /// An error of this rank as the job sees it.
     fn explained(&self, error: Error) -> Error {
-        if error.kind() != Kind::Interrupted && !is_of_exchange(&error.to_string()) {
-            let word = Word { what: error.to_string(), remedy: error.remedy().to_owned() };
-            let word = serde_json::to_vec(&word).expect("text serializes");
-            // Where the store is gone, nobody is left to tell.
-            let _ = self.store.set(&word_key(self.launch.rank), &word);
+        let rank = self.launch.rank;
+        let interrupted = error.kind() == Kind::Interrupted;
+        if !interrupted && !is_of_exchange(&error.to_string()) {
+            let reason = Reason { what: error.to_string(), remedy: error.remedy().to_owned() };
+            let reason = serde_json::to_vec(&reason).expect("text serializes");
+            // Where the store is gone, nobody is left to be told.
+            let _ = self.store.set(&key(FAILED, rank), &reason);
             // A wrong command line is every rank's.
-            return match error.kind() {
-                Kind::Usage => error,
-                _ => error.of(&format!("rank {}", self.launch.rank)),
-            };
+            return if error.kind() == Kind::Usage { error } else { error.of(&format!("rank {rank}")) };
         }
         self.watchdog.get_or_init(|| Watchdog::start(&self.launch, &error));
         match self.who_failed() {
             Ok(Some(found)) => found,
-            Ok(None) if error.kind() == Kind::Interrupted => error,
+            Ok(None) | Err(_) if interrupted => error,
             Ok(None) => Error::failed(
                 format!(
-                    "rank {}: the exchange with the other ranks broke off, though all of them run: {error}",
-                    self.launch.rank
+                    "rank {rank}: the exchange with the other ranks broke off, though all of them run: {error}"
                 ),
                 format!(
                     "if one is slower than the others by more than {} s, give a longer --dist-timeout",
                     self.timeout.as_secs()
                 ),
             ),
-            Err(_) if error.kind() == Kind::Interrupted => error,
-            Err(_) => Error::failed(
-                format!(
-                    "rank {}: the store is gone, and with it rank 0 or torchrun: {error}",
-                    self.launch.rank
-                ),
-                RESUME,
-            ),
+            Err(_) => {
+                let what = format!("rank {rank}: the store is gone, and with it rank 0 or torchrun: {error}");
+                Error::failed(what, RESUME)
+            }
         }
     }
 
-    /// The rank at fault, if one left word or shows no sign of life.
+    /// The rank at fault, if one left a reason or shows no sign of life.
     fn who_failed(&self) -> Result<Option<Error>> {
         let others: Vec<usize> = (0..self.launch.size).filter(|&rank| rank != self.launch.rank).collect();
         let pulses =
@@ -118,18 +106,18 @@ impl Meeting {
         let (start, before) = (Instant::now(), pulses(&others)?);
         while start.elapsed() < SILENCE {
             for &rank in &others {
-                if self.store.has(&word_key(rank))? {
-                    let word = self.store.get(&word_key(rank), ANSWER)?;
-                    let word: Word = serde_json::from_slice(&word)
-                        .unwrap_or_else(|_| Word { what: "unknown".to_owned(), remedy: RESUME.to_owned() });
-                    return Ok(Some(Error::failed(format!("rank {rank}: {}", word.what), word.remedy)));
+                if self.store.has(&key(FAILED, rank))? {
+                    let left = self.store.get(&key(FAILED, rank), ANSWER)?;
+                    let Reason { what, remedy } = serde_json::from_slice(&left)
+                        .unwrap_or_else(|_| Reason { what: "unknown".to_owned(), remedy: RESUME.to_owned() });
+                    return Ok(Some(Error::failed(format!("rank {rank}: {what}"), remedy)));
                 }
             }
             thread::sleep(PULSE / 5);
         }
         let after = pulses(&others)?;
         for ((rank, before), after) in others.into_iter().zip(before).zip(after) {
-            if before == after && !self.store.has(&left_key(rank))? {
+            if before == after && !self.store.has(&key(LEFT, rank))? {
                 let silent = SILENCE.as_secs();
                 let what = match after {
                     Some(_) => format!("rank {rank} was killed or hangs: no sign of life for {silent} s"),
@@ -142,13 +130,13 @@ impl Meeting {
     }
 
     fn pulse_of(&self, rank: usize) -> Result<Option<Vec<u8>>> {
-        let key = pulse_key(rank);
+        let key = key(ALIVE, rank);
         if self.store.has(&key)? { self.store.get(&key, ANSWER).map(Some) } else { Ok(None) }
     }
 
     /// Says that this rank goes, whatever the reason. The rank that serves the store goes when the others that live have gone.
     fn leave(&self) {
-        let _ = self.store.set(&left_key(self.launch.rank), b"");
+        let _ = self.store.set(&key(LEFT, self.launch.rank), b"");
         if !self.launch.store.serve {
             return;
         }
@@ -157,7 +145,7 @@ impl Meeting {
         let before: Vec<_> = (0..self.launch.size).map(pulse).collect();
         let gone = |rank: usize| {
             let silent = before[rank].is_none() || start.elapsed() > SILENCE && pulse(rank) == before[rank];
-            silent || self.store.has(&left_key(rank)).unwrap_or(true)
+            silent || self.store.has(&key(LEFT, rank)).unwrap_or(true)
         };
         while start.elapsed() < 3 * SILENCE && !(0..self.launch.size).all(gone) {
             thread::sleep(PULSE / 5);
@@ -165,20 +153,17 @@ impl Meeting {
     }
 }
 
+// What each rank shows at the store, under its number: signs of life, why it failed, that it goes.
+const ALIVE: &str = "pulse";
+const FAILED: &str = "failed";
+const LEFT: &str = "left";
+
+fn key(what: &str, rank: usize) -> String {
+    format!("{what}/{rank}")
+}
+
 const RESUME: &str =
     "look at that rank's own messages; the same command with --resume goes on from the last checkpoint";
-
-fn pulse_key(rank: usize) -> String {
-    format!("pulse/{rank}")
-}
-
-fn word_key(rank: usize) -> String {
-    format!("failed/{rank}")
-}
-
-fn left_key(rank: usize) -> String {
-    format!("left/{rank}")
-}
 
 /// Whether the text is of an exchange that broke off, which is never the first cause. The classes of c10d's errors do not
 /// come through the backward pass; their words do.

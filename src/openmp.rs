@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// How often a thread looks before it sleeps: tens of microseconds. `.cargo/config.toml` gives programs that cargo starts the same.
-/// Measured on two cores of an AMD EPYC (`book`, `dropout`; both variants): beside a busy program an epoch takes 2.4 to 2.9 times as
+/// Measured on two cores of an AMD EPYC (`book`, `dropout`; both variants): next to a busy program an epoch takes 2.4 to 2.9 times as
 /// long as alone, and alone 0.99 to 1.05 times as long as by libgomp's default. More spins cost more there and gain little here.
 const SPINS: &str = "2500";
 

@@ -40,7 +40,7 @@ impl EpochBar {
         self.bar.set_position(batches as u64);
         let mut asked = self.asked.borrow_mut();
         let (when, reading) = asked.get_or_insert_with(|| (Instant::now(), metric.begin_reading().ok()));
-        // A device that fails is told of by the loop.
+        // The loop reports a device that fails.
         if let Some(totals) = reading.as_ref().and_then(|reading| reading.arrived().ok().flatten()) {
             self.say(&totals);
             *reading = None;

@@ -20,7 +20,7 @@ pub(crate) fn write(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let temp = beside(path)?;
+    let temp = temporary(path)?;
     let mut file = BufWriter::new(temp.as_file());
     write(&mut file).and_then(|()| file.flush())?;
     drop(file);
@@ -33,13 +33,13 @@ pub(crate) fn save<E: From<io::Error>>(
     path: &Path,
     save: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    let temp = beside(path)?.into_temp_path();
+    let temp = temporary(path)?.into_temp_path();
     save(&temp)?;
     Ok(keep(temp, path)?)
 }
 
 /// A temporary file in the folder of `path`, which is made: a rename is atomic only within a file system.
-pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let (folder, name) = match (path.parent(), path.file_name()) {
         (Some(folder), Some(name)) => (or_here(folder), name),
         _ => return Err(io::ErrorKind::InvalidFilename.into()),
@@ -68,7 +68,7 @@ pub(crate) fn keep(temp: TempPath, path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| sync_folder(or_here(folder)))
 }
 
-/// Removes what killed processes left unfinished in `folder`, as far as it can; only for who knows that no other process
+/// Removes what killed processes left unfinished in `folder`, as far as it can; to be called only when no other process
 /// writes there.
 pub(crate) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -197,7 +197,7 @@ pub(crate) mod tests {
     fn unfinished_files_are_swept_away() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "a").unwrap();
-        std::mem::forget(beside(&folder.path().join("a")).unwrap());
+        std::mem::forget(temporary(&folder.path().join("a")).unwrap());
         let left = folder_in(folder.path()).unwrap().keep();
         fs::write(left.join("b"), "b").unwrap();
         assert_eq!(names(folder.path()).len(), 3);

@@ -2,7 +2,7 @@
 //! (Krizhevsky, 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>; d2l section 13.1), in the publisher's
 //! binary version.
 //!
-//! The six files are taken from the first place that has them (`place.rs`). Each holds 10,000 records of a
+//! The six files are taken from the first folder that has them (`data_folder.rs`). Each holds 10,000 records of a
 //! label and three planes of 32x32 bytes: red, green, blue.
 
 use std::fs::File;
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::checksum;
+use super::data_folder::{self, DataFolder, Sources};
 use super::data_set::DataSet;
 use super::fetch::{Archive, Origin, Origins, Wanted};
 use super::images::{Images, check_labels};
-use super::place::{self, Place, Sources};
 use crate::error::Result;
 
 /// The class names, as the publisher writes them; a label is an index into them.
@@ -61,7 +61,7 @@ impl Cifar10 {
 
     /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
     pub fn find() -> Option<PathBuf> {
-        sources().find(|folder| PUBLISHED.missing(folder)).map(|place| place.folder)
+        sources().find(|folder| PUBLISHED.missing(folder)).map(|found| found.path)
     }
 
     /// Whether there is a cache to fetch into.
@@ -102,7 +102,7 @@ impl Batches {
 /// Where to look when the user names no folder.
 fn sources() -> Sources {
     Sources {
-        cache: place::cache("cifar-10"),
+        cache: data_folder::cache("cifar-10"),
         system: None,
         origins: Origins::new(vec![Origin::Archive(Archive {
             url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
@@ -113,7 +113,7 @@ fn sources() -> Sources {
 }
 
 /// The folder that the user named, or the publisher's in it.
-fn named(dir: &Path, batches: &Batches) -> Result<Place> {
+fn named(dir: &Path, batches: &Batches) -> Result<DataFolder> {
     let has = |name: &str| dir.join(name).exists();
     let put = if has("cifar-10-binary.tar.gz") {
         "unpack cifar-10-binary.tar.gz there"
@@ -122,7 +122,7 @@ fn named(dir: &Path, batches: &Batches) -> Result<Place> {
     } else {
         "put these files of the binary version (cifar-10-binary.tar.gz) there"
     };
-    Place::named("CIFAR-10", dir, &[FOLDER], |folder| batches.missing(folder), put)
+    DataFolder::named("CIFAR-10", dir, &[FOLDER], |folder| batches.missing(folder), put)
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `batches`.
@@ -135,11 +135,11 @@ fn load(sources: &Sources, batches: &Batches, progress: bool) -> Result<DataSet>
             checksum::check(sha256, &checksum::of_file(path).map_err(|e| e.to_string())?)
         },
     };
-    read(&sources.place(&wanted, progress)?, batches)
+    read(&sources.find_or_fetch(&wanted, progress)?, batches)
 }
 
 /// Reads the files side by side, each straight to its part of the data set.
-fn read(place: &Place, batches: &Batches) -> Result<DataSet> {
+fn read(folder: &DataFolder, batches: &Batches) -> Result<DataSet> {
     let n = batches.images;
     let (mut train, mut test) = (black(5 * n), black(n));
     let published = std::thread::scope(|scope| {
@@ -147,7 +147,7 @@ fn read(place: &Place, batches: &Batches) -> Result<DataSet> {
             images.pixels.chunks_exact_mut(n * IMAGE).zip(images.labels.chunks_exact_mut(n))
         });
         let read = |(&(name, sha256), (pixels, labels))| {
-            scope.spawn(move || read_file(place, name, sha256, pixels, labels))
+            scope.spawn(move || read_file(folder, name, sha256, pixels, labels))
         };
         let readers: Vec<_> = batches.files.iter().zip(parts).map(read).collect();
         let joined =
@@ -155,7 +155,7 @@ fn read(place: &Place, batches: &Batches) -> Result<DataSet> {
         joined.collect::<Result<Vec<bool>>>()
     })?;
     let published = published.into_iter().all(|published| published);
-    Ok(DataSet { train, test, folder: place.folder.clone(), published })
+    Ok(DataSet { train, test, folder: folder.path.clone(), published })
 }
 
 /// `n` images of zeros.
@@ -166,18 +166,24 @@ fn black(n: usize) -> Images {
 /// The images of the file `name` in the user's `folder`, of which it should hold so many.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_one(folder: &Path, name: &str, images: usize) -> Result<Images> {
-    let place = Place::named("CIFAR-10", folder, &[], |_| Vec::new(), "")?;
+    let folder = &DataFolder::named("CIFAR-10", folder, &[], |_| Vec::new(), "")?;
     let mut read = black(images);
-    read_file(&place, name, "", &mut read.pixels, &mut read.labels)?;
+    read_file(folder, name, "", &mut read.pixels, &mut read.labels)?;
     Ok(read)
 }
 
 /// Reads the images of the file `name` into `pixels` and `labels`, in one pass; gives whether the file is the published one.
-fn read_file(place: &Place, name: &str, sha256: &str, pixels: &mut [u8], labels: &mut [u8]) -> Result<bool> {
+fn read_file(
+    folder: &DataFolder,
+    name: &str,
+    sha256: &str,
+    pixels: &mut [u8],
+    labels: &mut [u8],
+) -> Result<bool> {
     /// As many as fit a processor's cache.
     const RECORDS: usize = 32;
-    let path = place.folder.join(name);
-    let unreadable = |e| place.bad(&path, format!("cannot be read: {e}"));
+    let path = folder.path.join(name);
+    let unreadable = |e| folder.bad(&path, format!("cannot be read: {e}"));
     let mut file = File::open(&path).map_err(unreadable)?;
     let got = file.metadata().map_err(unreadable)?.len();
     let expected = (labels.len() * RECORD) as u64;
@@ -185,7 +191,7 @@ fn read_file(place: &Place, name: &str, sha256: &str, pixels: &mut [u8], labels:
         let which = if got < expected { "truncated" } else { "of the wrong size" };
         let images = labels.len();
         let fault = format!("{which}: expected {expected} bytes, {images} images of {RECORD}, got {got}");
-        return Err(place.bad(&path, fault));
+        return Err(folder.bad(&path, fault));
     }
     let mut buffer = vec![0; RECORDS * RECORD];
     let mut hash = Sha256::new();
@@ -199,8 +205,8 @@ fn read_file(place: &Place, name: &str, sha256: &str, pixels: &mut [u8], labels:
             interleave(&record[1..], pixels);
         }
     }
-    let published = place.is_published(&path, checksum::check(sha256, &checksum::hex(hash)))?;
-    check_labels(labels).map_err(|fault| place.bad(&path, fault))?;
+    let published = folder.is_published(&path, checksum::check(sha256, &checksum::hex(hash)))?;
+    check_labels(labels).map_err(|fault| folder.bad(&path, fault))?;
     Ok(published)
 }
 

@@ -1,16 +1,16 @@
 //! Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 gray pixels, ten classes
 //! (Xiao, Rasul, Vollgraf, 2017, <https://arxiv.org/abs/1708.07747>; d2l section 4.2).
 //!
-//! The four IDX files are taken from the first place that has them (`place.rs`).
+//! The four IDX files are taken from the first folder that has them (`data_folder.rs`).
 
 use std::path::{Path, PathBuf};
 
 use super::checksum;
+use super::data_folder::{self, DataFolder, Installed, Sources};
 use super::data_set::DataSet;
 use super::fetch::{Origin, Origins, Package, Wanted};
 use super::idx::{self, Kind};
 use super::images::{Images, check_labels};
-use super::place::{self, Installed, Place, Sources};
 use crate::error::Result;
 
 /// The class names, as the publisher writes them; a label is an index into them.
@@ -55,7 +55,7 @@ impl FashionMnist {
 
     /// The folder that [`load`](Self::load) without a folder reads from; `None` if it would have to fetch.
     pub fn find() -> Option<PathBuf> {
-        sources().find(|folder| missing(folder, &PUBLISHED)).map(|place| place.folder)
+        sources().find(|folder| missing(folder, &PUBLISHED)).map(|found| found.path)
     }
 
     /// Whether there is a cache to fetch into.
@@ -107,7 +107,7 @@ fn sources() -> Sources {
     let system = "usr/share/datasets/fashion-mnist";
     let package = "dataset-fashion-mnist";
     Sources {
-        cache: place::cache("fashion-mnist"),
+        cache: data_folder::cache("fashion-mnist"),
         system: Some(Installed { folder: Path::new("/").join(system), package }),
         origins: Origins::new(vec![
             Origin::Mirror(
@@ -121,9 +121,9 @@ fn sources() -> Sources {
 }
 
 /// The folder that the user named, or torchvision's layout in it.
-fn named(dir: &Path) -> Result<Place> {
+fn named(dir: &Path) -> Result<DataFolder> {
     let (inside, put) = (["FashionMNIST/raw", "raw"], "put these files there, gzipped or not");
-    Place::named("Fashion-MNIST", dir, &inside, |folder| missing(folder, &PUBLISHED), put)
+    DataFolder::named("Fashion-MNIST", dir, &inside, |folder| missing(folder, &PUBLISHED), put)
 }
 
 /// Finds or fetches the files, reads them, and accepts none but `parts`.
@@ -137,56 +137,56 @@ fn load(sources: &Sources, parts: &Parts, progress: bool) -> Result<DataSet> {
             checksum::check(part.1, &idx.sha256())
         },
     };
-    read(&sources.place(&wanted, progress)?, parts)
+    read(&sources.find_or_fetch(&wanted, progress)?, parts)
 }
 
 /// Reads the training and test files side by side.
-fn read(place: &Place, parts: &Parts) -> Result<DataSet> {
+fn read(folder: &DataFolder, parts: &Parts) -> Result<DataSet> {
     let [train_images, train_labels, test_images, test_labels] = parts;
     let (train, test) = std::thread::scope(|scope| {
-        let test = scope.spawn(|| read_pair(place, test_images, test_labels));
-        let train = read_pair(place, train_images, train_labels);
+        let test = scope.spawn(|| read_pair(folder, test_images, test_labels));
+        let train = read_pair(folder, train_images, train_labels);
         (train, test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let ((train, train_published), (test, test_published)) = (train?, test?);
     let published = train_published && test_published;
-    Ok(DataSet { train, test, folder: place.folder.clone(), published })
+    Ok(DataSet { train, test, folder: folder.path.clone(), published })
 }
 
 /// Images with their labels, and whether both files are the published ones.
-fn read_pair(place: &Place, images: &Part, labels: &Part) -> Result<(Images, bool)> {
-    let (images_path, images, images_published) = read_part(place, images)?;
-    let (labels_path, labels, labels_published) = read_part(place, labels)?;
+fn read_pair(folder: &DataFolder, images: &Part, labels: &Part) -> Result<(Images, bool)> {
+    let (images_path, images, images_published) = read_part(folder, images)?;
+    let (labels_path, labels, labels_published) = read_part(folder, labels)?;
 
     // `idx::read` gives images three dimensions, and labels one.
     let (n, rows, cols) = (images.shape[0], images.shape[1], images.shape[2]);
     if (rows, cols) != (SIDE, SIDE) {
         let fault = format!("expected images of {SIDE} x {SIDE} pixels, got {rows} x {cols}");
-        return Err(place.bad(&images_path, fault));
+        return Err(folder.bad(&images_path, fault));
     }
     if n == 0 {
-        return Err(place.bad(&images_path, "holds no image"));
+        return Err(folder.bad(&images_path, "holds no image"));
     }
     if labels.data.len() != n {
         let images_name = images_path.file_name().unwrap_or_default().to_string_lossy();
         let got = labels.data.len();
         let fault = format!("expected {n} labels, one for each image of {images_name}, got {got}");
-        return Err(place.bad(&labels_path, fault));
+        return Err(folder.bad(&labels_path, fault));
     }
-    check_labels(&labels.data).map_err(|fault| place.bad(&labels_path, fault))?;
+    check_labels(&labels.data).map_err(|fault| folder.bad(&labels_path, fault))?;
     let images = Images { pixels: images.data, labels: labels.data, rows, cols, channels: 1 };
     Ok((images, images_published && labels_published))
 }
 
 /// One file: its path, its contents, and whether it is the published one. Of several, the first that is sound.
-fn read_part(place: &Place, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
+fn read_part(folder: &DataFolder, part: &Part) -> Result<(PathBuf, idx::Idx, bool)> {
     let read = |path: PathBuf| {
-        let idx = idx::read(&path, part.kind()).map_err(|fault| place.bad(&path, fault))?;
-        let published = place.is_published(&path, checksum::check(part.1, &idx.sha256()))?;
+        let idx = idx::read(&path, part.kind()).map_err(|fault| folder.bad(&path, fault))?;
+        let published = folder.is_published(&path, checksum::check(part.1, &idx.sha256()))?;
         Ok((path, idx, published))
     };
-    let [first, others @ ..] = &part.files(&place.folder)[..] else {
-        return read(place.folder.join(part.zipped_name()));
+    let [first, others @ ..] = &part.files(&folder.path)[..] else {
+        return read(folder.path.join(part.zipped_name()));
     };
     let sound = |error| others.iter().find_map(|path| read(path.clone()).ok()).ok_or(error);
     read(first.clone()).or_else(sound)

@@ -18,7 +18,7 @@ const JPEG: &[u8] = b"\xff\xd8\xff";
 
 impl Image {
     /// Reads a PNG or JPEG file as RGB: gray is repeated, opacity is left out, and so is the orientation that a camera
-    /// notes. The kind is told by how the file begins, not by its name.
+    /// notes. The kind is read from the first bytes, not from the name.
     ///
     /// Pixels are those of Pillow 13. Of a PNG file with 16 bits a channel the higher 8 count, but
     /// of gray alone Pillow cuts off what is over 255. JPEG goes through libjpeg's slow integer transform and its smooth

@@ -3,6 +3,7 @@
 mod batches;
 mod checksum;
 pub mod cifar10;
+mod data_folder;
 mod data_set;
 mod draws;
 pub mod fashion_mnist;
@@ -12,7 +13,6 @@ mod image_file;
 mod image_loader;
 mod images;
 mod loader;
-mod place;
 mod sampler;
 pub mod transforms;
 

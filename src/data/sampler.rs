@@ -44,9 +44,7 @@ impl EpochDraws {
     /// assert_eq!(EpochDraws::new(3, false).order, [0, 1, 2]);
     /// ```
     pub fn new(n: usize, shuffle: bool) -> Self {
-        let base_seed = torch::random_i64() as u64;
-        let order = if shuffle { randperm(n, torch::random_i64() as u64) } else { (0..n as i64).collect() };
-        Self { base_seed, order }
+        Order::new(n, shuffle).draw()
     }
 }
 
@@ -122,16 +120,14 @@ impl Order {
 
     /// Draws for an epoch. A sampler that is given its seed draws none.
     pub fn draw(&self) -> EpochDraws {
-        match self.share {
-            None => EpochDraws::new(self.n, self.shuffle),
-            Some(share) => EpochDraws {
-                base_seed: torch::random_i64() as u64,
-                order: match self.shuffle {
-                    true => share.training(self.n, self.epoch.get()),
-                    false => share.test(self.n),
-                },
-            },
-        }
+        let base_seed = torch::random_i64() as u64;
+        let order = match (self.share, self.shuffle) {
+            (None, true) => randperm(self.n, torch::random_i64() as u64),
+            (None, false) => (0..self.n as i64).collect(),
+            (Some(share), true) => share.training(self.n, self.epoch.get()),
+            (Some(share), false) => share.test(self.n),
+        };
+        EpochDraws { base_seed, order }
     }
 }
 

@@ -19,9 +19,9 @@ use crate::{Error, Result, interrupt, output, panics, torch};
 const PULSE: Duration = Duration::from_millis(500);
 /// A rank without a sign of life for so long is taken for dead.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long a rank that is told to end (SIGTERM, Ctrl-C) may take for it. One that waits for another does not hear it.
+/// How long a rank may take to end after SIGTERM or Ctrl-C. One that waits for another rank does not see the signal.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How long a rank whose exchange broke off may look for the cause. A store that is cut off gives no answer, not even that. With
+/// How long a rank may look for the cause when its exchange broke off. A store that is cut off gives no answer at all. With
 /// what it takes to end, it stays within the 15 seconds that the README states.
 const PATIENCE: Duration = Duration::from_secs(14);
 /// How long a question to the store may take.
@@ -205,7 +205,7 @@ impl Pulse {
 impl Drop for Pulse {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // It ends by itself; a panic there would have nothing to say.
+        // It ends by itself; a panic in it changes nothing.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -117,8 +117,7 @@ impl Distributed<'_> {
     /// Compares `facts` with every other rank's.
     ///
     /// # Errors
-    /// The same on every rank: which is the first rank whose facts are not rank 0's, and what differs; or which did not
-    /// come in time.
+    /// The same on every rank: the first rank that differs from rank 0, and in what; or the rank that did not come in time.
     pub fn agree(&self, facts: &Map<String, Value>) -> Result<()> {
         let key = |rank: usize| format!("facts/{rank}");
         let text = serde_json::to_vec(facts).expect("JSON serializes");

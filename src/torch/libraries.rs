@@ -1,4 +1,4 @@
-//! Which libtorch this process has, and what NVIDIA's driver says of the devices.
+//! The libtorch of this process, and the driver and devices of CUDA.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr};
@@ -45,7 +45,7 @@ pub struct CudaVersion {
     pub minor: u32,
 }
 
-/// What NVIDIA's driver says of itself.
+/// NVIDIA's driver, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
     /// What `cuInit` gave: 0 if the driver works, else a `CUresult`: 100 no device, 803 versions of the driver's parts
@@ -101,7 +101,7 @@ pub fn driver() -> Option<Driver> {
 /// What the driver calls its device `index`.
 fn drivers_name(index: i32) -> String {
     let mut name = [0; 256];
-    // SAFETY: `name` has room for as many bytes as are told.
+    // SAFETY: `name` has room for as many bytes as `size` says.
     unsafe { d2l_driver_device_name(index, name.as_mut_ptr(), name.len() as i32) };
     CStr::from_bytes_until_nul(&name).unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -152,7 +152,7 @@ pub fn fused_adam_(
     d2l_fused_adam_(params, grads, exp_avgs, exp_avg_sqs, steps, &options.into()).unwrap();
 }
 
-/// One step of `torch._fused_adamw_`; as [`fused_adam_`], but for the weight decay.
+/// One step of `torch._fused_adamw_`; as [`fused_adam_`], with the other weight decay.
 pub fn fused_adamw_(
     params: &mut [Tensor],
     grads: &[Tensor],

@@ -1,4 +1,4 @@
-//! What the whole process is told, through the C library.
+//! Settings and the end of the whole process, by way of the C library.
 
 unsafe extern "C" {
     safe fn d2l_ignore_file_size_signal();

@@ -104,7 +104,7 @@ fn setting(name: &str) -> Option<(String, String)> {
     std::env::var_os(name).map(|value| (name.to_owned(), value.to_string_lossy().into_owned()))
 }
 
-/// What Linux says of the first processor, line by line: key and value. Nothing elsewhere.
+/// Keys and values of the first processor in Linux's `/proc/cpuinfo`; empty elsewhere.
 fn cpuinfo() -> Vec<(String, String)> {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let first = cpuinfo.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));

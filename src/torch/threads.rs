@@ -1,4 +1,4 @@
-//! Threads of libtorch's kernels: how many, and what a new thread must be told, since libtorch keeps it for each by itself.
+//! The number of threads of libtorch's kernels, and the settings that libtorch keeps for each thread by itself.
 
 use std::num::NonZeroUsize;
 
@@ -10,7 +10,7 @@ unsafe extern "C" {
 }
 
 /// The most threads that are set: as many as the largest machines have. libgomp ends the process, or hangs, where it cannot start
-/// as many as it is told.
+/// as many as it should.
 pub const MOST_THREADS: usize = 1024;
 
 /// Sets the threads of libtorch's CPU kernels; `None` leaves libtorch's default. They belong to the signature: other counts, other

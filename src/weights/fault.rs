@@ -58,7 +58,7 @@ impl Fault {
     }
 }
 
-/// Refuses a file whose first bytes are these, if they show that it is none of safetensors.
+/// Refuses a file that begins with these bytes, if they show that it is no safetensors file.
 pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), Fault> {
     let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
     if length.is_some_and(|length| length <= MAX_HEADER) {
@@ -73,7 +73,7 @@ pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), Fault> {
     }))
 }
 
-/// What a file is that people take for safetensors.
+/// Names a file of another kind that people take for safetensors.
 fn known(bytes: &[u8]) -> Option<Fault> {
     let beginning = &bytes[..bytes.len().min(BEGINNING as usize)];
     let contains = |part: &[u8]| beginning.windows(part.len()).any(|window| window == part);

@@ -32,7 +32,7 @@ impl Archive {
         unpacked
     }
 
-    /// A member is known by its whole name and gets its place from `wanted`, so no path in the archive leads anywhere.
+    /// Takes the missing files. A member is recognized by its whole name, and `wanted` says where it goes: no path in the archive is followed.
     fn unpack(&self, path: &Path, job: &Job) -> Attempt {
         let cannot = |e: io::Error| format!("cannot be unpacked: {}", one_line(e));
         let file = File::open(path).map_err(one_line)?;
@@ -50,7 +50,7 @@ impl Archive {
                 continue;
             };
             let path = job.into.join(name);
-            let mut file = whole_file::beside(&path).map_err(|e| cannot_write(&path, e))?;
+            let mut file = whole_file::temporary(&path).map_err(|e| cannot_write(&path, e))?;
             let mut member = member.take(MAX_BYTES);
             loop {
                 job.go_on()?;

@@ -1,8 +1,7 @@
 //! Downloads over HTTP that go on where they broke off, in this run or a later one (RFC 9110, section 14).
 //!
-//! The rest of a file is asked for with `Range`. Whether the rest belongs to what is there (another mirror may have sent
-//! that, or the file may have changed) is told by the checksum of the whole, which no validator could tell as well; if it
-//! does not, the file is fetched anew, once.
+//! The rest of a file is asked for with `Range`. The checksum of the whole shows whether the rest belongs to what is there (which
+//! another mirror may have sent, or the file may have changed); if it does not, the file is fetched anew, once.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};

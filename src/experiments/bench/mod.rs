@@ -1,4 +1,4 @@
-//! `d2l_ch7 bench`: how long things take here, and beside it in Python, in turn, so that both meet the same machine.
+//! `d2l_ch7 bench`: how long things take here and in Python. Both take turns, so that they meet the same machine.
 
 mod jobs;
 mod python;
@@ -38,9 +38,9 @@ pub struct Bench {
     pub rounds: usize,
     /// Training images of an epoch; `None`: all on CUDA, few on a CPU.
     pub train_examples: Option<usize>,
-    /// Whether recorded steps are measured beside.
+    /// Whether epochs with recorded steps are measured too.
     pub graph: bool,
-    /// Whether Python is measured beside.
+    /// Whether Python is measured too.
     pub beside_python: bool,
     /// Where Fashion-MNIST is; `None`: found, or fetched into the cache.
     pub data_dir: Option<PathBuf>,

@@ -22,16 +22,16 @@ const MOST_ITERATIONS: f64 = 1000.0;
 pub(super) struct Rounds {
     device: Device,
     rounds: usize,
-    /// Whether this program's recorded steps are measured beside.
+    /// Whether this program is measured with recorded steps too.
     graph: bool,
     python: Option<Python>,
-    /// The PyTorch that is beside, or was before its Python was gone.
+    /// Python's PyTorch, also after Python ended.
     pub torch_beside: Option<String>,
     /// What could not be measured, and why.
     pub remarks: Vec<String>,
 }
 
-/// What a round took, here and beside.
+/// Seconds of a round: this program's, and the others' by their names.
 type Round = (f64, Vec<(String, f64)>);
 
 impl Rounds {
@@ -87,7 +87,7 @@ impl Rounds {
         start.elapsed().as_secs_f64() / iterations as f64
     }
 
-    /// The same of all that is beside.
+    /// The same of all others.
     fn beside(
         &mut self,
         subject: &Subject,

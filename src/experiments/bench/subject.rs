@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::experiments::recipes::{RECIPES, Recipe};
 use crate::norm::Variant;
 
-/// Note 002's training, beside the [`RECIPES`].
+/// Note 002's training, which is not one of the [`RECIPES`].
 pub const CIFAR: &str = "cifar";
 
 /// The variant of [`CIFAR`] that `d2l_ch7 cifar --variants plain --amp --channels-last` trains.

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 const MOST_ENTRIES: usize = 1000;
 
 /// A folder that has all the files of a data set.
-pub(super) struct Place {
-    pub folder: PathBuf,
+pub(super) struct DataFolder {
+    pub path: PathBuf,
     found: Found,
 }
 
@@ -27,7 +27,7 @@ enum Found {
     Installed(&'static str),
 }
 
-impl Place {
+impl DataFolder {
     /// The user's folder `dir`, or the first of the folders `inside` it, that lacks no file of the `dataset`.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Place {
         let found = candidates(dir.clone()).map(|folder| (missing(&folder), folder));
         let (lacks, folder) = found.min_by_key(|(missing, _)| missing.len()).expect("`dir` is one of them");
         if lacks.is_empty() {
-            return Ok(Self { folder, found: Found::Named });
+            return Ok(Self { path: folder, found: Found::Named });
         }
         let mut below = entries.take(MOST_ENTRIES).flatten().flat_map(|entry| candidates(entry.path()));
         let remedy = match below.find(|folder| missing(folder).is_empty()) {
@@ -60,7 +60,7 @@ impl Place {
         Err(Error::failed(what, remedy))
     }
 
-    /// The error that the file at `path`, in this place, has the `fault`; what to do depends on the place.
+    /// The error for a file, at `path` in this folder, that has a `fault`; what to do depends on how the folder was found.
     pub(super) fn bad(&self, path: &Path, fault: impl Display) -> Error {
         let remedy = match self.found {
             Found::Named => {
@@ -126,21 +126,21 @@ pub(super) fn cache(name: &str) -> Option<PathBuf> {
 }
 
 impl Sources {
-    /// The first place that has all the files without fetching.
-    pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<Place> {
+    /// The first folder that has all the files already.
+    pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<DataFolder> {
         let cache = self.cache.iter().map(|folder| (folder, Found::Cached));
         let system = self.system.iter().map(|system| (&system.folder, Found::Installed(system.package)));
         let (folder, found) = cache.chain(system).find(|(folder, _)| missing(folder).is_empty())?;
-        Some(Place { folder: folder.clone(), found })
+        Some(DataFolder { path: folder.clone(), found })
     }
 
-    /// The first place that has all the files, the cache after fetching.
+    /// The first folder that has all the files; the cache, after they are fetched, if none has.
     ///
     /// # Errors
     /// Nothing has them, and they cannot be fetched.
-    pub(super) fn place(&self, wanted: &Wanted, progress: bool) -> Result<Place> {
-        if let Some(place) = self.find(wanted.missing) {
-            return Ok(place);
+    pub(super) fn find_or_fetch(&self, wanted: &Wanted, progress: bool) -> Result<DataFolder> {
+        if let Some(found) = self.find(wanted.missing) {
+            return Ok(found);
         }
         let folder = self.cache.clone().ok_or_else(|| {
             let dataset = wanted.dataset;
@@ -150,7 +150,7 @@ impl Sources {
             )
         })?;
         self.origins.fetch(wanted, &folder, progress)?;
-        Ok(Place { folder, found: Found::Cached })
+        Ok(DataFolder { path: folder, found: Found::Cached })
     }
 }
 
@@ -161,14 +161,14 @@ mod tests {
     use super::*;
 
     /// A data set of one file, `sub/x` in the user's folder or `x`.
-    fn named(dir: &Path) -> Result<Place> {
+    fn named(dir: &Path) -> Result<DataFolder> {
         let missing = |folder: &Path| if folder.join("x").is_file() { vec![] } else { vec!["x".to_owned()] };
-        Place::named("X", dir, &["sub"], missing, "put it there")
+        DataFolder::named("X", dir, &["sub"], missing, "put it there")
     }
 
     /// What is wrong with `dir`, and what to do.
     fn refusal(dir: &Path) -> [String; 2] {
-        let error = named(dir).map(|place| place.folder).unwrap_err();
+        let error = named(dir).map(|found| found.path).unwrap_err();
         let remedy =
             error.remedy().strip_suffix("; or leave out --data-dir to have the data found or fetched");
         [error.to_string(), remedy.unwrap().to_owned()]
@@ -206,7 +206,7 @@ mod tests {
         fs::create_dir_all(&sub).unwrap();
         fs::write(sub.join("x"), "").unwrap();
         for named_folder in [&sub, &dir.path().join("a")] {
-            assert_eq!(named(named_folder).unwrap().folder, sub);
+            assert_eq!(named(named_folder).unwrap().path, sub);
         }
         assert_eq!(refusal(dir.path())[1], format!("name {} if you mean the files there", sub.display()));
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::facts::{DataSet, Facts, Gpu, Libtorch};
-use crate::torch::{CudaVersion, DeviceBytes, Driver, TORCH_VERSION};
+use crate::torch::{CudaVersion, DeviceBytes, TORCH_VERSION};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// A line for each thing that decides whether a run starts, and where it computes.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings = vec![version(&facts.libtorch), processor(facts), cuda_of_libtorch(facts)];
-    findings.push(driver(facts));
+    let mut findings =
+        vec![version(&facts.libtorch), processor(facts), cuda_of_libtorch(facts), driver(facts)];
     findings.extend(facts.gpus.iter().enumerate().map(|(index, gpu)| memory(index, gpu)));
     findings.extend(graphs(facts));
     findings.extend(facts.data_sets.iter().map(data_set));
@@ -107,22 +107,19 @@ fn has_gpu(facts: &Facts) -> bool {
 fn driver(facts: &Facts) -> Finding {
     let module = facts.kernel_module.as_deref();
     let Some(driver) = &facts.driver else {
-        return match module {
-            None => ok("no NVIDIA driver: runs are on the CPU"),
-            Some(module) => warning(
-                format!("NVIDIA's kernel module {module} is loaded, but libcuda.so.1 is not found"),
-                "install the driver's libraries of the same version; in a container, start it with --gpus all",
-            ),
-        };
+        let Some(module) = module else { return ok("no NVIDIA driver: runs are on the CPU") };
+        return warning(
+            format!("NVIDIA's kernel module {module} is loaded, but libcuda.so.1 is not found"),
+            "install the driver's libraries of the same version; in a container, start it with --gpus all",
+        );
     };
-    let name = match module {
-        Some(module) => format!("NVIDIA's driver {module}"),
-        None => "NVIDIA's driver".to_owned(),
-    };
+    let name = format!("NVIDIA's driver{}", module.map(|module| format!(" {module}")).unwrap_or_default());
     if driver.status != 0 {
         return driver_fails(&name, driver.status, facts.visible_devices.as_deref());
     }
-    if let Some(needed) = too_old(driver, facts.libtorch.cuda) {
+    // One of the same major version will do.
+    let too_old = |needed: &CudaVersion| driver.cuda.is_none_or(|cuda| cuda.major < needed.major);
+    if let Some(needed) = facts.libtorch.cuda.filter(too_old) {
         let runs = driver.cuda.map_or("an unknown CUDA".to_owned(), |cuda| format!("CUDA {cuda} at most"));
         return warning(
             format!("{name} runs {runs}, and libtorch needs {needed}: runs are on the CPU"),
@@ -134,7 +131,8 @@ fn driver(facts: &Facts) -> Finding {
     if shown == 0 {
         return no_device(&name, facts.visible_devices.as_deref());
     }
-    let what = format!("{name}{runs} and shows {}", devices(shown));
+    let devices = if shown == 1 { "device" } else { "devices" };
+    let what = format!("{name}{runs} and shows {shown} {devices}");
     if facts.libtorch.cuda.is_some() && facts.gpus.len() < shown {
         return warning(
             format!("{what}, of which libtorch can use {}", facts.gpus.len()),
@@ -142,11 +140,6 @@ fn driver(facts: &Facts) -> Finding {
         );
     }
     ok(what)
-}
-
-/// The CUDA that libtorch needs, if the driver is too old for it: one of the same major version will do.
-fn too_old(driver: &Driver, needed: Option<CudaVersion>) -> Option<CudaVersion> {
-    needed.filter(|needed| driver.cuda.is_none_or(|cuda| cuda.major < needed.major))
 }
 
 /// `cuInit` gave `status`.
@@ -180,8 +173,8 @@ fn no_device(name: &str, visible: Option<&str>) -> Finding {
 }
 
 fn memory(index: usize, gpu: &Gpu) -> Finding {
-    let bytes = match &gpu.bytes {
-        Ok(bytes) => bytes,
+    let DeviceBytes { free, total } = match &gpu.bytes {
+        Ok(bytes) => *bytes,
         Err(why) => {
             return warning(
                 format!("cuda:{index}, {}: its memory is not known: {why}", gpu.name),
@@ -189,7 +182,6 @@ fn memory(index: usize, gpu: &Gpu) -> Finding {
             );
         }
     };
-    let DeviceBytes { free, total } = *bytes;
     let [free, total] = [free, total].map(|bytes| bytes as f64 / GIB);
     let what = format!("cuda:{index}, {}: {free:.1} of {total:.1} GiB are free", gpu.name);
     let too_large: Vec<_> =
@@ -241,11 +233,6 @@ fn reports(reports: &Result<(), String>) -> Finding {
     }
 }
 
-/// `1 device`, `2 devices`.
-fn devices(count: usize) -> String {
-    if count == 1 { "1 device".to_owned() } else { format!("{count} devices") }
-}
-
 fn ok(what: impl Into<String>) -> Finding {
     Finding { status: Status::Ok, what: what.into(), remedy: None }
 }
@@ -260,11 +247,7 @@ fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.pad(match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Problem => "problem",
-        })
+        f.pad(&format!("{self:?}").to_lowercase())
     }
 }
 
@@ -284,6 +267,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::torch::Driver;
 
     const CUDA_13: CudaVersion = CudaVersion { major: 13, minor: 0 };
 

@@ -63,14 +63,12 @@ pub fn run(config: &Bench) -> Result<PathBuf> {
     let (data, folders) = config.data_sets()?;
     let subjects = config.subjects(&data)?;
     let dir = RunDir::create(config.out.as_deref(), "bench")?;
-    let mut rounds = Rounds::new(config.device, config.rounds, config.graph);
+    let folders = config.beside_python.then_some(&folders);
+    let mut rounds = Rounds::new(config.device, config.rounds, config.graph, folders);
     if config.reads_images() && config.recipes.contains(&CIFAR) && data.cifar10.is_none() {
-        rounds.remark(format!(
-            "no epoch of {CIFAR} was measured: no CIFAR-10 is here; --cifar-dir names its folder"
-        ));
-    }
-    if config.beside_python {
-        rounds.take_beside(&folders);
+        let remark =
+            format!("no epoch of {CIFAR} was measured: no CIFAR-10 is here; --cifar-dir names its folder");
+        rounds.remarks.insert(0, remark);
     }
     let mut printed = 0;
     let mut measurements = Vec::new();

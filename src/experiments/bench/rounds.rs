@@ -35,20 +35,13 @@ pub(super) struct Rounds {
 type Round = (f64, Vec<(String, f64)>);
 
 impl Rounds {
-    /// So many rounds for each subject, here alone.
-    pub fn new(device: Device, rounds: usize, graph: bool) -> Self {
-        Self { device, rounds, graph, python: None, torch_beside: None, remarks: Vec::new() }
-    }
-
-    /// Also measures Python; where that cannot be, a remark says why.
-    pub fn take_beside(&mut self, folders: &Folders) {
-        match Python::start(self.device, folders) {
-            Ok(python) => {
-                self.torch_beside = Some(python.torch.clone());
-                self.python = Some(python);
-            }
-            Err(error) => self.remark(format!("{error}; {}", error.remedy())),
-        }
+    /// So many rounds for each subject. Python is measured too where its `folders` are given; if it cannot be, a remark says why.
+    pub fn new(device: Device, rounds: usize, graph: bool, folders: Option<&Folders>) -> Self {
+        let python = folders.map(|folders| Python::start(device, folders)).transpose();
+        let remarks = python.as_ref().err().map(|error| format!("{error}; {}", error.remedy()));
+        let python = python.ok().flatten();
+        let torch_beside = python.as_ref().map(|python| python.torch.clone());
+        Self { device, rounds, graph, python, torch_beside, remarks: remarks.into_iter().collect() }
     }
 
     /// All rounds of `subject`, whose images are among `data`.

@@ -1,6 +1,10 @@
-//! Axes: which values a panel spans, where its ticks stand and what is written at them.
+//! Axes as plotters takes them: which values they span, where their ticks stand and what is written there.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use super::picture::PIXEL;
 
 /// Values beyond this are not drawn: a range of them overflows.
 const LARGEST: f64 = f64::MAX / 8.0;
@@ -16,12 +20,12 @@ pub struct Axis {
     low: f64,
     high: f64,
     /// Where the ticks stand, rising.
-    pub ticks: Vec<f64>,
+    ticks: Vec<f64>,
     /// Tick labels are values divided by ten to this power, so that they stay short.
     exponent: i32,
     decimals: usize,
     /// Whether equal ratios, not equal differences, are equally far apart.
-    logarithmic: bool,
+    pub logarithmic: bool,
 }
 
 impl Axis {
@@ -84,21 +88,12 @@ impl Axis {
         let powers = (low.log10().floor() as i32..=high.log10().ceil() as i32)
             .filter(|power| power.rem_euclid(step) == 0);
         let ticks = powers
-            .flat_map(|power| digits.iter().map(move |&digit| times_ten_to(digit, power)))
+            .flat_map(|power| {
+                digits.iter().map(move |&digit| format!("{digit}e{power}").parse().expect("a number"))
+            })
             .filter(|tick| (low..=high).contains(tick))
             .collect();
         Self { low, high, ticks, exponent: 0, decimals: 0, logarithmic: true }
-    }
-
-    /// What is written at the tick `value`.
-    pub fn label(&self, value: f64) -> String {
-        if self.logarithmic {
-            let short = (1e-4..1e6).contains(&value);
-            return if short { value.to_string() } else { format!("{value:e}") };
-        }
-        let text = format!("{:.*}", self.decimals, value / 10f64.powi(self.exponent));
-        // A true minus sign, as wide as a digit.
-        text.replace('-', "\u{2212}")
     }
 
     /// `label`, with its unit in brackets, told the power of ten: `loss (10⁻⁶ nats per example)`.
@@ -110,17 +105,46 @@ impl Axis {
         label.replacen('(', &format!("(10{power} "), 1)
     }
 
-    /// Where `value` stands between the pixels `from` (the low end) and `to` (the high end).
-    pub fn pixel(&self, value: f64, from: f64, to: f64) -> f64 {
+    /// `value` as a share of the way from the low end to the high one.
+    fn share(&self, value: f64) -> f64 {
         let place = |value: f64| if self.logarithmic { value.log10() } else { value };
-        from + (place(value) - place(self.low)) / (place(self.high) - place(self.low)) * (to - from)
+        (place(value) - place(self.low)) / (place(self.high) - place(self.low))
     }
 }
 
-/// Divides by negative powers, which is exact enough for `0.002` to be written so.
-fn times_ten_to(digit: f64, power: i32) -> f64 {
-    let ten = 10f64.powi(power.abs());
-    if power < 0 { digit / ten } else { digit * ten }
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    /// Lines of the grid fall on whole pixels, which keeps them sharp.
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let place = f64::from(from) + self.share(*value) * f64::from(to - from);
+        if !self.ticks.contains(value) {
+            return place.round() as i32;
+        }
+        let pixel = f64::from(PIXEL);
+        (((place / pixel).round() * pixel) as i32).clamp(from.min(to), from.max(to))
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, &value: &f64) -> String {
+        if self.logarithmic {
+            let short = (1e-4..1e6).contains(&value);
+            return if short { value.to_string() } else { format!("{value:e}") };
+        }
+        let text = format!("{:.*}", self.decimals, value / 10f64.powi(self.exponent));
+        // A true minus sign, as wide as a digit.
+        text.replace('-', "\u{2212}")
+    }
 }
 
 /// The 1, 2 or 5 times a power of ten that is nearest to `rough`, about.
@@ -152,7 +176,7 @@ mod tests {
         assert_eq!(Axis::counted(3).ticks, [1.0, 2.0, 3.0]);
         assert_eq!(Axis::counted(20).ticks.len(), 10);
         assert_eq!(Axis::counted(50).ticks, [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]);
-        assert_eq!(Axis::counted(100).label(90.0), "90");
+        assert_eq!(Axis::counted(100).format_ext(&90.0), "90");
     }
 
     #[test]
@@ -172,10 +196,10 @@ mod tests {
             let axis = Axis::fit(values.iter().copied(), 1e-7, ANY);
             assert!(axis.low.is_finite() && axis.high.is_finite() && axis.low < axis.high, "{values:?}");
             assert!((2..=12).contains(&axis.ticks.len()), "{values:?}: {axis:?}");
-            let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.label(tick)).collect();
+            let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.format_ext(&tick)).collect();
             assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{values:?}: {labels:?}");
             for value in values.iter().filter(|&&value| drawable(value)) {
-                assert!((0.0..=1000.0).contains(&axis.pixel(*value, 0.0, 1000.0)), "{values:?}: {axis:?}");
+                assert!((0.0..=1000.0).contains(&(1000.0 * axis.share(*value))), "{values:?}: {axis:?}");
             }
         }
     }
@@ -184,7 +208,7 @@ mod tests {
     fn labels_stay_short_and_name_their_power() {
         let axis = Axis::fit([-1.2e-6, 3.4e-6].into_iter(), 1e-9, ANY);
         assert_eq!(axis.title("loss (nats)"), "loss (10⁻⁶ nats)");
-        assert!(axis.ticks.iter().any(|&tick| axis.label(tick) == "−1"), "{axis:?}");
+        assert!(axis.ticks.iter().any(|&tick| axis.format_ext(&tick) == "−1"), "{axis:?}");
         assert_eq!(Axis::fit([0.2, 0.8].into_iter(), 0.1, ANY).title("loss (nats)"), "loss (nats)");
     }
 
@@ -198,9 +222,9 @@ mod tests {
     #[test]
     fn equal_ratios_are_equally_far_apart_on_a_logarithmic_axis() {
         let axis = Axis::logarithmic([0.9, 80.0, 0.0, f64::NAN].into_iter());
-        let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.label(tick)).collect();
+        let labels: Vec<_> = axis.ticks.iter().map(|&tick| axis.format_ext(&tick)).collect();
         assert_eq!(labels, ["0.5", "1", "2", "5", "10", "20", "50"]);
-        let x = |value| axis.pixel(value, 0.0, 1000.0);
+        let x = |value| 1000.0 * axis.share(value);
         assert!((x(4.0) - x(2.0) - (x(2.0) - x(1.0))).abs() < 1e-9);
         assert!(x(0.9) > 100.0 && x(80.0) < 1000.0, "{} {}", x(0.9), x(80.0));
     }
@@ -211,7 +235,7 @@ mod tests {
             let axis = Axis::logarithmic(values.iter().copied());
             assert!((2..=12).contains(&axis.ticks.len()), "{values:?}: {axis:?}");
             assert!(axis.ticks.contains(&1.0), "{values:?}: {axis:?}");
-            assert!(axis.ticks.iter().all(|&tick| axis.label(tick).len() <= 6), "{values:?}: {axis:?}");
+            assert!(axis.ticks.iter().all(|&tick| axis.format_ext(&tick).len() <= 6), "{values:?}: {axis:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use plotters::style::RGBColor;
 
-use super::canvas::{Shape, Stroke};
-use super::panel::{Panel, Series};
+use super::panel::{Panel, Series, Shape};
+use super::picture::Stroke;
 use super::{PALETTE, draw_panels};
 use crate::{EpochRecord, Result};
 
@@ -83,7 +83,7 @@ impl Curves<'_> {
         let series = self.variants.iter().enumerate().map(|(i, variant)| {
             let (color, shape) = PALETTE[i % PALETTE.len()];
             // The first is drawn below the others and broader, so that it shows where they coincide.
-            let (width, radius) = if i == 0 && self.variants.len() > 1 { (4.4, 6.0) } else { (2.0, 4.0) };
+            let (width, radius) = if i == 0 && self.variants.len() > 1 { (44, 60) } else { (20, 40) };
             [("training", quantity.train, false), ("test", quantity.test, true)]
                 .map(|(what, value, dashed)| Series {
                     name: format!("{variant}, {what}"),
@@ -114,9 +114,9 @@ impl Curves<'_> {
         let series =
             series.into_iter().zip(DIFFERENCES).map(|((what, value, dashed), (color, shape))| Series {
                 name: what.to_owned(),
-                stroke: Stroke { width: 2.0, color, dashed },
+                stroke: Stroke { width: 20, color, dashed },
                 shape,
-                radius: 4.0,
+                radius: 40,
                 points: difference(&self.points(first, value), &self.points(second, value)),
             });
         let series: Vec<Series> = series.collect();
@@ -155,7 +155,7 @@ fn difference(first: &[(usize, f64)], second: &[(usize, f64)]) -> Vec<(usize, f6
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MARGIN, PANEL, WIDTH};
+    use super::super::{MARGIN, PANEL, PIXEL, WIDTH};
     use super::*;
     use crate::report::tests::record;
 
@@ -178,7 +178,7 @@ mod tests {
 
     /// How many pixels have about this colour.
     fn count((_, _, pixels): &(u32, u32, Vec<u8>), RGBColor(r, g, b): RGBColor) -> usize {
-        pixels.chunks(3).filter(|p| p[0] == r && p[1] == g && p[2] == b).count()
+        pixels.chunks(4).filter(|p| p[0] == r && p[1] == g && p[2] == b).count()
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let one = draw(&["native"], &records(&["native"], 3), 3);
         let two = draw(&BOTH, &records(&BOTH, 3), 3);
         assert_eq!((one.0, two.0), (WIDTH, WIDTH));
-        assert_eq!(f64::from(two.1 - one.1), PANEL + MARGIN);
+        assert_eq!((two.1 - one.1) as i32, (PANEL + MARGIN) / PIXEL);
         assert_eq!(count(&one, DIFFERENCES[1].0), 0);
         assert!(count(&two, DIFFERENCES[1].0) > 0);
     }

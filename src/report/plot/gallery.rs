@@ -1,21 +1,20 @@
 //! Images side by side, under a text and perhaps each above its name.
 
-use plotters::style::RGBColor;
+use plotters::style::FontStyle;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::canvas::{self, Align, Canvas, Drawn, Point, Text};
+use super::picture::{self, INK, PIXEL, fitted, put, text, words};
 use super::{MARGIN, WIDTH};
 use crate::Result;
 
+/// Pixels between the picture's edge and what is in it.
+const EDGE: i32 = MARGIN / PIXEL;
 /// Pixels between two images.
-const GAP: f64 = 12.0;
+const GAP: i32 = 12;
 /// Pixels from one line of text to the next.
-const LINE: f64 = 23.0;
+const LINE: i32 = 23;
 /// Pixels for a name below an image.
-const NAME: f64 = 24.0;
-
-const TITLE: Text =
-    Text { size: 17.0, bold: false, color: RGBColor(0x22, 0x22, 0x22), align: Align::Start, upward: false };
-const WORDS: Text = Text { size: 15.0, align: Align::Middle, ..TITLE };
+const NAME: i32 = 24;
 
 /// What [`draw_gallery`] draws.
 #[derive(Clone, Debug)]
@@ -44,7 +43,8 @@ pub struct Thumbnail {
 impl Gallery {
     /// Pixels of the longest side that an image in `columns` can have, if the picture is to be [`WIDTH`] pixels wide.
     pub fn longest_side(columns: usize) -> usize {
-        ((f64::from(WIDTH) - 2.0 * MARGIN - GAP * (columns - 1) as f64) / columns as f64) as usize
+        let columns = columns as i32;
+        ((WIDTH as i32 - 2 * EDGE - GAP * (columns - 1)) / columns) as usize
     }
 
     /// How large a pixel of the images is drawn: as large as all have room for, so that small ones are seen. An image
@@ -61,56 +61,41 @@ impl Gallery {
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
 pub fn draw_gallery(gallery: &Gallery) -> Result<Vec<u8>> {
-    let pixel = gallery.enlargement() as f64;
-    let largest = |side: fn(&Thumbnail) -> usize| {
-        pixel * gallery.images.iter().map(side).max().unwrap_or_default() as f64
-    };
+    let Gallery { title, images, names, .. } = gallery;
+    let (scale, columns) = (gallery.enlargement(), gallery.columns as i32);
+    let largest = |side: fn(&Thumbnail) -> usize| (scale * images.iter().map(side).max().unwrap_or(0)) as i32;
     let (cell_width, cell_height) = (largest(|image| image.width), largest(|image| image.height));
-    let row = cell_height + GAP + if gallery.names.is_empty() { 0.0 } else { NAME };
-    let rows = gallery.images.len().div_ceil(gallery.columns);
-    let top = MARGIN + LINE * gallery.title.lines().count() as f64 + GAP / 2.0;
+    let row = cell_height + GAP + if names.is_empty() { 0 } else { NAME };
+    let top = EDGE + LINE * title.lines().count() as i32 + GAP / 2;
+    let corner = |i: i32| (EDGE + (cell_width + GAP) * (i % columns), top + row * (i / columns));
 
-    let grid = cell_width * gallery.columns as f64 + GAP * (gallery.columns - 1) as f64;
     // A narrow grid leaves the text room, of which a letter takes no more than this.
-    let longest_line = gallery.title.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    let room = grid.max((9.0 * longest_line as f64).min(0.6 * f64::from(WIDTH)));
-    let height = top + row * rows as f64 - GAP + MARGIN;
-    canvas::png((room + 2.0 * MARGIN) as u32, height as u32, |canvas| {
-        for (line, i) in gallery.title.lines().zip(0..) {
-            let at = (MARGIN, MARGIN + LINE * f64::from(i) + 14.0);
-            canvas.text(line, at, fitted(canvas, line, TITLE, room))?;
+    let longest_line = title.lines().map(|line| line.chars().count()).max().unwrap_or(0) as i32;
+    let room = (cell_width * columns + GAP * (columns - 1)).max((9 * longest_line).min(WIDTH as i32 * 3 / 5));
+    let height = top + row * images.len().div_ceil(gallery.columns) as i32 - GAP + EDGE;
+    let mut picture = picture::render((room + 2 * EDGE) as u32, height as u32, |area| {
+        for (line, i) in title.lines().zip(0..) {
+            // SVG drops plain spaces at the start of a line.
+            let line = line.replace(' ', "\u{a0}");
+            let look = fitted(area, &line, &text(181.0, FontStyle::Normal, INK), room * PIXEL)?;
+            area.draw_text(&line, &look, (MARGIN, MARGIN + LINE * PIXEL * i))?;
         }
-        for (i, image) in gallery.images.iter().enumerate() {
-            let (column, line) = (i % gallery.columns, i / gallery.columns);
-            let left = MARGIN + (cell_width + GAP) * column as f64;
-            let above = top + row * line as f64;
-            let spare = |cell: f64, side: usize| ((cell - pixel * side as f64) / 2.0).floor();
-            let corner = (left + spare(cell_width, image.width), above + spare(cell_height, image.height));
-            image.draw(canvas, corner, pixel)?;
-            if let Some(name) = gallery.names.get(i) {
-                let at = (left + cell_width / 2.0, above + cell_height + 17.0);
-                canvas.text(name, at, fitted(canvas, name, WORDS, cell_width))?;
-            }
+        for (name, i) in names.iter().zip(0..) {
+            let (left, above) = corner(i);
+            let look =
+                fitted(area, name, &words(), cell_width * PIXEL)?.pos(Pos::new(HPos::Center, VPos::Top));
+            let at = ((left + cell_width / 2) * PIXEL, (above + cell_height + 7) * PIXEL);
+            area.draw_text(name, &look, at)?;
         }
         Ok(())
-    })
-}
-
-/// A text that is too long is written smaller.
-fn fitted(canvas: &Canvas, text: &str, look: Text, room: f64) -> Text {
-    Text { size: look.size * (room / canvas.text_width(text, look).max(room)), ..look }
-}
-
-impl Thumbnail {
-    /// Draws the image with squares of `pixel` pixels.
-    pub(super) fn draw(&self, canvas: &Canvas, (left, top): Point, pixel: f64) -> Drawn {
-        for (i, &[r, g, b]) in self.pixels.iter().enumerate() {
-            let (x, y) = ((i % self.width) as f64, (i / self.width) as f64);
-            let corner = |x: f64, y: f64| (left + pixel * x, top + pixel * y);
-            canvas.fill(corner(x, y), corner(x + 1.0, y + 1.0), RGBColor(r, g, b))?;
-        }
-        Ok(())
+    })?;
+    for (image, i) in images.iter().zip(0..) {
+        let (left, above) = corner(i);
+        let spare = |cell: i32, side: usize| (cell - (scale * side) as i32) / 2;
+        let at = (left + spare(cell_width, image.width), above + spare(cell_height, image.height));
+        put(&mut picture, image, at, scale as f32);
     }
+    picture::png(&picture)
 }
 
 #[cfg(test)]

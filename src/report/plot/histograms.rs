@@ -1,25 +1,28 @@
 //! `channels.png`: images, and the histograms of their three channels before and after scaling.
 
-use plotters::style::RGBColor;
+use plotters::chart::SeriesLabelPosition;
+use plotters::element::PathElement;
+use plotters::series::LineSeries;
+use plotters::style::{Color, RGBColor, TRANSPARENT};
 
 use super::axis::Axis;
-use super::canvas::{self, Align, Canvas, Drawn, Point, Stroke, Text};
 use super::gallery::Thumbnail;
-use super::panel::{Frame, Labels, TITLE, WORDS, draw_axes};
-use super::{HEADER, MARGIN, PANEL, WIDTH, draw_title};
+use super::panel::draw_axes;
+use super::picture::{self, Area, Drawn, PIXEL, heading, put, words};
+use super::{HEADER, MARGIN, PANEL, WIDTH, draw_title, row_of_two};
 use crate::Result;
 
 /// The picture's name in a run directory.
 pub const CHANNELS: &str = "channels.png";
 
 /// Pixels of the sides of a thumbnail.
-const THUMBNAIL: f64 = 128.0;
+const THUMBNAIL: i32 = 128;
 /// Pixels between two thumbnails.
-const GAP: f64 = 16.0;
+const GAP: i32 = 16;
 
 /// Red, green and blue as eyes that confuse them still tell apart, and a width each.
-const STROKES: [(RGBColor, f64); 3] =
-    [(RGBColor(0xd5, 0x3a, 0x00), 3.4), (RGBColor(0x00, 0x9e, 0x73), 2.4), (RGBColor(0x00, 0x5f, 0xb2), 1.6)];
+const STROKES: [(RGBColor, u32); 3] =
+    [(RGBColor(0xd5, 0x3a, 0x00), 34), (RGBColor(0x00, 0x9e, 0x73), 24), (RGBColor(0x00, 0x5f, 0xb2), 16)];
 
 /// What [`draw_histograms`] draws.
 #[derive(Clone, Debug)]
@@ -56,7 +59,7 @@ pub struct Channel {
 
 impl Channel {
     /// The outline of the histogram, as value and share of pixels per unit of value: it encloses an area of 1.
-    fn outline(&self) -> Vec<Point> {
+    fn outline(&self) -> Vec<(f64, f64)> {
         let (low, high) = self.range;
         let width = (high - low) / self.counts.len() as f64;
         let all = self.counts.iter().sum::<i64>().max(1) as f64;
@@ -73,58 +76,47 @@ impl Channel {
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
 pub fn draw_histograms(histograms: &Histograms) -> Result<Vec<u8>> {
-    let top = MARGIN + HEADER + THUMBNAIL + MARGIN;
-    let width = (f64::from(WIDTH) - 3.0 * MARGIN) / 2.0;
-    canvas::png(WIDTH, (top + PANEL + MARGIN) as u32, |canvas| {
-        draw_title(canvas, &histograms.title)?;
-        for (i, thumbnail) in histograms.thumbnails.iter().take(8).enumerate() {
-            // The longer side fills the room.
-            let pixel = THUMBNAIL / thumbnail.width.max(thumbnail.height) as f64;
-            thumbnail.draw(canvas, (MARGIN + (THUMBNAIL + GAP) * i as f64, MARGIN + HEADER), pixel)?;
-        }
-        for (i, panel) in histograms.panels.iter().enumerate() {
-            let left = MARGIN + (width + MARGIN) * i as f64;
-            draw_panel(canvas, panel, Frame { left, top, right: left + width, bottom: top + PANEL })?;
-        }
-        Ok(())
-    })
+    let top = MARGIN + HEADER + THUMBNAIL * PIXEL + MARGIN;
+    let mut picture = picture::render(WIDTH, ((top + PANEL + MARGIN) / PIXEL) as u32, |area| {
+        draw_title(area, &histograms.title)?;
+        let panels = histograms.panels.iter().zip(row_of_two(area, top));
+        panels.into_iter().try_for_each(|(panel, area)| panel.draw(&area))
+    })?;
+    for (thumbnail, i) in histograms.thumbnails.iter().take(8).zip(0..) {
+        // The longer side fills the room.
+        let scale = THUMBNAIL as f32 / thumbnail.width.max(thumbnail.height) as f32;
+        let corner = (MARGIN / PIXEL + (THUMBNAIL + GAP) * i, (MARGIN + HEADER) / PIXEL);
+        put(&mut picture, thumbnail, corner, scale);
+    }
+    picture::png(&picture)
 }
 
-fn draw_panel(canvas: &Canvas, panel: &HistogramPanel, frame: Frame) -> Drawn {
-    canvas.text(&panel.title, (frame.left, frame.top + 15.0), TITLE)?;
-    let outlines = panel.channels.each_ref().map(Channel::outline);
-    let plot = Frame {
-        left: frame.left + 80.0,
-        top: frame.top + 36.0,
-        right: frame.right,
-        bottom: frame.bottom - 46.0,
-    };
-    let all = || outlines.iter().flatten();
-    // Room above for the legend.
-    let tallest = 1.35 * all().map(|point| point.1).fold(0.0, f64::max);
-    let xs = Axis::fit(all().map(|point| point.0), 0.0, f64::NEG_INFINITY..=f64::INFINITY);
-    let ys = Axis::fit([0.0, tallest].into_iter(), f64::MIN_POSITIVE, 0.0..=f64::INFINITY);
-    let labels = Labels { x: panel.label, y: "share of pixels per unit", left: frame.left };
-    draw_axes(canvas, plot, (&xs, &ys), labels)?;
-    for (outline, (color, width)) in outlines.iter().zip(STROKES) {
-        let pixel =
-            |&(x, y): &Point| (xs.pixel(x, plot.left, plot.right), ys.pixel(y, plot.bottom, plot.top));
-        let points: Vec<Point> = outline.iter().map(pixel).collect();
-        canvas.line(&points, Stroke { width, color, dashed: false })?;
+impl HistogramPanel {
+    fn draw(&self, area: &Area) -> Drawn {
+        area.draw_text(&self.title, &heading(), (0, 0))?;
+        let outlines = self.channels.each_ref().map(Channel::outline);
+        let all = || outlines.iter().flatten();
+        // Room above for the legend.
+        let tallest = 1.35 * all().map(|point| point.1).fold(0.0, f64::max);
+        let x = Axis::fit(all().map(|point| point.0), 0.0, f64::NEG_INFINITY..=f64::INFINITY);
+        let y = Axis::fit([0.0, tallest].into_iter(), f64::MIN_POSITIVE, 0.0..=f64::INFINITY);
+        let below = area.split_vertically(360).1;
+        let mut chart = draw_axes(&below, x, y, [self.label, "share of pixels per unit"])?;
+        for ((outline, channel), (color, width)) in outlines.into_iter().zip(&self.channels).zip(STROKES) {
+            let style = color.stroke_width(width);
+            chart
+                .draw_series(LineSeries::new(outline, style))?
+                .label(&channel.name)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 310, y)], style));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .legend_area_size(390)
+            .label_font(words())
+            .border_style(TRANSPARENT)
+            .draw()
     }
-    draw_legend(canvas, &panel.channels, plot)
-}
-
-/// The channels' names in the upper right corner of the plot.
-fn draw_legend(canvas: &Canvas, channels: &[Channel; 3], plot: Frame) -> Drawn {
-    let widest = channels.iter().map(|channel| canvas.text_width(&channel.name, WORDS)).fold(0.0, f64::max);
-    let text = plot.right - 8.0 - widest;
-    for (i, (channel, (color, width))) in channels.iter().zip(STROKES).enumerate() {
-        let y = plot.top + 16.0 + 21.0 * i as f64;
-        canvas.line(&[(text - 40.0, y), (text - 8.0, y)], Stroke { width, color, dashed: false })?;
-        canvas.text(&channel.name, (text, y + 5.0), Text { align: Align::Start, ..WORDS })?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

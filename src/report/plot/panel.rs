@@ -2,37 +2,28 @@
 
 use std::ops::RangeInclusive;
 
-use plotters::style::RGBColor;
+use plotters::backend::SVGBackend;
+use plotters::chart::{ChartBuilder, ChartContext, LabelAreaPosition};
+use plotters::coord::CoordTranslate;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::element::{EmptyElement, Polygon};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, RGBColor, TRANSPARENT, WHITE};
 
 use super::axis::{Axis, drawable};
-use super::canvas::{Align, Canvas, Drawn, Point, Shape, Stroke, Text};
+use super::picture::{Area, Drawn, FRAME, GRID, PIXEL, Stroke, caption, draw_line, heading, width, words};
 
 /// With more points than this, markers would be beads on a string: only lone points and last ones get one.
 const MARKED_POINTS: usize = 20;
 
-/// Text.
-pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
-/// Lines at ticks.
-pub const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
-/// Axes.
-pub const FRAME: RGBColor = RGBColor(0x88, 0x88, 0x88);
-
-/// Names of series, labels of ticks.
-pub const WORDS: Text = Text { size: 15.0, bold: false, color: INK, align: Align::Start, upward: false };
-/// Names of axes.
-pub const CAPTION: Text = Text { color: GREY, align: Align::Middle, ..WORDS };
-/// A panel's title.
-pub const TITLE: Text = Text { size: 19.0, bold: true, ..WORDS };
-
-/// One line of a panel.
+/// A line of a panel.
 #[derive(Clone, Debug)]
 pub struct Series {
     pub name: String,
     pub stroke: Stroke,
     pub shape: Shape,
-    /// Of the markers, in pixels.
-    pub radius: f64,
+    /// Of the markers.
+    pub radius: i32,
     /// Whole number and value, the numbers rising; values that are not finite leave a gap.
     pub points: Vec<(usize, f64)>,
 }
@@ -57,139 +48,133 @@ pub struct Panel {
     pub zero: bool,
 }
 
-/// The part of the picture that a panel fills, in pixels.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame {
-    pub left: f64,
-    pub top: f64,
-    pub right: f64,
-    pub bottom: f64,
-}
-
-/// Draws `panel` into `frame`.
-pub fn draw(canvas: &Canvas, panel: &Panel, frame: Frame) -> Drawn {
-    canvas.text(&panel.title, (frame.left, frame.top + 15.0), TITLE)?;
-    let legend = frame.top + 27.0;
-    draw_legend(canvas, &panel.series, frame.left, legend)?;
-    let plot = Frame {
-        left: frame.left + 80.0,
-        top: legend + 21.0 * panel.series.len() as f64 + 10.0,
-        right: frame.right,
-        bottom: frame.bottom - 46.0,
-    };
-
-    let series = || panel.series.iter().flatten();
-    let values = series().flat_map(|series| series.points.iter().map(|point| point.1));
-    let values = values.chain(panel.zero.then_some(0.0));
-    let map = Map {
-        numbers: Axis::counted(panel.last),
-        values: Axis::fit(values, panel.span, panel.bounds.clone()),
-        plot,
-        marked: panel.last <= MARKED_POINTS,
-    };
-    let labels = Labels { x: panel.counted, y: panel.label, left: frame.left };
-    draw_axes(canvas, plot, (&map.numbers, &map.values), labels)?;
-    if panel.zero {
-        let y = map.y(0.0);
-        canvas.fill((plot.left, y), (plot.right, y + 1.0), FRAME)?;
-    }
-    if !series().any(|series| series.points.iter().any(|point| drawable(point.1))) {
-        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0 - 12.0);
-        canvas.text("no value to show", middle, CAPTION)?;
-    }
-    series().try_for_each(|series| map.draw_series(canvas, series))
-}
-
-/// The legend: a row per variant, columns under each other.
-fn draw_legend(canvas: &Canvas, rows: &[Vec<Series>], left: f64, top: f64) -> Drawn {
-    const SAMPLE: f64 = 31.0;
-    let widths = rows.iter().flatten().map(|series| canvas.text_width(&series.name, WORDS));
-    let column = SAMPLE + 8.0 + widths.fold(0.0, f64::max) + 28.0;
-    for (i, row) in rows.iter().enumerate() {
-        for (j, series) in row.iter().enumerate() {
-            let (x, y) = (left + column * j as f64, top + 21.0 * i as f64 + 10.0);
-            canvas.line(&[(x, y), (x + SAMPLE, y)], series.stroke)?;
-            draw_marker(canvas, series, (x + SAMPLE / 2.0, y))?;
-            canvas.text(&series.name, (x + SAMPLE + 8.0, y + 5.0), WORDS)?;
+impl Panel {
+    /// Draws the panel into `area`.
+    pub fn draw(&self, area: &Area) -> Drawn {
+        area.draw_text(&self.title, &heading(), (0, 0))?;
+        let below = area.split_vertically(draw_legend(area, &self.series)?).1;
+        let series = || self.series.iter().flatten();
+        let values = series().flat_map(|series| series.points.iter().map(|point| point.1));
+        let values = values.chain(self.zero.then_some(0.0));
+        let values = Axis::fit(values, self.span, self.bounds.clone());
+        let chart = draw_axes(&below, Axis::counted(self.last), values, [self.counted, self.label])?;
+        let plot = chart.plotting_area();
+        if self.zero {
+            let (x, zero) = (plot.get_x_range(), Stroke { width: 10, color: FRAME, dashed: false });
+            draw_line(plot, vec![(x.start, 0.0), (x.end, 0.0)], zero)?;
         }
+        if !series().any(|series| series.points.iter().any(|point| drawable(point.1))) {
+            let ((width, height), middle) = (plot.dim_in_pixel(), Pos::new(HPos::Center, VPos::Center));
+            let at = (width as i32 / 2, height as i32 / 2 - 120);
+            plot.strip_coord_spec().draw_text("no value to show", &caption().pos(middle), at)?;
+        }
+        series().try_for_each(|series| series.draw(plot, self.last <= MARKED_POINTS))
     }
-    Ok(())
 }
 
-fn draw_marker(canvas: &Canvas, series: &Series, at: Point) -> Drawn {
-    canvas.marker(at, series.shape, series.radius, series.stroke.color, series.stroke.dashed)
-}
-
-/// What is written along the axes.
+/// The outline of a marker.
 #[derive(Clone, Copy, Debug)]
-pub struct Labels<'a> {
-    /// Below the horizontal axis.
-    pub x: &'a str,
-    /// Along the vertical axis; a unit in brackets takes the power of ten of its ticks.
-    pub y: &'a str,
-    /// Where `y` stands, in pixels.
-    pub left: f64,
+pub enum Shape {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
 }
 
-/// The axes around `plot`, horizontal and vertical, with their ticks and a grid.
-pub fn draw_axes(canvas: &Canvas, plot: Frame, (xs, ys): (&Axis, &Axis), labels: Labels) -> Drawn {
-    let Frame { left: x0, top: y0, right: x1, bottom: y1 } = plot;
-    for &tick in &ys.ticks {
-        let y = ys.pixel(tick, y1, y0).round();
-        canvas.fill((x0, y), (x1, y + 1.0), GRID)?;
-        let look = Text { align: Align::End, ..WORDS };
-        canvas.text(&ys.label(tick), (x0 - 9.0, y + 5.5), look)?;
-    }
-    for &tick in &xs.ticks {
-        let x = xs.pixel(tick, x0, x1).round();
-        canvas.fill((x, y1), (x + 1.0, y1 + 6.0), FRAME)?;
-        let look = Text { align: Align::Middle, ..WORDS };
-        canvas.text(&xs.label(tick), (x, y1 + 21.0), look)?;
-    }
-    canvas.fill((x0, y0), (x0 + 1.0, y1), FRAME)?;
-    canvas.fill((x0, y1), (x1, y1 + 1.0), FRAME)?;
-    canvas.text(labels.x, ((x0 + x1) / 2.0, y1 + 42.0), CAPTION)?;
-    let look = Text { upward: true, ..CAPTION };
-    canvas.text(&ys.title(labels.y), (labels.left + 12.0, (y0 + y1) / 2.0), look)
-}
-
-/// From whole numbers and values to pixels.
-struct Map {
-    numbers: Axis,
-    values: Axis,
-    plot: Frame,
-    /// Whether every point gets its marker.
-    marked: bool,
-}
-
-impl Map {
-    fn x(&self, number: f64) -> f64 {
-        self.numbers.pixel(number, self.plot.left, self.plot.right)
+impl Series {
+    /// A marker around `at`; that of a dashed line is white inside.
+    fn draw_marker<C: CoordTranslate>(&self, area: &Area<C>, at: C::From) -> Drawn
+    where
+        C::From: Clone + 'static,
+    {
+        let marker = |radius, color: RGBColor| {
+            EmptyElement::at(at.clone()) + Polygon::new(self.shape.corners(radius), color.filled())
+        };
+        area.draw(&marker(self.radius, self.stroke.color))?;
+        if self.stroke.dashed { area.draw(&marker(self.radius - 16, WHITE)) } else { Ok(()) }
     }
 
-    fn y(&self, value: f64) -> f64 {
-        self.values.pixel(value, self.plot.bottom, self.plot.top)
-    }
-
-    fn draw_series(&self, canvas: &Canvas, series: &Series) -> Drawn {
-        let last = series.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
-        for run in runs(&series.points) {
-            let line: Vec<Point> =
-                run.iter().map(|&(number, value)| (self.x(number as f64), self.y(value))).collect();
-            canvas.line(&line, series.stroke)?;
-            for (&(number, _), &at) in run.iter().zip(&line) {
-                if self.marked || run.len() == 1 || Some(number) == last {
-                    draw_marker(canvas, series, at)?;
-                }
+    /// The line, broken where there is no value, and a marker at each point if all are `marked`.
+    fn draw(&self, plot: &Area<Cartesian2d<Axis, Axis>>, marked: bool) -> Drawn {
+        let last = self.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
+        for run in runs(&self.points) {
+            let at = |&(number, value): &(usize, f64)| (number as f64, value);
+            draw_line(plot, run.iter().map(at).collect(), self.stroke)?;
+            let single = run.len() == 1;
+            for point in run.iter().filter(|point| marked || single || Some(point.0) == last) {
+                self.draw_marker(plot, at(point))?;
             }
         }
         Ok(())
     }
 }
 
+impl Shape {
+    /// Around (0, 0). All shapes have about the area of the circle.
+    fn corners(self, radius: i32) -> Vec<(i32, i32)> {
+        let (corners, first, size) = match self {
+            Self::Circle => (36, 0, 1.0),
+            Self::Square => (4, 45, 1.27),
+            Self::Triangle => (3, -90, 1.35),
+            Self::Diamond => (4, 0, 1.3),
+        };
+        let corner = |i: i32| {
+            let (sin, cos) = f64::from(first + 360 / corners * i).to_radians().sin_cos();
+            let radius = size * f64::from(radius);
+            ((radius * cos).round() as i32, (radius * sin).round() as i32)
+        };
+        (0..corners).map(corner).collect()
+    }
+}
+
 /// The points that lines join: those of successive numbers with values that can be drawn.
 fn runs(points: &[(usize, f64)]) -> impl Iterator<Item = &[(usize, f64)]> {
     points.chunk_by(|a, b| drawable(a.1) == drawable(b.1) && a.0 + 1 == b.0).filter(|run| drawable(run[0].1))
+}
+
+/// The legend below a panel's title, columns under each other; gives where it ends. plotters would put it over the curves.
+fn draw_legend(area: &Area, rows: &[Vec<Series>]) -> Drawn<i32> {
+    const SAMPLE: i32 = 310;
+    let widths: Drawn<Vec<i32>> =
+        rows.iter().flatten().map(|series| width(area, &series.name, &words())).collect();
+    let column = SAMPLE + 80 + widths?.into_iter().max().unwrap_or(0) + 200;
+    for (i, row) in (0..).zip(rows) {
+        for (j, series) in (0..).zip(row) {
+            let (x, y) = (column * j, 370 + 210 * i);
+            draw_line(area, vec![(x, y), (x + SAMPLE, y)], series.stroke)?;
+            series.draw_marker(area, (x + SAMPLE / 2, y))?;
+            let look = words().pos(Pos::new(HPos::Left, VPos::Center));
+            area.draw_text(&series.name, &look, (x + SAMPLE + 80, y + PIXEL))?;
+        }
+    }
+    Ok(370 + 210 * rows.len() as i32)
+}
+
+/// A chart with axes of `names`, ticks and a grid. A unit in brackets in the vertical axis' name takes the power of ten of the ticks.
+pub fn draw_axes<'a>(
+    area: &Area<'a>,
+    x: Axis,
+    y: Axis,
+    names: [&str; 2],
+) -> Drawn<ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>> {
+    let y_name = y.title(names[1]);
+    let mut chart =
+        ChartBuilder::on(area).x_label_area_size(460).y_label_area_size(800).build_cartesian_2d(x, y)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(GRID.stroke_width(PIXEL as u32))
+        .light_line_style(TRANSPARENT)
+        .axis_style(FRAME.stroke_width(PIXEL as u32))
+        .set_tick_mark_size(LabelAreaPosition::Bottom, 6 * PIXEL)
+        .set_tick_mark_size(LabelAreaPosition::Left, 4 * PIXEL)
+        .label_style(words())
+        .y_label_offset(PIXEL)
+        .axis_desc_style(caption())
+        .x_desc(names[0])
+        .y_desc(y_name)
+        .draw()?;
+    Ok(chart)
 }
 
 #[cfg(test)]

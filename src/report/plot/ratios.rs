@@ -1,33 +1,40 @@
 //! `bench.png`: how many times as long others took as this program, a bar for each.
 
-use plotters::style::{RGBColor, WHITE};
+use plotters::chart::ChartBuilder;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::Rectangle;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, TRANSPARENT, WHITE};
 
 use super::axis::{Axis, drawable};
-use super::canvas::{self, Align, Canvas, Drawn, Point, Stroke, Text};
-use super::panel::{CAPTION, FRAME, GRID, INK, TITLE, WORDS};
-use super::{HEADER, MARGIN, PALETTE, WIDTH, draw_title, within};
+use super::picture::{
+    self, Area, Drawn, FRAME, GRID, INK, PIXEL, Stroke, caption, draw_line, fitted, heading, width, words,
+};
+use super::{FULL, HEADER, MARGIN, PALETTE, WIDTH, draw_title};
 use crate::Result;
 use crate::report::{Measurement, Ratio};
 
 /// The picture's name in a run directory.
 pub const BENCH: &str = "bench.png";
 
-/// Pixels of a line of the legend.
-const ENTRY: f64 = 24.0;
-/// Pixels above the first row of a section, for its heading.
-const HEADING: f64 = 50.0;
-/// Pixels of a bar and the space around it.
-const ROW: f64 = 22.0;
-/// Pixels of a bar.
-const BAR: f64 = 15.0;
-/// Pixels between two measurements of a section.
-const GAP: f64 = 7.0;
-/// Pixels between bars and what is written at their sides.
-const SPACE: f64 = 12.0;
-/// Pixels below the last row, for the axis.
-const AXIS: f64 = 72.0;
-/// Pixels of the names at the left, at least and at most.
-const NAMES: (f64, f64) = (100.0, 0.4 * WIDTH as f64);
+/// A line of the legend.
+const ENTRY: i32 = 240;
+/// Above the first bar of a section, for its heading.
+const HEADING: i32 = 500;
+/// A bar and the space around it.
+const ROW: i32 = 220;
+/// The height of a bar.
+const BAR: i32 = 150;
+/// Between two measurements of a section.
+const GAP: i32 = 70;
+/// Between bars and what is written at their sides.
+const SPACE: i32 = 120;
+/// Below the last bar, for the axis.
+const AXIS: i32 = 720;
+/// The width of the names at the left, and of the values at the right.
+const NAMES: i32 = 2600;
+const VALUES: i32 = 900;
 
 /// With a greater ratio than this the axis is logarithmic: bars around 1 would be stumps.
 const LINEAR: f64 = 12.0;
@@ -43,25 +50,27 @@ const WHISKER: f64 = 1.5;
 /// If the drawing fails, for which there is no known cause.
 pub fn draw_ratios(title: &str, measurements: &[Measurement]) -> Result<Vec<u8>> {
     let contenders = contenders(measurements);
-    let legend = MARGIN + HEADER;
-    let rows = rows(measurements, &contenders, legend + ENTRY * contenders.len() as f64);
-    let bottom = rows.last().map_or(legend, |row| row.top + ROW);
-    canvas::png(WIDTH, (bottom + AXIS + MARGIN) as u32, |canvas| {
-        draw_title(canvas, title)?;
+    let rows = rows(measurements, &contenders);
+    let top = MARGIN + HEADER + ENTRY * contenders.len() as i32;
+    let depth = rows.last().map_or(0, |row| row.middle + ROW / 2);
+    let picture = picture::render(WIDTH, ((top + depth + AXIS + MARGIN) / PIXEL) as u32, |area| {
+        draw_title(area, title)?;
         if rows.is_empty() {
-            let middle = (f64::from(WIDTH) / 2.0, bottom + AXIS / 2.0);
-            return canvas.text("nothing beside it was measured", middle, CAPTION);
+            let middle = caption().pos(Pos::new(HPos::Center, VPos::Center));
+            return area.draw_text("nothing else was measured", &middle, (FULL / 2, top + AXIS / 2));
         }
-        draw_legend(canvas, &contenders, legend)?;
-        let chart = Chart::new(canvas, &rows);
-        for section in rows.chunk_by(|a, b| a.section == b.section) {
-            chart.draw_section(canvas, section)?;
+        for (i, name) in contenders.iter().enumerate() {
+            let middle = MARGIN + HEADER + ENTRY / 2 + ENTRY * i as i32;
+            draw_bar(area, i, (MARGIN, MARGIN + 310), middle)?;
+            write_at(area, name, (MARGIN + 390, middle), FULL - 2 * MARGIN - 390)?;
         }
-        chart.draw_axis(canvas, bottom)
-    })
+        let area = area.clone().shrink((MARGIN, top), (FULL - 2 * MARGIN - VALUES, depth + AXIS));
+        draw_chart(&area, &rows, depth)
+    })?;
+    picture::png(&picture)
 }
 
-/// The names of those beside, in the order in which they appear.
+/// The names of the others, in the order in which they appear.
 fn contenders(measurements: &[Measurement]) -> Vec<&str> {
     let mut names = Vec::new();
     for (name, _) in measurements.iter().flat_map(|measurement| &measurement.beside) {
@@ -72,42 +81,40 @@ fn contenders(measurements: &[Measurement]) -> Vec<&str> {
     names
 }
 
-/// A bar and what is written beside it.
+/// A bar and what is written at its sides.
 struct Row<'a> {
-    section: &'a str,
-    /// Of the measurement, where its rows begin.
+    /// Of the section, at its first bar.
+    section: Option<&'a str>,
+    /// Of the measurement, at its first bar.
     name: Option<&'a str>,
-    look: Look,
+    /// Which one of the others this is.
+    contender: usize,
     ratio: Ratio,
-    /// In pixels.
-    top: f64,
+    /// The middle of the bar, from the top of the chart.
+    middle: i32,
 }
 
-/// The rows of all measurements, from `top` down.
-fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str], mut top: f64) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row> = Vec::new();
+fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str]) -> Vec<Row<'a>> {
+    let (mut rows, mut top, mut last) = (Vec::new(), 0, None);
     for measurement in measurements.iter().filter(|measurement| !measurement.beside.is_empty()) {
-        let goes_on = rows.last().is_some_and(|row| row.section == measurement.section);
-        top += if goes_on { GAP } else { HEADING };
+        let section = Some(measurement.section.as_str());
+        top += if section == last { GAP } else { HEADING };
         for (i, (contender, theirs)) in measurement.beside.iter().enumerate() {
             rows.push(Row {
-                section: &measurement.section,
+                section: section.filter(|_| i == 0 && section != last),
                 name: (i == 0).then_some(&measurement.name),
-                look: Look::of(contender, contenders),
+                contender: contenders.iter().position(|name| name == contender).unwrap_or(0),
                 ratio: theirs.over(&measurement.here),
-                top,
+                middle: top + ROW / 2,
             });
             top += ROW;
         }
+        last = section;
     }
     rows
 }
 
 impl Row<'_> {
-    fn middle(&self) -> f64 {
-        self.top + ROW / 2.0
-    }
-
     /// What is written at the end of the bar: about three digits.
     fn value(&self) -> String {
         match self.ratio.median {
@@ -122,159 +129,121 @@ impl Row<'_> {
     }
 }
 
-/// How the bars of a contender look.
-#[derive(Clone, Copy)]
-struct Look {
-    color: RGBColor,
-    hollow: bool,
-}
-
-impl Look {
-    fn of(contender: &str, contenders: &[&str]) -> Self {
-        let i = contenders.iter().position(|name| *name == contender).expect("all are among them");
-        Self { color: PALETTE[i % PALETTE.len()].0, hollow: i / PALETTE.len() % 2 == 1 }
-    }
-
-    fn fill(self, canvas: &Canvas, (left, top): Point, (right, bottom): Point) -> Drawn {
-        const EDGE: f64 = 2.0;
-        canvas.fill((left, top), (right, bottom), self.color)?;
-        if self.hollow && right - left > 2.0 * EDGE {
-            canvas.fill((left + EDGE, top + EDGE), (right - EDGE, bottom - EDGE), WHITE)?;
+/// The bars below each other, to the right of their names.
+fn draw_chart(area: &Area, rows: &[Row], depth: i32) -> Drawn {
+    let axis = axis(rows);
+    let kind = if axis.logarithmic { " (logarithmic)" } else { "" };
+    let mut chart = ChartBuilder::on(area)
+        .y_label_area_size(NAMES + SPACE)
+        .x_label_area_size(AXIS)
+        .build_cartesian_2d(axis, f64::from(depth)..0.0)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .y_labels(0)
+        .bold_line_style(GRID.stroke_width(PIXEL as u32))
+        .light_line_style(TRANSPARENT)
+        .axis_style(FRAME.stroke_width(PIXEL as u32))
+        .set_all_tick_mark_size(6 * PIXEL)
+        .label_style(words())
+        .axis_desc_style(caption())
+        .x_desc(format!("times as long as this program{kind}"))
+        .draw()?;
+    let plot = chart.plotting_area();
+    for row in rows {
+        if drawable(row.ratio.median) {
+            draw_bar(&plot.strip_coord_spec(), row.contender, (0, bar_end(plot, row.ratio)), row.middle)?;
         }
-        Ok(())
     }
-}
-
-/// The contenders' names, a line each.
-fn draw_legend(canvas: &Canvas, contenders: &[&str], top: f64) -> Drawn {
-    const SAMPLE: f64 = 31.0;
-    let text = MARGIN + SAMPLE + 8.0;
-    for (i, name) in contenders.iter().enumerate() {
-        let middle = top + ENTRY * (i as f64 + 0.5);
-        let look = Look::of(name, contenders);
-        look.fill(canvas, (MARGIN, middle - BAR / 2.0), (MARGIN + SAMPLE, middle + BAR / 2.0))?;
-        let words = within(canvas, name, WORDS, f64::from(WIDTH) - MARGIN - text);
-        canvas.text(name, (text, middle + 5.5), words)?;
+    // Over the bars, to show how far they reach beyond it; but below what is written.
+    let one = vec![(1.0, 0.0), (1.0, f64::from(depth))];
+    draw_line(plot, one, Stroke { width: PIXEL as u32, color: INK, dashed: false })?;
+    let below = (NAMES + SPACE + x(plot, 1.0), depth + 310);
+    area.draw_text("1 = this program", &words().pos(Pos::new(HPos::Center, VPos::Top)), below)?;
+    for row in rows {
+        if let Some(section) = row.section {
+            let (width, top) = (area.dim_in_pixel().0 as i32, row.middle - ROW / 2 - HEADING);
+            let behind = [(0, top - 2 * PIXEL), (width, top + HEADING - 40)];
+            area.draw(&Rectangle::new(behind, WHITE.filled()))?;
+            area.draw_text(section, &fitted(area, section, &heading(), width)?, (0, top + 220))?;
+        }
+        if let Some(name) = row.name {
+            write_at(area, name, (0, row.middle), NAMES)?;
+        }
+        draw_whisker(plot, row)?;
     }
     Ok(())
 }
 
-/// The axis that all bars share, and where it lies.
-struct Chart {
-    axis: Axis,
-    logarithmic: bool,
-    /// In pixels.
-    left: f64,
-    right: f64,
+/// The axis that all bars share.
+fn axis(rows: &[Row]) -> Axis {
+    let ratios = || rows.iter().map(|row| row.ratio).filter(|ratio| drawable(ratio.median));
+    let medians = || ratios().map(|ratio| ratio.median);
+    let greatest = medians().fold(1.0, f64::max);
+    let whisker = ratios().map(|ratio| ratio.greatest).fold(0.0, f64::max).min(WHISKER * greatest);
+    let shown = medians().chain([1.0, whisker]);
+    if greatest > LINEAR {
+        return Axis::logarithmic(shown);
+    }
+    Axis::fit(shown.chain([0.0]), 0.0, 0.0..=f64::INFINITY)
 }
 
-impl Chart {
-    fn new(canvas: &Canvas, rows: &[Row]) -> Self {
-        let names = widest(canvas, rows.iter().filter_map(|row| row.name));
-        let values = widest(canvas, rows.iter().map(Row::value));
-        let ratios = || rows.iter().map(|row| row.ratio).filter(|ratio| drawable(ratio.median));
-        let medians = || ratios().map(|ratio| ratio.median);
-        let greatest = medians().fold(1.0, f64::max);
-        let whisker = ratios().map(|ratio| ratio.greatest).fold(0.0, f64::max).min(WHISKER * greatest);
-        let shown = medians().chain([1.0, whisker]);
-        let logarithmic = greatest > LINEAR;
-        Self {
-            axis: if logarithmic {
-                Axis::logarithmic(shown)
-            } else {
-                Axis::fit(shown.chain([0.0]), 0.0, 0.0..=f64::INFINITY)
-            },
-            logarithmic,
-            left: MARGIN + names.clamp(NAMES.0, NAMES.1) + SPACE,
-            right: f64::from(WIDTH) - MARGIN - values - SPACE,
-        }
-    }
+type Plot<'a> = Area<'a, Cartesian2d<Axis, RangedCoordf64>>;
 
-    fn x(&self, ratio: f64) -> f64 {
-        self.axis.pixel(ratio, self.left, self.right)
-    }
-
-    /// The rows of a section, at least one, below its name.
-    fn draw_section(&self, canvas: &Canvas, rows: &[Row]) -> Drawn {
-        let (top, bottom) = (rows[0].top - 2.0, rows[rows.len() - 1].top + ROW + 2.0);
-        let heading = within(canvas, rows[0].section, TITLE, f64::from(WIDTH) - 2.0 * MARGIN);
-        canvas.text(rows[0].section, (MARGIN, top - 11.0), heading)?;
-        let line = |ratio, color| {
-            let x = self.x(ratio).round();
-            canvas.fill((x, top), (x + 1.0, bottom), color)
-        };
-        self.axis.ticks.iter().try_for_each(|&tick| line(tick, GRID))?;
-        rows.iter().try_for_each(|row| self.draw_bar(canvas, row))?;
-        canvas.fill((self.left, top), (self.left + 1.0, bottom), FRAME)?;
-        // Over the bars, to show how far they reach beyond it; but below what is written.
-        line(1.0, INK)?;
-        rows.iter().try_for_each(|row| self.draw_words(canvas, row))
-    }
-
-    fn draw_bar(&self, canvas: &Canvas, row: &Row) -> Drawn {
-        if !drawable(row.ratio.median) {
-            return Ok(());
-        }
-        let (top, bottom) = (row.middle() - BAR / 2.0, row.middle() + BAR / 2.0);
-        row.look.fill(canvas, (self.left, top), (self.bar_end(row.ratio), bottom))
-    }
-
-    /// What took no time at all has a bar too.
-    fn bar_end(&self, ratio: Ratio) -> f64 {
-        self.x(ratio.median).max(self.left + 2.0)
-    }
-
-    /// The name, the whisker and the value behind it.
-    fn draw_words(&self, canvas: &Canvas, row: &Row) -> Drawn {
-        let (baseline, ratio, value) = (row.middle() + 5.5, row.ratio, row.value());
-        if let Some(name) = row.name {
-            let look = within(canvas, name, WORDS, self.left - SPACE - MARGIN);
-            canvas.text(name, (MARGIN, baseline), look)?;
-        }
-        let mut end = self.left;
-        if drawable(ratio.median) {
-            self.draw_whisker(canvas, ratio, row.middle())?;
-            end = self.bar_end(ratio).max(self.x(ratio.greatest).min(self.right));
-        }
-        let (left, right) = (end + SPACE / 2.0, end + SPACE / 2.0 + canvas.text_width(&value, WORDS));
-        // No line runs through it.
-        canvas.fill((left - 2.0, row.top + 2.0), (right + 2.0, row.top + ROW - 2.0), WHITE)?;
-        canvas.text(&value, (left, baseline), WORDS)
-    }
-
-    fn draw_whisker(&self, canvas: &Canvas, ratio: Ratio, y: f64) -> Drawn {
-        let stroke = Stroke { width: 1.2, color: INK, dashed: false };
-        let ends = [ratio.least, ratio.greatest].map(|end| self.x(end));
-        for x in ends.into_iter().filter(|x| (self.left..=self.right).contains(x)) {
-            canvas.line(&[(x, y - 3.5), (x, y + 3.5)], stroke)?;
-        }
-        canvas.line(&ends.map(|x| (x.clamp(self.left, self.right), y)), stroke)
-    }
-
-    /// The axis below all sections.
-    fn draw_axis(&self, canvas: &Canvas, y: f64) -> Drawn {
-        let y = y + 2.0;
-        canvas.fill((self.left, y), (self.right, y + 1.0), FRAME)?;
-        let look = Text { align: Align::Middle, ..WORDS };
-        for &tick in &self.axis.ticks {
-            let x = self.x(tick).round();
-            canvas.fill((x, y), (x + 1.0, y + 6.0), FRAME)?;
-            canvas.text(&self.axis.label(tick), (x, y + 21.0), look)?;
-        }
-        canvas.text("1 = this program", (self.x(1.0), y + 40.0), look)?;
-        let kind = if self.logarithmic { " (logarithmic)" } else { "" };
-        let caption = format!("times as long as this program{kind}");
-        canvas.text(&caption, ((self.left + self.right) / 2.0, y + 63.0), CAPTION)
-    }
+/// From the left of the plot.
+fn x(plot: &Plot, ratio: f64) -> i32 {
+    plot.map_coordinate(&(ratio, 0.0)).0 - plot.get_base_pixel().0
 }
 
-/// The width of the widest of `texts`, in pixels.
-fn widest(canvas: &Canvas, texts: impl Iterator<Item = impl AsRef<str>>) -> f64 {
-    texts.map(|text| canvas.text_width(text.as_ref(), WORDS)).fold(0.0, f64::max)
+/// What took no time at all has a bar too.
+fn bar_end(plot: &Plot, ratio: Ratio) -> i32 {
+    x(plot, ratio.median).max(20)
+}
+
+/// A bar of a contender.
+fn draw_bar(area: &Area, contender: usize, (left, right): (i32, i32), middle: i32) -> Drawn {
+    const EDGE: i32 = 20;
+    let (color, _) = PALETTE[contender % PALETTE.len()];
+    let (top, bottom) = (middle - BAR / 2, middle + BAR / 2);
+    area.draw(&Rectangle::new([(left, top), (right, bottom)], color.filled()))?;
+    if contender / PALETTE.len() % 2 == 1 && right - left > 2 * EDGE {
+        let inside = [(left + EDGE, top + EDGE), (right - EDGE, bottom - EDGE)];
+        area.draw(&Rectangle::new(inside, WHITE.filled()))?;
+    }
+    Ok(())
+}
+
+/// The whisker, and the value after it.
+fn draw_whisker(plot: &Plot, row: &Row) -> Drawn {
+    let (area, right) = (plot.strip_coord_spec(), plot.dim_in_pixel().0 as i32);
+    let (Row { ratio, middle, .. }, value) = (row, row.value());
+    let mut end = 0;
+    if drawable(ratio.median) {
+        let ends = [ratio.least, ratio.greatest].map(|ratio| x(plot, ratio));
+        let stroke = Stroke { width: 14, color: INK, dashed: false };
+        for x in ends.into_iter().filter(|x| (0..=right).contains(x)) {
+            draw_line(&area, vec![(x, middle - 35), (x, middle + 35)], stroke)?;
+        }
+        draw_line(&area, ends.map(|x| (x.clamp(0, right), *middle)).to_vec(), stroke)?;
+        end = bar_end(plot, *ratio).max(ends[1].min(right));
+    }
+    let left = end + SPACE / 2;
+    // No line runs through it.
+    let behind = [(left - 20, middle - 90), (left + width(&area, &value, &words())?, middle + 90)];
+    area.draw(&Rectangle::new(behind, WHITE.filled()))?;
+    write_at(&area, &value, (left, *middle), VALUES)
+}
+
+/// Words at the side of a bar, smaller where they are wider than `room`.
+fn write_at(area: &Area, text: &str, (left, middle): (i32, i32), room: i32) -> Drawn {
+    let look = fitted(area, text, &words(), room)?.pos(Pos::new(HPos::Left, VPos::Center));
+    area.draw_text(text, &look, (left, middle + PIXEL))
 }
 
 #[cfg(test)]
 mod tests {
+    use plotters::style::RGBColor;
+
     use super::*;
     use crate::report::Times;
     use crate::report::measurement::tests::measurement;
@@ -297,7 +266,7 @@ mod tests {
     }
 
     /// Rows of pixels.
-    fn pixels(picture: &[u8]) -> Vec<Vec<[u8; 3]>> {
+    fn pixels(picture: &[u8]) -> Vec<Vec<[u8; 4]>> {
         let mut reader = png::Decoder::new(std::io::Cursor::new(picture)).read_info().unwrap();
         let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut bytes).unwrap();
@@ -307,7 +276,7 @@ mod tests {
     /// How many pixels have the colour of the first contender.
     fn colored(picture: &[u8]) -> usize {
         let RGBColor(r, g, b) = PALETTE[0].0;
-        pixels(picture).iter().flatten().filter(|pixel| **pixel == [r, g, b]).count()
+        pixels(picture).iter().flatten().filter(|pixel| **pixel == [r, g, b, 0xff]).count()
     }
 
     #[test]
@@ -367,13 +336,12 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_has_no_bar() {
-        let rows = |ratio: f64| {
+        let values = |ratio: f64| {
             let all = measured(&[[ratio, ratio]]);
-            let names = contenders(&all);
-            rows(&all, &names, 0.0).iter().map(Row::value).collect::<Vec<_>>()
+            rows(&all, &contenders(&all)).iter().map(Row::value).collect::<Vec<_>>()
         };
-        assert_eq!(rows(f64::NAN), ["-", "3.00 x"]);
-        assert_eq!(rows(f64::INFINITY), ["-", "3.00 x"]);
+        assert_eq!(values(f64::NAN), ["-", "3.00 x"]);
+        assert_eq!(values(f64::INFINITY), ["-", "3.00 x"]);
         let without = |ratio: f64| colored(&draw(&measured(&[[ratio, ratio]])[..1]));
         assert!(without(f64::INFINITY) == without(f64::NAN) && without(f64::NAN) < without(1.0));
         let beside = |ratio: f64| colored(&draw(&measured(&[[2.0, 2.0], [ratio, ratio]])[..1]));
@@ -397,8 +365,7 @@ mod tests {
     fn values_have_about_three_digits() {
         let value = |median| {
             let ratio = Ratio { median, least: median, greatest: median };
-            let look = Look { color: INK, hollow: false };
-            Row { section: "", name: None, look, ratio, top: 0.0 }.value()
+            Row { section: None, name: None, contender: 0, ratio, middle: 0 }.value()
         };
         let values = [2.131, 9.994, 9.996, 99.94, 99.96, 1234.0, 1e300].map(value);
         assert_eq!(values, ["2.13 x", "9.99 x", "10.0 x", "99.9 x", "100 x", "1234 x", "1.0e300 x"]);
@@ -408,8 +375,8 @@ mod tests {
     fn long_names_end_before_the_bars() {
         let mut measurements = measured(&[[2.0, 3.0]]);
         measurements[0].name = "a name that is long ".repeat(9);
-        let between = (MARGIN + NAMES.1 + SPACE / 2.0) as usize;
+        let between = ((MARGIN + NAMES + SPACE / 2) / PIXEL) as usize;
         let pixels = pixels(&draw(&measurements));
-        assert!(pixels.iter().all(|row| row[between] == [0xff; 3]));
+        assert!(pixels.iter().all(|row| row[between] == [0xff; 4]));
     }
 }

@@ -2,8 +2,8 @@
 
 use plotters::style::RGBColor;
 
-use super::canvas::{Shape, Stroke};
-use super::panel::{Panel, Series};
+use super::panel::{Panel, Series, Shape};
+use super::picture::Stroke;
 use super::{PALETTE, draw_panels};
 use crate::Result;
 use crate::report::{ChannelStatistics, Synchronization, SynchronizedLayer};
@@ -42,16 +42,16 @@ fn panel(layer: &SynchronizedLayer, title: &str, label: &'static str, least: f64
     let points = |values: &[f64]| (1..).zip(order.iter().map(|&channel| values[channel])).collect();
     let ranks = layer.ranks.iter().zip(PALETTE).enumerate().map(|(rank, (own, (color, shape)))| Series {
         name: format!("rank {rank}"),
-        stroke: Stroke { width: 1.2, color, dashed: false },
+        stroke: Stroke { width: 12, color, dashed: false },
         shape,
-        radius: 3.0,
+        radius: 30,
         points: points(of(own)),
     });
     let all = Series {
         name: "all".to_owned(),
-        stroke: Stroke { width: 2.4, color: ALL, dashed: false },
+        stroke: Stroke { width: 24, color: ALL, dashed: false },
         shape: Shape::Circle,
-        radius: 3.0,
+        radius: 30,
         points: points(all),
     };
     Panel {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One epoch of one variant; the columns of `metrics.csv`, in their order.
 ///
 /// Losses are mean cross entropies in nats per example, accuracies are shares in [0, 1].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// `scratch` or `native` for batch norm, `augmented` or `plain` for data.
     pub variant: String,
@@ -28,6 +28,18 @@ pub struct EpochRecord {
     /// The most bytes that libtorch's tensors took at a time of the devices of training, training and evaluation, what
     /// the other variants keep there included; `None` on a CPU. Of an epoch that was resumed, since then.
     pub peak_memory_bytes: Option<u64>,
+}
+
+impl EpochRecord {
+    /// Those of a variant.
+    pub fn of<'a>(records: &'a [Self], variant: &'a str) -> impl Iterator<Item = &'a Self> {
+        records.iter().filter(move |record| record.variant == variant)
+    }
+
+    /// That of a variant's epoch.
+    pub fn at<'a>(records: &'a [Self], variant: &str, epoch: usize) -> Option<&'a Self> {
+        records.iter().find(|record| record.variant == variant && record.epoch == epoch)
+    }
 }
 
 /// What one of several processes did in one epoch of one variant; the columns of `ranks.csv`, in their order.

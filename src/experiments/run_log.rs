@@ -11,9 +11,9 @@ use super::resumed_config;
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, NumericsEffect, REPORT, Report, RunDir, SYNCHRONIZED,
-    Synchronization, draw_curves, draw_synchronized, read_ranks, read_statistics, render_ranks,
-    write_metrics, write_ranks, write_statistics,
+    CURVES, Console, Curves, Inspection, NumericsEffect, RANKS, REPORT, Report, RunDir, STATISTICS,
+    SYNCHRONIZED, Synchronization, draw_curves, draw_synchronized, read_rows, render_ranks, write_metrics,
+    write_rows,
 };
 use crate::torch::{self, Signature};
 use crate::{EpochRecord, Error, RankRecord, Result, output, weights};
@@ -145,8 +145,8 @@ impl<'a> RunLog<'a> {
         }
         self.records = records;
         let Some(dir) = &self.dir else { return Ok(()) };
-        self.rank_records = read_ranks(dir)?;
-        let statistics = read_statistics(dir)?;
+        self.rank_records = read_rows(dir, RANKS)?;
+        let statistics = read_rows(dir, STATISTICS)?;
         if !statistics.is_empty() {
             self.inspection = Some(Inspection { statistics, ..Inspection::default() });
         }
@@ -189,7 +189,7 @@ impl<'a> RunLog<'a> {
         let Some(dir) = &self.dir else { return Ok(()) };
         write_metrics(dir, records)?;
         if !self.rank_records.is_empty() {
-            write_ranks(dir, &self.rank_records)?;
+            write_rows(dir, RANKS, &self.rank_records)?;
         }
         let curves = draw_curves(&Curves { title, variants, records, epochs: *epochs })?;
         dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
@@ -219,7 +219,7 @@ impl<'a> RunLog<'a> {
         inspection.statistics.retain(|row| row.epoch < found.epoch);
         inspection.extend(found);
         let Some(dir) = &self.dir else { return Ok(()) };
-        write_statistics(dir, &inspection.statistics)?;
+        write_rows(dir, STATISTICS, &inspection.statistics)?;
         self.write_report()
     }
 

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use super::markdown::{Side, Table};
-use super::numbers::grouped;
-use super::{BENCH, Measurement, Ratio, Times};
+use serde::Serialize;
 
-/// What this program is called beside others.
+use super::csv::to_csv;
+use super::numbers::grouped;
+use super::{BENCH, Measurement, Ratio, Times, table};
+
+/// This program's name among the others.
 const HERE: &str = "this program";
 
-/// A line for this program, and one for each beside it.
+/// A line for this program, and one for each of the others.
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}  {}", self.section, self.name, duration(self.here.median()))?;
@@ -24,64 +26,64 @@ impl fmt::Display for Measurement {
 
 /// `report.md`: what was run on what, and a table for each section.
 pub fn render_bench(facts: &[(String, String)], measurements: &[Measurement], remarks: &[String]) -> String {
-    let mut table = Table::new([("", Side::Left), ("", Side::Left)]);
-    facts.iter().for_each(|(key, value)| table.row([key.clone(), value.clone()]));
-    let mut report = format!("# Benchmark\n\n{table}\n![How many times as long others take]({BENCH})\n");
+    let facts = table(2, ["", ""], facts.iter().cloned().map(<[String; 2]>::from));
     let sections = measurements.chunk_by(|a, b| a.section == b.section);
-    sections.for_each(|section| {
-        report.push_str(&format!("\n## {}\n\n{}", section[0].section, section_table(section)));
-    });
-    report.push_str(
-        "\nEvery figure is the median of the rounds, in which all took turns, in brackets the least and the greatest; what is \
-         quicker than a tenth of a second is repeated within a round. \"Times as long\" is the median of the rounds' ratios.\n",
+    let sections: String = sections
+        .map(|section| format!("\n## {}\n\n{}", section[0].section, section_table(section)))
+        .collect();
+    let mut report = format!(
+        "# Benchmark\n\n{facts}\n![How many times as long others take]({BENCH})\n{sections}\n\
+         Every figure is the median of the rounds, in which all took turns, in brackets the least and the greatest; what is \
+         quicker than a tenth of a second is repeated within a round. \"Times as long\" is the median of the rounds' ratios.\n"
     );
-    remarks.iter().for_each(|remark| report.push_str(&format!("\n- {remark}")));
+    remarks.iter().for_each(|remark| report += &format!("\n- {remark}"));
     if !remarks.is_empty() {
         report.push('\n');
     }
     report
 }
 
-fn section_table(section: &[Measurement]) -> Table {
-    let heads = [
-        ("what", Side::Left),
-        ("who", Side::Left),
-        ("time", Side::Right),
-        ("images/s", Side::Right),
-        ("times as long", Side::Right),
-    ];
-    let mut table = Table::new(heads);
-    for measurement in section {
-        let row = |name: &str, who: &str, times: &Times, over: String| {
-            let speed = measurement
-                .items
-                .as_ref()
-                .map_or(String::new(), |&(items, _)| grouped(items as f64 / times.median()));
-            [name.to_owned(), who.to_owned(), spread(times), speed, over]
+fn section_table(section: &[Measurement]) -> String {
+    let rows = section.iter().flat_map(|Measurement { name, here, beside, items, .. }| {
+        let row = |name: &str, who: &str, times: &Times, ratio: String| {
+            let speed = items.as_ref().map(|&(items, _)| grouped(items as f64 / times.median()));
+            [name.to_owned(), who.to_owned(), spread(times), speed.unwrap_or_default(), ratio]
         };
-        table.row(row(&measurement.name, HERE, &measurement.here, String::new()));
-        for (who, times) in &measurement.beside {
-            let Ratio { median, least, greatest } = times.over(&measurement.here);
-            table.row(row("", who, times, format!("{median:.2} ({least:.2} to {greatest:.2})")));
-        }
-    }
-    table
+        let others = beside.iter().map(move |(who, times)| {
+            let Ratio { median, least, greatest } = times.over(here);
+            row("", who, times, format!("{median:.2} ({least:.2} to {greatest:.2})"))
+        });
+        [row(name, HERE, here, String::new())].into_iter().chain(others)
+    });
+    table(2, ["what", "who", "time", "images/s", "times as long"], rows)
 }
 
-/// `bench.csv`: a row for every round of everyone, seconds with all their digits.
+/// A row of `bench.csv`; the seconds with all their digits.
+#[derive(Serialize)]
+struct Round<'a> {
+    section: &'a str,
+    name: &'a str,
+    who: &'a str,
+    round: usize,
+    seconds: String,
+}
+
+/// `bench.csv`: a row for every round of everyone.
 pub fn bench_to_csv(measurements: &[Measurement]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |row: [&str; 5]| writer.write_record(row).expect("memory takes everything");
-    write(["section", "name", "who", "round", "seconds"]);
-    for Measurement { section, name, here, beside, .. } in measurements {
-        let all = [(HERE, here)].into_iter().chain(beside.iter().map(|(who, times)| (who.as_str(), times)));
-        for (who, times) in all {
-            for (round, seconds) in (1..).zip(times.rounds()) {
-                write([section, name, who, &round.to_string(), &seconds.to_string()]);
-            }
-        }
-    }
-    String::from_utf8(writer.into_inner().expect("memory takes everything")).expect("text and digits")
+    let rows = measurements.iter().flat_map(|Measurement { section, name, here, beside, .. }| {
+        let others = beside.iter().map(|(who, times)| (who.as_str(), times));
+        [(HERE, here)].into_iter().chain(others).flat_map(move |(who, times)| {
+            let rounds = (1..).zip(times.rounds());
+            rounds.map(move |(round, seconds)| Round {
+                section,
+                name,
+                who,
+                round,
+                seconds: seconds.to_string(),
+            })
+        })
+    });
+    to_csv(&rows.collect::<Vec<_>>())
 }
 
 fn spread(times: &Times) -> String {

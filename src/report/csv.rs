@@ -1,49 +1,46 @@
-//! `metrics.csv`, one row an epoch and variant, and `statistics.csv`, one an epoch and layer; floats read back to
-//! the same bits.
+//! The CSV files of a run: `metrics.csv`, one row an epoch and variant, `statistics.csv`, one an epoch and layer, and `ranks.csv`, one
+//! an epoch, variant and process. The columns are the fields of their records.
+//!
+//! A float is written with the fewest digits that name it, so that reading gives the same bits (in pandas with
+//! `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload. What is not
+//! known is left empty.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::RunDir;
-use crate::{EpochRecord, Error, Result, StatisticsRecord};
+use crate::{EpochRecord, Error, Result};
 
-/// The file's name in a run directory.
+/// The losses and accuracies, in a run directory.
 pub const METRICS: &str = "metrics.csv";
-/// Where `--inspect` leaves the running statistics side by side.
+/// Where `--inspect` leaves how far the variants' running statistics are apart.
 pub const STATISTICS: &str = "statistics.csv";
-
-/// The columns, which are the fields of [`EpochRecord`] in their order.
-const COLUMNS: [&str; 10] = [
-    "variant",
-    "epoch",
-    "train_loss",
-    "train_acc",
-    "test_loss",
-    "test_acc",
-    "train_seconds",
-    "epoch_seconds",
-    "examples_per_second",
-    "peak_memory_bytes",
-];
+/// What each of several processes did.
+pub const RANKS: &str = "ranks.csv";
 
 /// Replaces `metrics.csv` of a run by `records`, in their order; whole or not at all.
-///
-/// A float is written with the fewest digits that name it, so that reading gives the same bits (in pandas with
-/// `float_precision="round_trip"`); infinities as `inf`, a NaN as `NaN`, without its sign and payload. What is not
-/// known is left empty.
 ///
 /// # Errors
 /// If the file cannot be written; the old one then stays.
 pub fn write_metrics(run: &RunDir, records: &[EpochRecord]) -> Result<()> {
-    run.write_atomically(METRICS, |file| write(file, records))
+    run.write_atomically(METRICS, |file| file.write_all(metrics_to_csv(records).as_bytes()))
 }
 
-/// What [`write_metrics`] writes, as text.
+/// Replaces another CSV file of a run, [`STATISTICS`] or [`RANKS`], by `rows`; whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written; the old one then stays.
+pub fn write_rows<T: Serialize>(run: &RunDir, name: &str, rows: &[T]) -> Result<()> {
+    run.write_atomically(name, |file| file.write_all(to_csv(rows).as_bytes()))
+}
+
+/// What [`write_metrics`] writes; without records, the header alone.
 pub fn metrics_to_csv(records: &[EpochRecord]) -> String {
-    let mut bytes = Vec::new();
-    write(&mut bytes, records).expect("memory takes everything");
-    String::from_utf8(bytes).expect("variants are UTF-8, and numbers ASCII")
+    if records.is_empty() { header() + "\n" } else { to_csv(records) }
 }
 
 /// The records of [`metrics_to_csv`].
@@ -51,28 +48,7 @@ pub fn metrics_to_csv(records: &[EpochRecord]) -> String {
 /// # Errors
 /// As [`read_metrics`].
 pub fn metrics_from_csv(text: &str) -> Result<Vec<EpochRecord>> {
-    parse(text.as_bytes(), "the saved metrics")
-}
-
-fn write(sink: impl io::Write, records: &[EpochRecord]) -> io::Result<()> {
-    // The header is written by hand so that a file without rows has one too.
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(sink);
-    writer.write_record(COLUMNS)?;
-    for record in records {
-        writer.serialize(record)?;
-    }
-    writer.flush()
-}
-
-/// Replaces `statistics.csv` of a run by `records`, whose fields are its columns.
-pub fn write_statistics(run: &RunDir, records: &[StatisticsRecord]) -> Result<()> {
-    run.write_atomically(STATISTICS, |file| {
-        let mut writer = csv::Writer::from_writer(file);
-        for record in records {
-            writer.serialize(record)?;
-        }
-        writer.flush()
-    })
+    parse_metrics(text.as_bytes(), "the saved metrics")
 }
 
 /// Reads a `metrics.csv` that [`write_metrics`] wrote.
@@ -80,45 +56,61 @@ pub fn write_statistics(run: &RunDir, records: &[StatisticsRecord]) -> Result<()
 /// # Errors
 /// If the file cannot be read, its columns are others, or a value does not parse; the message names the line.
 pub fn read_metrics(path: &Path) -> Result<Vec<EpochRecord>> {
-    let file = File::open(path).map_err(|e| unreadable(format!("cannot open {}: {e}", path.display())))?;
-    parse(file, &path.display().to_string())
+    parse_metrics(open(path)?, &path.display().to_string())
 }
 
-fn parse(source: impl io::Read, name: &str) -> Result<Vec<EpochRecord>> {
-    let mut reader = csv::Reader::from_reader(source);
-    let header = reader.headers().map_err(|e| unreadable(format!("cannot read {name}: {e}")))?;
-    if header != COLUMNS[..] {
-        return Err(unreadable(format!(
-            "{name} has the columns {:?}, expected {COLUMNS:?}",
-            header.iter().collect::<Vec<_>>(),
-        )));
-    }
-    reader
-        .deserialize()
-        .collect::<std::result::Result<_, csv::Error>>()
-        .map_err(|e| unreadable(format!("cannot read {name}: {e}")))
-}
-
-/// Reads the rows of a run's `statistics.csv`; none if there is no such file.
+/// Reads what [`write_rows`] wrote; no rows if there is no such file.
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn read_statistics(run: &RunDir) -> Result<Vec<StatisticsRecord>> {
-    let path = run.path().join(STATISTICS);
+pub fn read_rows<T: DeserializeOwned>(run: &RunDir, name: &str) -> Result<Vec<T>> {
+    let path = run.path().join(name);
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let rows = csv::Reader::from_path(&path).and_then(|mut reader| reader.deserialize().collect());
-    rows.map_err(|e| unreadable(format!("cannot read {}: {e}", path.display())))
+    parse(csv::Reader::from_reader(open(&path)?), &path.display().to_string())
+}
+
+/// Rows below a header of their fields' names; nothing without rows.
+pub(super) fn to_csv<T: Serialize>(rows: &[T]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.serialize(row).expect("memory takes everything"));
+    String::from_utf8(writer.into_inner().expect("memory takes everything")).expect("text and digits")
+}
+
+/// Of `metrics.csv`.
+fn header() -> String {
+    to_csv(&[EpochRecord::default()]).lines().next().unwrap_or_default().to_owned()
+}
+
+fn parse_metrics(source: impl io::Read, name: &str) -> Result<Vec<EpochRecord>> {
+    let mut reader = csv::Reader::from_reader(source);
+    let found = reader.headers().map_err(|e| unreadable(format!("cannot read {name}: {e}")))?;
+    let (found, expected) = (found.iter().collect::<Vec<_>>().join(","), header());
+    if found != expected {
+        return Err(unreadable(format!("{name} has the columns {found}, expected {expected}")));
+    }
+    parse(reader, name)
+}
+
+fn parse<T: DeserializeOwned>(mut reader: csv::Reader<impl io::Read>, name: &str) -> Result<Vec<T>> {
+    let rows: csv::Result<_> = reader.deserialize().collect();
+    rows.map_err(|e| unreadable(format!("cannot read {name}: {e}")))
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| unreadable(format!("cannot open {}: {e}", path.display())))
 }
 
 fn unreadable(what: String) -> Error {
-    Error::failed(what, "name the metrics.csv of a run of this program")
+    Error::failed(what, "name the directory of a run of this program, or its metrics.csv")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RankRecord;
+    use crate::report::ranks::tests::rows;
     use crate::report::tests::record;
 
     fn bits(record: &EpochRecord) -> [u64; 7] {
@@ -174,14 +166,11 @@ mod tests {
 
     #[test]
     fn the_columns_are_the_fields_of_the_record() {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(record("scratch", 1)).unwrap();
-        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        assert_eq!(text.lines().next().unwrap(), COLUMNS.join(","));
-
-        let mut empty = Vec::new();
-        write(&mut empty, &[]).unwrap();
-        assert_eq!(String::from_utf8(empty).unwrap().trim_end(), COLUMNS.join(","));
+        const COLUMNS: &str = "variant,epoch,train_loss,train_acc,test_loss,test_acc,train_seconds,epoch_seconds,\
+                               examples_per_second,peak_memory_bytes\n";
+        assert_eq!(metrics_to_csv(&[]), COLUMNS);
+        assert!(metrics_to_csv(&[record("scratch", 1)]).starts_with(COLUMNS));
+        assert_eq!(metrics_from_csv(COLUMNS).unwrap(), []);
     }
 
     #[test]
@@ -193,12 +182,21 @@ mod tests {
             read_metrics(&path).unwrap_err().to_string()
         };
         assert!(message("variant,epoch\n").contains("train_loss"));
-        let header = COLUMNS.join(",");
+        let header = header();
         let wrong = message(&format!("{header}\nscratch,1,0,0,0,0,0,0,0,\nscratch,2,x,0,0,0,0,0,0,\n"));
         assert!(wrong.contains("metrics.csv") && wrong.contains("line: 3"), "{wrong}");
         let short = message(&format!("{header}\nscratch,1,0,0\n"));
         assert!(short.contains("line: 2"), "{short}");
         std::fs::remove_file(&path).unwrap();
         assert!(read_metrics(&path).unwrap_err().to_string().starts_with("cannot open"));
+    }
+
+    #[test]
+    fn other_rows_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
+        assert_eq!(read_rows::<RankRecord>(&run, RANKS).unwrap(), []);
+        write_rows(&run, RANKS, &rows()).unwrap();
+        assert_eq!(read_rows::<RankRecord>(&run, RANKS).unwrap(), rows());
     }
 }

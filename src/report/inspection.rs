@@ -1,8 +1,6 @@
 //! What `compare --inspect` finds, for the screen and the report.
 
-use std::fmt::Write;
-
-use super::table::{Side, Table};
+use super::table;
 use crate::StatisticsRecord;
 
 /// A look into the networks after an epoch; over a run, the statistics of all epochs and the last scales.
@@ -54,33 +52,25 @@ impl Inspection {
 
     /// The section of the report, in GitHub's Markdown.
     pub fn render(&self) -> String {
-        let mut out =
-            format!("\n## Inside the networks\n\nThe first batch norm after epoch {}:\n\n", self.epoch);
-        let mut table = Table::new([("variant", Side::Left), ("gamma", Side::Left), ("beta", Side::Left)]);
-        for scale in &self.scales {
-            table.row([scale.variant.clone(), rounded(&scale.gamma), rounded(&scale.beta)]);
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{table}");
+        let scales = self.scales.iter();
+        let scales = scales.map(|s| [s.variant.clone(), rounded(&s.gamma), rounded(&s.beta)]);
+        let mut out = format!(
+            "\n## Inside the networks\n\nThe first batch norm after epoch {}:\n\n{}",
+            self.epoch,
+            table(3, ["variant", "gamma", "beta"], scales)
+        );
         if !self.statistics.is_empty() {
-            out.push_str(
-                "\nThe largest differences between the two variants' running statistics, over the channels of each \
-                 batch norm layer. The hand-written layer averages biased variances; they are made unbiased here, \
-                 batch by batch.\n\n",
-            );
-            let _ = write!(out, "{}", self.statistics_table());
+            let rows = self.statistics.iter().map(|row| {
+                let [mean, var] =
+                    [row.mean_difference, row.var_difference].map(|value| format!("{value:.2e}"));
+                [row.epoch.to_string(), row.layer.clone(), mean, var]
+            });
+            out += "\nThe largest differences between the two variants' running statistics, over the channels of each \
+                    batch norm layer. The hand-written layer averages biased variances; they are made unbiased here, \
+                    batch by batch.\n\n";
+            out += &table(0, ["epoch", "layer", "running mean", "running variance"], rows);
         }
         out
-    }
-
-    fn statistics_table(&self) -> Table {
-        let heads = ["epoch", "layer", "running mean", "running variance"];
-        let mut table = Table::new(heads.map(|head| (head, Side::Right)));
-        for row in &self.statistics {
-            let [mean, var] = [row.mean_difference, row.var_difference].map(|value| format!("{value:.2e}"));
-            table.row([row.epoch.to_string(), row.layer.clone(), mean, var]);
-        }
-        table
     }
 }
 

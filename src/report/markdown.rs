@@ -1,23 +1,13 @@
-//! `report.md`: what was run, the numbers epoch by epoch, the curves, and what the notes report beside ours.
+//! `report.md`: what was run, the numbers epoch by epoch, the curves, and what the notes report next to ours.
 
-mod beside_notes;
-mod inspection;
-mod numerics;
-mod table;
-
-use std::fmt::Write;
-
-pub use self::inspection::{Inspection, Scale};
-pub use self::numerics::{Beside, NumericsEffect};
-pub use self::table::{Side, Table};
-use super::numbers::{grouped, median, signed};
-use super::plot::CURVES;
+use super::numbers::{grouped, loss, median, percent, points, signed};
+use super::{CURVES, notes, table};
 use crate::EpochRecord;
 
 /// The report's name in a run directory.
 pub const REPORT: &str = "report.md";
 
-/// What [`Report::render`] writes about.
+/// The content of `report.md`, but for the sections on processes, statistics and numerics.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The recipe's name, by which the notes' figures are found.
@@ -35,131 +25,99 @@ pub struct Report<'a> {
 /// A number of a record.
 type Value = fn(&EpochRecord) -> f64;
 
-/// A column group of the tables by epoch: its heading, its value as written, and the comparison of two as written.
+/// A group of columns of the tables by epoch.
 struct Quantity {
     name: &'static str,
-    write: fn(&EpochRecord) -> String,
-    comparison: &'static str,
-    compare: fn(&EpochRecord, &EpochRecord) -> String,
+    /// `None` where it is not known.
+    value: fn(&EpochRecord) -> Option<f64>,
+    write: fn(f64) -> String,
+    /// The heading of the comparison of two variants, and the comparison as written.
+    compare: (&'static str, fn(f64, f64) -> String),
 }
 
-const TRAIN_LOSS: Quantity = Quantity {
-    name: "loss",
-    write: |record| loss(record.train_loss),
-    comparison: "difference",
-    compare: |a, b| signed(a.train_loss - b.train_loss, 6),
-};
-const TRAIN_ACC: Quantity = Quantity {
-    name: "accuracy",
-    write: |record| percent(record.train_acc),
-    comparison: "difference",
-    compare: |a, b| points(a.train_acc - b.train_acc),
-};
-const TEST_LOSS: Quantity = Quantity {
-    name: "loss",
-    write: |record| loss(record.test_loss),
-    comparison: "difference",
-    compare: |a, b| signed(a.test_loss - b.test_loss, 6),
-};
-const TEST_ACC: Quantity = Quantity {
-    name: "accuracy",
-    write: |record| percent(record.test_acc),
-    comparison: "difference",
-    compare: |a, b| points(a.test_acc - b.test_acc),
-};
-const SPEED: Quantity = Quantity {
-    name: "examples/s",
-    write: |record| grouped(record.examples_per_second),
-    comparison: "ratio",
-    compare: |a, b| format!("{:.2}", a.examples_per_second / b.examples_per_second),
-};
-const SECONDS: Quantity = Quantity {
-    name: "s per epoch",
-    write: |record| format!("{:.2}", record.epoch_seconds),
-    comparison: "ratio",
-    compare: |a, b| format!("{:.2}", a.epoch_seconds / b.epoch_seconds),
-};
+const RATIO: (&str, fn(f64, f64) -> String) = ("ratio", |a, b| format!("{:.2}", a / b));
+const OF_LOSSES: (&str, fn(f64, f64) -> String) = ("difference", |a, b| signed(a - b, 6));
+const OF_SHARES: (&str, fn(f64, f64) -> String) = ("difference", |a, b| points(a - b));
 
-const PEAK_MEMORY: Quantity = Quantity {
-    name: "peak MiB",
-    write: |record| record.peak_memory_bytes.map_or(String::new(), |bytes| grouped(mebibytes(bytes))),
-    comparison: "ratio",
-    compare: |a, b| match (a.peak_memory_bytes, b.peak_memory_bytes) {
-        (Some(a), Some(b)) if b > 0 => format!("{:.2}", mebibytes(a) / mebibytes(b)),
-        _ => String::new(),
+const TRAINING: [Quantity; 2] = [
+    Quantity { name: "loss", value: |record| Some(record.train_loss), write: loss, compare: OF_LOSSES },
+    Quantity { name: "accuracy", value: |record| Some(record.train_acc), write: percent, compare: OF_SHARES },
+];
+const TEST: [Quantity; 2] = [
+    Quantity { name: "loss", value: |record| Some(record.test_loss), write: loss, compare: OF_LOSSES },
+    Quantity { name: "accuracy", value: |record| Some(record.test_acc), write: percent, compare: OF_SHARES },
+];
+const SPEED: [Quantity; 2] = [
+    Quantity {
+        name: "examples/s",
+        value: |record| Some(record.examples_per_second),
+        write: grouped,
+        compare: RATIO,
     },
-};
+    Quantity {
+        name: "s per epoch",
+        value: |record| Some(record.epoch_seconds),
+        write: seconds,
+        compare: RATIO,
+    },
+];
+const MEMORY: [Quantity; 1] =
+    [Quantity { name: "peak MiB", value: peak_mebibytes, write: grouped, compare: RATIO }];
 
 impl Report<'_> {
-    /// The whole file, in GitHub's Markdown.
+    /// The text, in GitHub's Markdown.
     pub fn render(&self) -> String {
-        let mut out = format!("# `{}`: {}, epoch by epoch\n\n", self.recipe, names(self.variants));
-        for remark in self.remarks() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, "> {remark}\n");
-        }
-        let _ = writeln!(out, "![Losses and accuracies over epochs]({CURVES})\n");
-        let _ = writeln!(out, "## What was run\n\n{}", self.facts_table());
-        let _ = writeln!(
-            out,
-            "## Training\n\nMeans over each epoch, while the weights change. Losses in nats per example; \
-             `metrics.csv` has every digit.\n\n{}",
-            self.by_epoch(&[TRAIN_LOSS, TRAIN_ACC])
-        );
-        let _ = writeln!(
-            out,
-            "## Test\n\nOn the test images after each epoch.\n\n{}",
-            self.by_epoch(&[TEST_LOSS, TEST_ACC])
-        );
-        let _ = writeln!(
-            out,
-            "## Speed\n\nWall clock. Examples per second are of training with its data preparation; seconds per \
-             epoch include the evaluation.\n\n{}\n### Totals\n\n{}",
-            self.by_epoch(&[SPEED, SECONDS]),
-            self.totals()
-        );
-        if self.records.iter().any(|record| record.peak_memory_bytes.is_some()) {
-            let _ = writeln!(
-                out,
-                "## Memory\n\nThe most that tensors took of the device at a time in each epoch, evaluation and what the \
-                 other variants keep there included.\n\n{}",
-                self.by_epoch(&[PEAK_MEMORY])
-            );
-        }
-        let _ = write!(out, "## Beside what the notes report\n\n{}", beside_notes::render(self));
-        out
-    }
-
-    fn facts_table(&self) -> Table {
-        let mut table = Table::new([("setting", Side::Left), ("value", Side::Left)]);
-        table.row(["recipe".to_owned(), self.recipe.to_owned()]);
-        for (key, value) in self.facts {
-            table.row([key.clone(), value.clone()]);
-        }
-        table
+        let names = match self.variants {
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            names => names.concat(),
+        };
+        let remarks: String = self.remarks().iter().map(|remark| format!("> {remark}\n\n")).collect();
+        let recipe = ("recipe".to_owned(), self.recipe.to_owned());
+        let facts = [&recipe].into_iter().chain(self.facts).cloned().map(<[String; 2]>::from);
+        format!(
+            "# `{}`: {names}, epoch by epoch\n\n\
+             {remarks}![Losses and accuracies over epochs]({CURVES})\n\n\
+             ## What was run\n\n{}\n\
+             ## Training\n\nMeans over each epoch, while the weights change. Losses in nats per example; \
+             `metrics.csv` has every digit.\n\n{}\n\
+             ## Test\n\nOn the test images after each epoch.\n\n{}\n\
+             ## Speed\n\nWall clock. Examples per second are of training with its data preparation; seconds per \
+             epoch include the evaluation.\n\n{}\n\
+             ### Totals\n\n{}\n\
+             {}## Beside what the notes report\n\n{}",
+            self.recipe,
+            table(2, ["setting", "value"], facts),
+            self.by_epoch(&TRAINING),
+            self.by_epoch(&TEST),
+            self.by_epoch(&SPEED),
+            self.totals(),
+            self.memory(),
+            notes::render(self.recipe, self.variants, self.records),
+        )
     }
 
     /// What a reader must know before the numbers.
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         for variant in self.variants {
-            let done = self.of(variant).count();
+            let done = EpochRecord::of(self.records, variant).count();
             if done < self.epochs {
                 remarks.push(format!("**`{variant}` has {done} of {} epochs.**", self.epochs));
             }
             let losses: [(&str, Value); 2] =
                 [("training", |record| record.train_loss), ("test", |record| record.test_loss)];
             for (what, value) in losses {
-                let mut broken = self.of(variant).filter(|record| !value(record).is_finite());
+                let records = EpochRecord::of(self.records, variant);
+                let mut broken = records.filter(|record| !value(record).is_finite());
                 if let Some(first) = broken.next() {
+                    let more = match broken.count() {
+                        0 => String::new(),
+                        more => format!(", and not finite at {more} more"),
+                    };
                     remarks.push(format!(
-                        "**The {what} loss of `{variant}` is {} at epoch {}{}.** The curves leave it out.",
+                        "**The {what} loss of `{variant}` is {} at epoch {}{more}.** The curves leave it out.",
                         value(first),
                         first.epoch,
-                        match broken.count() {
-                            0 => String::new(),
-                            more => format!(", and not finite at {more} more"),
-                        },
                     ));
                 }
             }
@@ -168,139 +126,103 @@ impl Report<'_> {
     }
 
     /// A row an epoch; for each quantity a column a variant, and their comparison if there are two.
-    fn by_epoch(&self, quantities: &[Quantity]) -> Table {
-        let mut heads = vec![("epoch".to_owned(), Side::Right)];
-        for quantity in quantities {
-            let of = |variant: &str| (format!("{}, {variant}", quantity.name), Side::Right);
-            heads.extend(self.variants.iter().map(|variant| of(variant)));
-            heads.extend(self.pair().map(|_| of(quantity.comparison)));
-        }
-        let mut table = Table::new(heads);
-        for epoch in 1..=self.last_epoch() {
-            let records: Vec<_> = self.variants.iter().map(|variant| self.at(variant, epoch)).collect();
-            if records.iter().all(Option::is_none) {
-                continue;
-            }
-            let mut row = vec![epoch.to_string()];
-            for quantity in quantities {
-                row.extend(records.iter().map(|record| record.map_or(String::new(), quantity.write)));
-                if let [first, second] = records[..] {
-                    let both = first.zip(second);
-                    row.push(both.map_or(String::new(), |(a, b)| (quantity.compare)(a, b)));
-                }
-            }
-            table.row(row);
-        }
-        table
+    fn by_epoch(&self, quantities: &[Quantity]) -> String {
+        let comparison = |quantity: &Quantity| (self.variants.len() == 2).then_some(quantity.compare.0);
+        let heads = quantities.iter().flat_map(|quantity| {
+            let columns = self.variants.iter().map(String::as_str).chain(comparison(quantity));
+            columns.map(|column| format!("{}, {column}", quantity.name))
+        });
+        let row = |epoch: usize| {
+            let at = |variant: &String| EpochRecord::at(self.records, variant, epoch);
+            let records: Vec<_> = self.variants.iter().map(at).collect();
+            let cells = quantities.iter().flat_map(|quantity| {
+                let values: Vec<_> = records.iter().map(|record| record.and_then(quantity.value)).collect();
+                let compared = match values[..] {
+                    [first, second] => Some(first.zip(second).map(|(a, b)| (quantity.compare.1)(a, b))),
+                    _ => None,
+                };
+                let written = values.into_iter().map(|value| value.map(quantity.write));
+                written.chain(compared).map(Option::unwrap_or_default)
+            });
+            let found = records.iter().any(Option::is_some);
+            found.then(|| [epoch.to_string()].into_iter().chain(cells).collect::<Vec<_>>())
+        };
+        let last = self.records.iter().map(|record| record.epoch).max().unwrap_or(0);
+        table(0, ["epoch".to_owned()].into_iter().chain(heads), (1..=last).filter_map(row))
     }
 
     /// A row a variant, and a sentence on their ratio.
     fn totals(&self) -> String {
-        let mut table = Table::new([
-            ("variant", Side::Left),
-            ("epochs", Side::Right),
-            ("s in all", Side::Right),
-            ("s per epoch, median", Side::Right),
-            ("of which training", Side::Right),
-            ("examples/s, median", Side::Right),
-        ]);
-        for variant in self.variants {
-            let seconds = |value| format!("{value:.2}");
-            table.row([
+        let heads = [
+            "variant",
+            "epochs",
+            "s in all",
+            "s per epoch, median",
+            "of which training",
+            "examples/s, median",
+        ];
+        let rows = self.variants.iter().map(|variant| {
+            let records = || EpochRecord::of(self.records, variant);
+            let written = |value: Value, write: fn(f64) -> String| {
+                self.median(variant, value).map_or_else(String::new, write)
+            };
+            [
                 variant.clone(),
-                self.of(variant).count().to_string(),
-                seconds(self.of(variant).map(|record| record.epoch_seconds).sum::<f64>()),
-                self.median(variant, |record| record.epoch_seconds).map_or(String::new(), seconds),
-                self.median(variant, |record| record.train_seconds).map_or(String::new(), seconds),
-                self.median(variant, |record| record.examples_per_second).map_or(String::new(), grouped),
-            ]);
-        }
-        let mut out = table.to_string();
-        if let Some((first, second)) = self.pair()
+                records().count().to_string(),
+                seconds(records().map(|record| record.epoch_seconds).sum()),
+                written(|record| record.epoch_seconds, seconds),
+                written(|record| record.train_seconds, seconds),
+                written(|record| record.examples_per_second, grouped),
+            ]
+        });
+        let mut out = table(1, heads, rows);
+        if let [first, second] = self.variants
             && let Some(a) = self.median(first, |record| record.epoch_seconds)
             && let Some(b) = self.median(second, |record| record.epoch_seconds)
         {
-            let _ = writeln!(
-                out,
-                "\nAn epoch of `{first}` takes {:.2} times as long as one of `{second}`.",
-                a / b
-            );
+            let ratio = a / b;
+            out += &format!("\nAn epoch of `{first}` takes {ratio:.2} times as long as one of `{second}`.\n");
         }
         out
     }
 
-    fn median(&self, variant: &str, value: Value) -> Option<f64> {
-        median(self.of(variant).map(value))
-    }
-
-    fn of<'s>(&'s self, variant: &'s str) -> impl Iterator<Item = &'s EpochRecord> {
-        self.records.iter().filter(move |record| record.variant == variant)
-    }
-
-    fn at<'s>(&'s self, variant: &'s str, epoch: usize) -> Option<&'s EpochRecord> {
-        self.of(variant).find(|record| record.epoch == epoch)
-    }
-
-    fn last_epoch(&self) -> usize {
-        self.records.iter().map(|record| record.epoch).max().unwrap_or(0)
-    }
-
-    fn pair(&self) -> Option<(&str, &str)> {
-        match self.variants {
-            [first, second] => Some((first, second)),
-            _ => None,
+    /// A section, where it is known.
+    fn memory(&self) -> String {
+        if self.records.iter().all(|record| record.peak_memory_bytes.is_none()) {
+            return String::new();
         }
+        format!(
+            "## Memory\n\nThe most that tensors took of the device at a time in each epoch, evaluation and what the \
+             other variants keep there included.\n\n{}\n",
+            self.by_epoch(&MEMORY)
+        )
+    }
+
+    fn median(&self, variant: &str, value: Value) -> Option<f64> {
+        median(EpochRecord::of(self.records, variant).map(value))
     }
 }
 
-/// `scratch and native`.
-fn names(variants: &[String]) -> String {
-    match variants {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
+fn peak_mebibytes(record: &EpochRecord) -> Option<f64> {
+    record.peak_memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20))
 }
 
-fn loss(nats: f64) -> String {
-    format!("{nats:.6}")
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-/// A difference of shares in percentage points.
-fn points(difference: f64) -> String {
-    signed(100.0 * difference, 3)
+fn seconds(value: f64) -> String {
+    format!("{value:.2}")
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::report::tests::record;
+    use crate::report::tests::{cells, record};
 
     fn strings(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
-    pub(super) fn render(recipe: &str, variants: &[&str], records: &[EpochRecord], epochs: usize) -> String {
+    pub(crate) fn render(recipe: &str, variants: &[&str], records: &[EpochRecord], epochs: usize) -> String {
         let facts = [("seed".to_owned(), "0".to_owned()), ("device".to_owned(), "a|b".to_owned())];
         Report { recipe, facts: &facts, variants: &strings(variants), records, epochs }.render()
-    }
-
-    /// The cells of the table below the heading `heading`, header and body.
-    pub(super) fn cells(text: &str, heading: &str) -> Vec<Vec<String>> {
-        let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("no {heading} in {text}"));
-        let rows =
-            rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-        rows.filter(|line| !line.contains("---"))
-            .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect())
-            .collect()
     }
 
     fn two_epochs() -> Vec<EpochRecord> {

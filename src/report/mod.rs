@@ -6,32 +6,37 @@
 mod bench;
 pub mod console;
 pub mod csv;
-pub mod markdown;
+mod inspection;
+mod markdown;
 mod measurement;
-pub mod notes;
+mod notes;
 mod numbers;
+mod numerics;
 pub mod plot;
 pub mod pytorch_text;
 mod ranks;
 pub mod run_dir;
 mod synchronized;
+mod table;
 
 pub use bench::{bench_to_csv, render_bench};
 pub use console::Console;
 pub use csv::{
-    STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_statistics, write_metrics,
-    write_statistics,
+    RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_metrics, write_rows,
 };
-pub use markdown::{Beside, Inspection, NumericsEffect, REPORT, Report, Scale, Side, Table};
+pub use inspection::{Inspection, Scale};
+pub use markdown::{REPORT, Report};
 pub use measurement::{Measurement, Ratio, Times};
+pub use numerics::{Figure, NumericsEffect};
 pub use plot::{BENCH, draw_ratios};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};
 pub use plot::{SYNCHRONIZED, draw_synchronized};
-pub use ranks::{read_ranks, render_ranks, write_ranks};
+pub use ranks::render_ranks;
 pub use run_dir::RunDir;
 pub use synchronized::{ChannelStatistics, Synchronization, SynchronizedLayer};
+pub use table::table;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -52,5 +57,15 @@ pub(crate) mod tests {
             examples_per_second: 30_000.0,
             peak_memory_bytes: None,
         }
+    }
+
+    /// The cells of the table below the heading `heading`, header and body.
+    pub(crate) fn cells(text: &str, heading: &str) -> Vec<Vec<String>> {
+        let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("no {heading} in {text}"));
+        let rows =
+            rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        rows.filter(|line| !line.contains("---"))
+            .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect())
+            .collect()
     }
 }

@@ -1,16 +1,21 @@
-//! What the study notes report of their own runs: facts to set beside ours, in the notes' own units.
+//! The figures that the study notes report of their own runs, in the notes' own units, and the section of the report that compares
+//! ours with them.
 //!
 //! Those runs set no seed, one says `cuda:0` of its device and the other nothing, so nothing here can be met to the
 //! digit. Where a note's unit is not ours, a method converts; the data keep the figure as printed.
 
+use super::numbers::{grouped, loss, median, percent, points};
+use super::table;
+use crate::EpochRecord;
+
 /// Images in the training set of Fashion-MNIST.
-pub const TRAIN_IMAGES: usize = 60_000;
+const TRAIN_IMAGES: usize = 60_000;
 /// Images in the test set of Fashion-MNIST.
-pub const TEST_IMAGES: usize = 10_000;
+const TEST_IMAGES: usize = 10_000;
 
 /// What there is to compare with.
 #[derive(Clone, Copy, Debug)]
-pub enum Figures {
+enum Figures {
     /// The notes train this recipe without reporting a figure, or not at all.
     None,
     /// A remark without figures: the gap between training and test is clear to see.
@@ -23,48 +28,39 @@ pub enum Figures {
 
 /// What d2l's `train_ch6` prints at the end, of the hand-written variant.
 #[derive(Clone, Copy, Debug)]
-pub struct Final {
+struct Final {
     /// Passes over the training images.
-    pub epochs: usize,
+    epochs: usize,
     /// In nats per example, weighted as ours.
-    pub train_loss: f64,
+    train_loss: f64,
     /// Share of correct predictions while the weights were changing, in [0, 1].
-    pub train_acc: f64,
+    train_acc: f64,
     /// Share of correct predictions over the test images, in [0, 1].
-    pub test_acc: f64,
+    test_acc: f64,
     /// Of training alone: d2l's timer does not run while a batch is prepared.
-    pub examples_per_second: f64,
+    examples_per_second: f64,
 }
 
 /// A note's own training loop, of both variants.
 #[derive(Clone, Copy, Debug)]
-pub struct EveryEpoch {
+struct EveryEpoch {
     /// Images a step.
-    pub batch_size: usize,
+    batch_size: usize,
     /// The epochs of batch norm by hand.
-    pub scratch: &'static [NoteEpoch],
+    scratch: &'static [NoteEpoch],
     /// The epochs of PyTorch's.
-    pub native: &'static [NoteEpoch],
+    native: &'static [NoteEpoch],
 }
 
-/// One epoch as printed.
-#[derive(Clone, Copy, Debug)]
-pub struct NoteEpoch {
-    /// The mean of the batch means, in nats; the last, smaller batch counts as much as any.
-    pub train_loss: f64,
-    /// In %.
-    pub train_acc: f64,
-    /// The sum of the batch means over the number of images.
-    pub test_loss: f64,
-    /// In %.
-    pub test_acc: f64,
-    /// Training batches per second, data preparation included.
-    pub batches_per_second: f64,
-}
+/// One epoch as printed: training loss, training accuracy, test loss, test accuracy, training batches per second.
+///
+/// The training loss is the mean of the batch means, in nats; the last, smaller batch counts as much as any. Accuracies are in %.
+/// The test loss is the sum of the batch means over the number of images. Data preparation counts in the speed.
+type NoteEpoch = [f64; 5];
 
 impl EveryEpoch {
     /// The epochs of a variant; none for one that the note does not train.
-    pub fn of(&self, variant: &str) -> &'static [NoteEpoch] {
+    fn of(&self, variant: &str) -> &'static [NoteEpoch] {
         match variant {
             "scratch" => self.scratch,
             "native" => self.native,
@@ -72,29 +68,29 @@ impl EveryEpoch {
         }
     }
 
-    /// The mean of the batch means, in nats: the printed sum over images, times images over batches.
-    pub fn test_loss(&self, epoch: &NoteEpoch) -> f64 {
-        epoch.test_loss * TEST_IMAGES as f64 / self.test_batches() as f64
+    /// The mean of the batch means, in nats: the `printed` sum over images, times images over batches.
+    fn test_loss(&self, printed: f64) -> f64 {
+        printed * TEST_IMAGES as f64 / self.test_batches() as f64
     }
 
     /// Training examples per second: batches per second times the mean batch.
-    pub fn examples_per_second(&self, epoch: &NoteEpoch) -> f64 {
-        epoch.batches_per_second * TRAIN_IMAGES as f64 / self.train_batches() as f64
+    fn examples_per_second(&self, batches: f64) -> f64 {
+        batches * TRAIN_IMAGES as f64 / self.train_batches() as f64
     }
 
     /// Batches of an epoch of training, the last one smaller.
-    pub fn train_batches(&self) -> usize {
+    fn train_batches(&self) -> usize {
         TRAIN_IMAGES.div_ceil(self.batch_size)
     }
 
     /// Batches of the test set, the last one smaller.
-    pub fn test_batches(&self) -> usize {
+    fn test_batches(&self) -> usize {
         TEST_IMAGES.div_ceil(self.batch_size)
     }
 }
 
 /// What the notes report of `recipe`.
-pub fn figures(recipe: &str) -> Figures {
+fn figures(recipe: &str) -> Figures {
     match recipe {
         "dropout" => Figures::Final(DROPOUT),
         "no-dropout" => Figures::Overfits,
@@ -106,42 +102,197 @@ pub fn figures(recipe: &str) -> Figures {
 const DROPOUT: Final =
     Final { epochs: 50, train_loss: 0.277, train_acc: 0.904, test_acc: 0.898, examples_per_second: 39_096.3 };
 
-// In the columns' order: train loss, train acc, test loss, test acc, batches per second.
 #[rustfmt::skip]
 const ADAMW: EveryEpoch = EveryEpoch {
     batch_size: 64,
     scratch: &[
-        note_epoch(0.7096558342070214, 80.07, 0.008006558230519295, 82.3, 84.05),
-        note_epoch(0.41396947328978256, 85.52166666666666, 0.008126352483034133, 81.6, 110.78),
-        note_epoch(0.35643584684713053, 87.21666666666667, 0.0059641113802790646, 86.64, 119.78),
-        note_epoch(0.3280871064185715, 88.155, 0.006109306104481221, 86.09, 108.63),
-        note_epoch(0.3099025943433679, 88.66166666666666, 0.0068259724974632265, 84.63000000000001, 115.69),
-        note_epoch(0.293259441113866, 89.36666666666666, 0.0056387895554304126, 86.72999999999999, 110.74),
-        note_epoch(0.2826578642990289, 89.625, 0.005060989627242088, 88.29, 106.50),
-        note_epoch(0.26813640620217905, 90.085, 0.005220098730176688, 87.79, 113.53),
-        note_epoch(0.25900316415533325, 90.46666666666667, 0.00508926648274064, 88.28, 108.26),
-        note_epoch(0.2525282779386811, 90.7, 0.005327409267425537, 87.15, 103.73),
+        [0.7096558342070214, 80.07, 0.008006558230519295, 82.3, 84.05],
+        [0.41396947328978256, 85.52166666666666, 0.008126352483034133, 81.6, 110.78],
+        [0.35643584684713053, 87.21666666666667, 0.0059641113802790646, 86.64, 119.78],
+        [0.3280871064185715, 88.155, 0.006109306104481221, 86.09, 108.63],
+        [0.3099025943433679, 88.66166666666666, 0.0068259724974632265, 84.63000000000001, 115.69],
+        [0.293259441113866, 89.36666666666666, 0.0056387895554304126, 86.72999999999999, 110.74],
+        [0.2826578642990289, 89.625, 0.005060989627242088, 88.29, 106.50],
+        [0.26813640620217905, 90.085, 0.005220098730176688, 87.79, 113.53],
+        [0.25900316415533325, 90.46666666666667, 0.00508926648274064, 88.28, 108.26],
+        [0.2525282779386811, 90.7, 0.005327409267425537, 87.15, 103.73],
     ],
     native: &[
-        note_epoch(0.7142524112230425, 80.33, 0.0075736663520336155, 82.99, 167.27),
-        note_epoch(0.4138561901030764, 85.49833333333333, 0.007367620442807674, 82.89999999999999, 148.60),
-        note_epoch(0.3629363060061103, 86.96833333333333, 0.006311663088202477, 85.53, 159.99),
-        note_epoch(0.3349387014169556, 87.98333333333333, 0.005541987027227879, 87.15, 155.53),
-        note_epoch(0.3139982062663986, 88.525, 0.005664476057887077, 86.88, 151.02),
-        note_epoch(0.29805169513484814, 89.10166666666667, 0.005693399979174137, 86.8, 149.38),
-        note_epoch(0.2861076091874891, 89.39166666666667, 0.004979297122359276, 88.19, 152.21),
-        note_epoch(0.27498836208508215, 89.84, 0.005116794270277023, 88.17, 148.34),
-        note_epoch(0.26491802209603, 90.16666666666667, 0.005244582363218069, 87.83999999999999, 148.71),
-        note_epoch(0.25522983417327977, 90.47833333333334, 0.00473815803155303, 89.27000000000001, 163.15),
+        [0.7142524112230425, 80.33, 0.0075736663520336155, 82.99, 167.27],
+        [0.4138561901030764, 85.49833333333333, 0.007367620442807674, 82.89999999999999, 148.60],
+        [0.3629363060061103, 86.96833333333333, 0.006311663088202477, 85.53, 159.99],
+        [0.3349387014169556, 87.98333333333333, 0.005541987027227879, 87.15, 155.53],
+        [0.3139982062663986, 88.525, 0.005664476057887077, 86.88, 151.02],
+        [0.29805169513484814, 89.10166666666667, 0.005693399979174137, 86.8, 149.38],
+        [0.2861076091874891, 89.39166666666667, 0.004979297122359276, 88.19, 152.21],
+        [0.27498836208508215, 89.84, 0.005116794270277023, 88.17, 148.34],
+        [0.26491802209603, 90.16666666666667, 0.005244582363218069, 87.83999999999999, 148.71],
+        [0.25522983417327977, 90.47833333333334, 0.00473815803155303, 89.27000000000001, 163.15],
     ],
 };
 
-const fn note_epoch(
-    train_loss: f64,
-    train_acc: f64,
-    test_loss: f64,
-    test_acc: f64,
-    batches_per_second: f64,
-) -> NoteEpoch {
-    NoteEpoch { train_loss, train_acc, test_loss, test_acc, batches_per_second }
+/// When the figures of a note and ours are of the same thing.
+const CAVEAT: &str =
+    "\nThis compares like with like only if the run used the recipe's own settings and every image.\n";
+
+/// The section's text, below its heading.
+pub(super) fn render(recipe: &str, variants: &[String], records: &[EpochRecord]) -> String {
+    match figures(recipe) {
+        Figures::None => "The notes report no figures for this recipe.\n".to_owned(),
+        Figures::Overfits => overfits(variants, records),
+        Figures::Final(note) => after_last_epoch(&note, variants, records) + CAVEAT,
+        Figures::EveryEpoch(note) => every_epoch(&note, variants, records) + CAVEAT,
+    }
+}
+
+/// The remark, and the gap that it speaks of in our figures.
+fn overfits(variants: &[String], records: &[EpochRecord]) -> String {
+    let rows = variants.iter().filter_map(|variant| {
+        let last = EpochRecord::of(records, variant).max_by_key(|record| record.epoch)?;
+        let gap = points(last.train_acc - last.test_acc);
+        Some([variant.clone(), last.epoch.to_string(), percent(last.train_acc), percent(last.test_acc), gap])
+    });
+    format!(
+        "The note gives no figures for this recipe, only the remark that the network clearly overfits without dropout. The gap \
+         between the accuracies in this run:\n\n{}",
+        table(1, ["variant", "epoch", "training accuracy", "test accuracy", "gap"], rows)
+    )
+}
+
+/// One column of the note's and one for each of our variants that got as far.
+fn after_last_epoch(note: &Final, variants: &[String], records: &[EpochRecord]) -> String {
+    let epochs = note.epochs;
+    let ours: Vec<_> =
+        variants.iter().filter_map(|variant| EpochRecord::at(records, variant, epochs)).collect();
+    let row = |name: &str, note: String, write: fn(&EpochRecord) -> String| {
+        [name.to_owned(), note].into_iter().chain(ours.iter().map(move |record| write(record)))
+    };
+    let percent_of_note = |share: f64| format!("{:.1}%", 100.0 * share);
+    let rows = [
+        row("training loss", format!("{:.3}", note.train_loss), |record| loss(record.train_loss)),
+        row("training accuracy", percent_of_note(note.train_acc), |record| percent(record.train_acc)),
+        row("test accuracy", percent_of_note(note.test_acc), |record| percent(record.test_acc)),
+        row("examples/s", grouped(note.examples_per_second), |record| grouped(record.examples_per_second)),
+    ];
+    let heads = [format!("after epoch {epochs}"), "note".to_owned()].into_iter();
+    let heads = heads.chain(ours.iter().map(|record| format!("ours, {}", record.variant)));
+    let missing = if ours.is_empty() {
+        "\nThis run did not come as far, so there is nothing to compare yet.\n"
+    } else {
+        ""
+    };
+    format!(
+        "The note reports the figures after epoch {epochs} of one run of the hand-written layer, without a seed, on \
+         a GPU (`cuda:0`). Its loss and accuracies are weighted by examples, as ours. Its examples per second leave out \
+         the preparation of the data; ours include it.\n\n{}{missing}",
+        table(1, heads, rows)
+    )
+}
+
+/// A table a variant, of the epochs that both have.
+fn every_epoch(note: &EveryEpoch, variants: &[String], records: &[EpochRecord]) -> String {
+    let mut out = format!(
+        "The note reports ten epochs of both layers at batch size {batch}, one run each without a seed, on a GPU where \
+         there is one. What was converted: its test loss is printed as the sum of the batch means over the number of \
+         images, here multiplied by {images} images and divided by {test} batches; its batches per second, of training with \
+         data preparation, are multiplied by {train_images} images and divided by {train} batches. Its losses are means of \
+         batch means, in which the last, smaller batch counts as much as any; ours are weighted by examples.\n",
+        batch = note.batch_size,
+        images = grouped(TEST_IMAGES as f64),
+        test = note.test_batches(),
+        train_images = grouped(TRAIN_IMAGES as f64),
+        train = note.train_batches(),
+    );
+    let heads = ["training loss", "training accuracy", "test loss", "test accuracy"];
+    let heads = || heads.iter().flat_map(|head| [format!("{head}, note"), "ours".to_owned()]);
+    let before = out.len();
+    for variant in variants {
+        let pairs: Vec<(&NoteEpoch, &EpochRecord)> = (1..)
+            .zip(note.of(variant))
+            .filter_map(|(epoch, theirs)| Some((theirs, EpochRecord::at(records, variant, epoch)?)))
+            .collect();
+        let speed = |speeds: &mut dyn Iterator<Item = f64>| median(speeds).map(grouped);
+        let theirs = speed(&mut pairs.iter().map(|(theirs, _)| note.examples_per_second(theirs[4])));
+        let ours = speed(&mut pairs.iter().map(|(_, ours)| ours.examples_per_second));
+        let Some((theirs, ours)) = theirs.zip(ours) else { continue };
+        let rows = pairs.iter().map(|&(&[train_loss, train_acc, test_loss, test_acc, _], ours)| {
+            [
+                ours.epoch.to_string(),
+                format!("{train_loss:.4}"),
+                format!("{:.4}", ours.train_loss),
+                format!("{train_acc:.2}%"),
+                percent(ours.train_acc),
+                format!("{:.4}", note.test_loss(test_loss)),
+                format!("{:.4}", ours.test_loss),
+                format!("{test_acc:.2}%"),
+                percent(ours.test_acc),
+            ]
+        });
+        let table = table(0, ["epoch".to_owned()].into_iter().chain(heads()), rows);
+        out += &format!(
+            "\n### `{variant}`\n\n{table}\nTraining examples per second, median of these epochs: {theirs} in the note, {ours} \
+             here.\n"
+        );
+    }
+    if out.len() == before {
+        out += "\nThis run and the note have no epoch of the same variant, so there is nothing to compare.\n";
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::markdown::tests::render;
+    use crate::report::tests::{cells, record};
+
+    fn both(epochs: usize) -> Vec<EpochRecord> {
+        (1..=epochs).flat_map(|epoch| ["scratch", "native"].map(|variant| record(variant, epoch))).collect()
+    }
+
+    #[test]
+    fn converted_figures_are_computed_from_the_printed_ones() {
+        let Figures::EveryEpoch(note) = figures("adamw") else { panic!("adamw has figures") };
+        assert_eq!((note.train_batches(), note.test_batches()), (938, 157));
+        for (variant, printed) in [("scratch", note.scratch), ("native", note.native)] {
+            let text = render("adamw", &["scratch", "native"], &both(12), 12);
+            let rows = cells(&text, &format!("### `{variant}`"));
+            assert_eq!(rows.len(), 1 + printed.len());
+            for (row, &[train_loss, train_acc, test_loss, _, batches]) in rows[1..].iter().zip(printed) {
+                assert_eq!(row[5], format!("{:.4}", test_loss * 10_000.0 / 157.0));
+                assert_eq!(row[1], format!("{train_loss:.4}"));
+                assert!((train_acc / 100.0 - 0.85).abs() < 0.07 && train_loss < 0.8);
+                // A mean of cross entropy of a network that has learned: between 0.2 and 0.6.
+                assert!((0.2..0.6).contains(&note.test_loss(test_loss)));
+                assert!((batches * 64.0 / note.examples_per_second(batches) - 1.0).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn only_epochs_of_both_are_compared() {
+        let records: Vec<_> = both(3).into_iter().filter(|record| record.variant == "native").collect();
+        let text = render("adamw", &["native"], &records, 10);
+        assert_eq!(cells(&text, "### `native`").len(), 1 + 3);
+        assert!(!text.contains("### `scratch`"));
+        assert!(render("adamw", &["native"], &[], 10).contains("nothing to compare"));
+    }
+
+    #[test]
+    fn the_last_epoch_is_compared_with_ours_once_we_have_it() {
+        let early = render("dropout", &["scratch", "native"], &both(49), 50);
+        assert_eq!(cells(&early, "## Beside")[1].len(), 2);
+        assert!(early.contains("did not come as far"));
+        let done = cells(&render("dropout", &["scratch", "native"], &both(50), 50), "## Beside");
+        assert_eq!(done[0], ["after epoch 50", "note", "ours, scratch", "ours, native"]);
+        assert_eq!(done[1][1..3], ["0.277".to_owned(), loss(record("scratch", 50).train_loss)]);
+    }
+
+    #[test]
+    fn a_remark_without_figures_gets_our_gap() {
+        let rows = cells(&render("no-dropout", &["native"], &both(2), 2), "## Beside");
+        let last = record("native", 2);
+        assert_eq!(rows[1][4], points(last.train_acc - last.test_acc));
+        assert!(render("book", &["native"], &both(2), 2).contains("no figures for this recipe"));
+    }
 }

@@ -6,20 +6,11 @@ pub(super) fn grouped(value: f64) -> String {
         return value.to_string();
     }
     let text = if value.abs() < 999.95 { format!("{value:.1}") } else { format!("{value:.0}") };
-    let (whole, fraction) = text.split_once('.').map_or((&text[..], None), |(w, f)| (w, Some(f)));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
-    let mut out = sign.to_owned();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        out.push('.');
-        out.push_str(fraction);
-    }
-    out
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
+    let thousands: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|d| str::from_utf8(d).unwrap_or("")).collect();
+    format!("{sign}{}{fraction}", thousands.join(","))
 }
 
 /// A difference with its sign: `+0.0012`. One that would round to zero and is not zero is written `+1.2e-8`, since a
@@ -32,6 +23,21 @@ pub(super) fn signed(value: f64, decimals: usize) -> String {
         return format!("{value:+.1e}");
     }
     format!("{value:+.decimals$}")
+}
+
+/// A loss in nats: `0.724461`.
+pub(super) fn loss(nats: f64) -> String {
+    format!("{nats:.6}")
+}
+
+/// A share in [0, 1] as `87.65%`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
+}
+
+/// A difference of shares in percentage points.
+pub(super) fn points(difference: f64) -> String {
+    signed(100.0 * difference, 3)
 }
 
 /// The median; the mean of the two middle values where there is an even number; `None` of nothing.

@@ -1,10 +1,9 @@
 //! What mixed precision and the memory format change, for the report.
 
-use std::fmt::Write;
+use super::numbers::percent;
+use super::table;
 
-use super::table::{Side, Table};
-
-/// Steps with the numerics that a run was asked for, beside steps with PyTorch's own.
+/// Steps with the numerics that a run was asked for, compared with steps with PyTorch's own.
 #[derive(Clone, Debug)]
 pub struct NumericsEffect {
     /// What was asked for, in words.
@@ -14,9 +13,9 @@ pub struct NumericsEffect {
     /// Steps that were timed.
     pub steps: usize,
     /// Median seconds of a step.
-    pub seconds: Beside,
+    pub seconds: Figure,
     /// The loss before the first step, in nats per example.
-    pub loss: Beside,
+    pub loss: Figure,
     /// The largest logit before the first step, by its size, and how far the two at most differ.
     pub largest_logit: f64,
     /// See above.
@@ -24,12 +23,12 @@ pub struct NumericsEffect {
     /// Images of which both predict the same class before the first step.
     pub same_predictions: usize,
     /// For each variant, by its name, the share of the test images that the trained weights get right.
-    pub test_acc: Vec<(String, Beside)>,
+    pub test_acc: Vec<(String, Figure)>,
 }
 
 /// A figure with either numerics.
 #[derive(Clone, Copy, Debug)]
-pub struct Beside {
+pub struct Figure {
     /// As the run was asked to compute.
     pub chosen: f64,
     /// As PyTorch computes by itself.
@@ -49,78 +48,50 @@ impl NumericsEffect {
 
     /// The section of the report, in GitHub's Markdown.
     pub fn render(&self) -> String {
-        let Self { chosen, images, steps, .. } = self;
+        let Self { chosen, images, steps, seconds, loss, .. } = self;
+        let row = |numerics: &str, seconds: f64, loss: f64| {
+            [numerics.to_owned(), format!("{seconds:.4}"), format!("{loss:.6}")]
+        };
+        let rows = [row(chosen, seconds.chosen, loss.chosen), row(PLAIN, seconds.plain, loss.plain)];
         let mut out = format!(
             "\n## Mixed precision and memory format\n\nThis run computes with {chosen}, which changes bits: its numbers \
              are not those of a run without.\n\nThe same weights and the same {images} images with and without, before \
-             training: {steps} steps each, in turn, after one that is not timed.\n\n"
-        );
-        let head = |name: &str| (name.to_owned(), Side::Right);
-        let mut table = Table::new([
-            ("with".to_owned(), Side::Left),
-            head("s per step, median"),
-            head("loss before the first"),
-        ]);
-        for (with, figure) in [(chosen.as_str(), Beside::chosen as fn(Beside) -> f64), (PLAIN, Beside::plain)]
-        {
-            let row = [format!("{:.4}", figure(self.seconds)), format!("{:.6}", figure(self.loss))];
-            table.row([vec![with.to_owned()], row.to_vec()].concat());
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{table}\nA step takes {:.2} times as long as without. Logits of up to {:.3} differ by {:.1e} at most, and \
-             {} of {images} predictions are the same.",
-            self.seconds.chosen / self.seconds.plain,
+             training: {steps} steps each, in turn, after one that is not timed.\n\n{}\n\
+             A step takes {:.2} times as long as without. Logits of up to {:.3} differ by {:.1e} at most, and {} of {images} \
+             predictions are the same.\n",
+            table(1, ["with", "s per step, median", "loss before the first"], rows),
+            seconds.chosen / seconds.plain,
             self.largest_logit,
             self.logit_difference,
             self.same_predictions,
         );
         if !self.test_acc.is_empty() {
-            let _ = write!(out, "\nThe trained weights on the test images:\n\n{}", self.test_table());
+            let heads = [chosen.as_str(), PLAIN].map(|numerics| format!("accuracy, {numerics}"));
+            let accuracies = self.test_acc.iter();
+            let rows = accuracies.map(|(name, acc)| [name.clone(), percent(acc.chosen), percent(acc.plain)]);
+            let heads = ["variant".to_owned()].into_iter().chain(heads);
+            out += &format!("\nThe trained weights on the test images:\n\n{}", table(1, heads, rows));
         }
-        out.push_str(
-            "\nWhat training without them gives, a run of the same command without the options tells.\n",
-        );
-        out
-    }
-
-    fn test_table(&self) -> Table {
-        let heads = [self.chosen.as_str(), PLAIN].map(|with| (format!("accuracy, {with}"), Side::Right));
-        let mut table = Table::new([("variant".to_owned(), Side::Left)].into_iter().chain(heads));
-        for (variant, Beside { chosen, plain }) in &self.test_acc {
-            table.row([variant.clone(), super::percent(*chosen), super::percent(*plain)]);
-        }
-        table
+        out + "\nWhat training without them gives, a run of the same command without the options tells.\n"
     }
 }
 
 /// PyTorch's own numerics.
 const PLAIN: &str = "float32, contiguous memory";
 
-impl Beside {
-    fn chosen(self) -> f64 {
-        self.chosen
-    }
-
-    fn plain(self) -> f64 {
-        self.plain
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cells;
     use super::*;
+    use crate::report::tests::cells;
 
     #[test]
-    fn figures_stand_beside_those_without() {
+    fn figures_are_compared_with_those_without() {
         let mut effect = NumericsEffect {
             chosen: "bfloat16 autocast".to_owned(),
             images: 8,
             steps: 3,
-            seconds: Beside { chosen: 0.5, plain: 2.0 },
-            loss: Beside { chosen: 2.25, plain: 2.5 },
+            seconds: Figure { chosen: 0.5, plain: 2.0 },
+            loss: Figure { chosen: 2.25, plain: 2.5 },
             largest_logit: 4.0,
             logit_difference: 0.0625,
             same_predictions: 7,
@@ -134,7 +105,7 @@ mod tests {
             text.contains("Logits of up to 4.000 differ by 6.2e-2 at most, and 7 of 8 predictions"),
             "{text}"
         );
-        effect.test_acc.push(("plain".to_owned(), Beside { chosen: 0.5, plain: 0.75 }));
+        effect.test_acc.push(("plain".to_owned(), Figure { chosen: 0.5, plain: 0.75 }));
         assert_eq!(cells(&effect.render(), "The trained weights")[1], ["plain", "50.00%", "75.00%"]);
     }
 }

@@ -1,96 +1,57 @@
-//! Several processes: `ranks.csv`, one row an epoch, variant and rank, and their speed in the report.
+//! The speed of several processes, as a section of the report.
 
 use super::numbers::{grouped, median};
-use super::{RunDir, Side, Table};
-use crate::{Error, RankRecord, Result};
+use super::table;
+use crate::RankRecord;
 
-/// The file's name in a run directory.
-const RANKS: &str = "ranks.csv";
-
-/// Replaces a run's `ranks.csv` by `records`, whose fields are its columns.
-///
-/// # Errors
-/// If it cannot be written; the old one then stays.
-pub fn write_ranks(run: &RunDir, records: &[RankRecord]) -> Result<()> {
-    run.write_atomically(RANKS, |file| {
-        let mut writer = csv::Writer::from_writer(file);
-        for record in records {
-            writer.serialize(record)?;
-        }
-        writer.flush()
-    })
-}
-
-/// Reads the rows of a run's `ranks.csv`; none if there is no such file.
-///
-/// # Errors
-/// If the file cannot be read.
-pub fn read_ranks(run: &RunDir) -> Result<Vec<RankRecord>> {
-    let path = run.path().join(RANKS);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let rows = csv::Reader::from_path(&path).and_then(|mut reader| reader.deserialize().collect());
-    rows.map_err(|e| {
-        Error::failed(
-            format!("cannot read {}: {e}", path.display()),
-            "name the directory of a run of this program",
-        )
-    })
-}
-
-/// The report's section on them, for `variants` in their order; empty without records.
+/// The report's section on several processes, for `variants` in their order; empty without records.
 pub fn render_ranks(variants: &[String], records: &[RankRecord]) -> String {
     let Some(ranks) = records.iter().map(|record| record.rank + 1).max() else { return String::new() };
-    let heads = variants.iter().map(|variant| (variant.as_str(), Side::Right));
-    let mut table = Table::new([("rank", Side::Left)].into_iter().chain(heads));
-    let mut row = |name: String, wanted: &dyn Fn(&RankRecord) -> bool| {
-        let speeds = variants.iter().map(|variant| {
-            let of = |record: &&RankRecord| record.variant == *variant && wanted(record);
+    let row = |rank: Option<usize>| {
+        let speeds = variants.iter().map(move |variant| {
+            let of = |record: &&RankRecord| {
+                record.variant == *variant && rank.is_none_or(|rank| rank == record.rank)
+            };
             let rows: Vec<&RankRecord> = records.iter().filter(of).collect();
             let epochs = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
             let speeds =
                 (1..=epochs).filter_map(|epoch| together(rows.iter().filter(|row| row.epoch == epoch)));
             median(speeds).map_or_else(String::new, grouped)
         });
-        table.row([name].into_iter().chain(speeds));
+        let name = rank.map_or_else(|| "all".to_owned(), |rank| rank.to_string());
+        [name].into_iter().chain(speeds)
     };
-    for rank in 0..ranks {
-        row(rank.to_string(), &|record| record.rank == rank);
-    }
-    row("all".to_owned(), &|_| true);
+    let heads = ["rank"].into_iter().chain(variants.iter().map(String::as_str));
+    let speeds = table(1, heads, (0..ranks).map(Some).chain([None]).map(row));
     format!(
         "\n## Processes\n\n{ranks} processes trained together; a step's gradients are the mean of theirs. Training images a \
-         second, the median over epochs:\n\n{table}{}",
+         second, the median over epochs:\n\n{speeds}{}",
         exchanges(variants, records)
     )
 }
 
 /// What exchanging gradients takes, the mean over the ranks as they stood last; empty if no rank knows.
 fn exchanges(variants: &[String], records: &[RankRecord]) -> String {
-    let heads = [("variant", Side::Left), ("ms a step", Side::Right), ("of it hidden", Side::Right)];
-    let (mut table, mut known) = (Table::new(heads), false);
-    for variant in variants {
+    let row = |variant: &String| {
         let of_variant = || records.iter().filter(|record| record.variant == *variant);
         let last = of_variant().map(|record| record.epoch).max();
         let times: Vec<(f64, f64)> = of_variant()
             .filter(|record| Some(record.epoch) == last)
             .filter_map(|record| record.exchange_seconds.zip(record.hidden_seconds))
             .collect();
-        let sum = |of: fn(&(f64, f64)) -> f64| times.iter().map(of).sum::<f64>();
-        let (exchange, hidden) = (sum(|times| times.0), sum(|times| times.1));
-        if exchange > 0.0 {
-            known = true;
-            let ms = 1e3 * exchange / times.len() as f64;
-            table.row([variant.clone(), format!("{ms:.3}"), format!("{:.1}%", 100.0 * hidden / exchange)]);
-        }
-    }
-    if !known {
+        let (exchange, hidden) = times.iter().fold((0.0, 0.0), |sum, time| (sum.0 + time.0, sum.1 + time.1));
+        let ms = 1e3 * exchange / times.len() as f64;
+        let cells = || [variant.clone(), format!("{ms:.3}"), format!("{:.1}%", 100.0 * hidden / exchange)];
+        (exchange > 0.0).then(cells)
+    };
+    let rows: Vec<_> = variants.iter().filter_map(row).collect();
+    if rows.is_empty() {
         return String::new();
     }
     format!(
         "\nExchanging gradients, from the start of a step's first bucket to the end of its last, waiting for slower processes \
-         included; hidden is what of it the backward pass still computed:\n\n{table}"
+         included; hidden is what of it the backward pass still computed:\n\n{}",
+        table(1, ["variant", "ms a step", "of it hidden"], rows)
     )
 }
 
@@ -105,10 +66,10 @@ fn together<'a>(rows: impl Iterator<Item = &'a &'a RankRecord>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn rows() -> Vec<RankRecord> {
+    pub(crate) fn rows() -> Vec<RankRecord> {
         let row = |epoch, rank, examples, train_seconds| RankRecord {
             variant: "scratch".to_owned(),
             epoch,
@@ -144,14 +105,5 @@ mod tests {
         assert!(!render_ranks(&["scratch".to_owned()], &unknown).contains("hidden"));
         assert!(text.contains("2 processes"), "{text}");
         assert_eq!(render_ranks(&["scratch".to_owned()], &[]), "");
-    }
-
-    #[test]
-    fn rows_are_read_as_they_were_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(Some(&folder.path().join("run")), "book").unwrap();
-        assert_eq!(read_ranks(&run).unwrap(), []);
-        write_ranks(&run, &rows()).unwrap();
-        assert_eq!(read_ranks(&run).unwrap(), rows());
     }
 }

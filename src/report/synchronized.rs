@@ -1,10 +1,7 @@
-//! Batch norms over several processes: what each process's own batch would have said, beside what they normalized by, as a
+//! Batch norms over several processes: the statistics of each process's own batch next to those that all normalized by, as a
 //! section of the report.
 
-use std::fmt::Write;
-
-use super::plot::SYNCHRONIZED;
-use super::{Side, Table};
+use super::{SYNCHRONIZED, table};
 
 /// The statistics of a variant's synchronized batch norms in the last batch of an epoch.
 #[derive(Clone, Debug)]
@@ -42,35 +39,25 @@ impl Synchronization {
     pub fn render(&self) -> String {
         let Self { variant, epoch, layers } = self;
         let ranks = layers.first().map_or(0, |layer| layer.ranks.len());
-        let mut table = Table::new([
-            ("layer", Side::Left),
-            ("channels", Side::Right),
-            ("mean, off by at most", Side::Right),
-            ("variance, from", Side::Right),
-            ("to", Side::Right),
-        ]);
-        for layer in layers {
-            let (least, most) = layer.variance_ratios();
-            table.row([
-                layer.name.clone(),
-                layer.all.mean.len().to_string(),
-                format!("{:.3}", layer.largest_distance()),
-                format!("{least:.3}"),
-                format!("{most:.3}"),
-            ]);
-        }
-        let mut out = format!(
+        let heads = ["layer", "channels", "mean, off by at most", "variance, from", "to"];
+        let table = table(1, heads, layers.iter().map(SynchronizedLayer::row));
+        format!(
             "\n## Synchronized statistics\n\n`{variant}` normalizes by the batches of all {ranks} processes together. Here is what each \
              process's own batch has instead, in the last step of epoch {epoch}: how far its mean is from that of all, in standard \
-             deviations of all, and its variance over that of all; the extremes over processes and channels.\n\n"
-        );
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{table}\n![Statistics of each process and of all]({SYNCHRONIZED})");
-        out
+             deviations of all, and its variance over that of all; the extremes over processes and channels.\n\n\
+             {table}\n![Statistics of each process and of all]({SYNCHRONIZED})\n"
+        )
     }
 }
 
 impl SynchronizedLayer {
+    fn row(&self) -> [String; 5] {
+        let (least, most) = self.variance_ratios();
+        let figures = [self.largest_distance(), least, most].map(|figure| format!("{figure:.3}"));
+        let [distance, least, most] = figures;
+        [self.name.clone(), self.all.mean.len().to_string(), distance, least, most]
+    }
+
     /// Of a rank's mean from that of all, in standard deviations of all.
     fn largest_distance(&self) -> f64 {
         let ChannelStatistics { mean, var } = &self.all;

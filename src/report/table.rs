@@ -1,70 +1,34 @@
 //! Tables of GitHub's Markdown that are aligned in the source too.
 
-use std::fmt;
+/// A table with a line end after each row: the first `words` columns, of words, at the left, the others, of numbers, at the
+/// right. Each row has as many cells as there are headings.
+pub fn table<H, R>(words: usize, heads: H, rows: impl IntoIterator<Item = R>) -> String
+where
+    H: IntoIterator<Item: Into<String>>,
+    R: IntoIterator<Item = String>,
+{
+    let one_line = |cell: String| cell.replace('|', r"\|").replace(['\r', '\n'], " ");
+    let mut lines: Vec<Vec<String>> = vec![heads.into_iter().map(|head| one_line(head.into())).collect()];
+    lines.extend(rows.into_iter().map(|row| row.into_iter().map(one_line).collect()));
+    // Three dashes at least make a column.
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).fold(3, usize::max);
+    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
+    let rule = widths.iter().enumerate().map(|(column, &width)| match column < words {
+        true => "-".repeat(width),
+        false => "-".repeat(width - 1) + ":",
+    });
+    lines.insert(1, rule.collect());
 
-/// Where a column's text stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// At the left edge: words.
-    Left,
-    /// At the right edge: numbers.
-    Right,
-}
-
-/// A table; shows as Markdown, with a line end after each row.
-#[derive(Clone, Debug)]
-pub struct Table {
-    sides: Vec<Side>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table with these headings.
-    pub fn new<S: Into<String>>(heads: impl IntoIterator<Item = (S, Side)>) -> Self {
-        let (heads, sides): (Vec<_>, Vec<_>) =
-            heads.into_iter().map(|(head, side)| (head.into(), side)).unzip();
-        let mut table = Self { sides, rows: Vec::new() };
-        table.row(heads);
-        table
-    }
-
-    /// Adds a row, of as many cells as there are headings.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let one_line = |cell: String| cell.replace('|', r"\|").replace(['\r', '\n'], " ");
-        let row: Vec<_> = cells.into_iter().map(one_line).collect();
-        debug_assert_eq!(row.len(), self.sides.len());
-        self.rows.push(row);
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| {
-            let widths = self.rows.iter().map(|row| row[column].chars().count());
-            // Three dashes at least make a column.
-            widths.max().unwrap_or(0).max(3)
-        };
-        let widths: Vec<usize> = (0..self.sides.len()).map(width).collect();
-        for (i, row) in self.rows.iter().enumerate() {
-            for ((cell, &width), side) in row.iter().zip(&widths).zip(&self.sides) {
-                match side {
-                    Side::Left => write!(f, "| {cell:<width$} ")?,
-                    Side::Right => write!(f, "| {cell:>width$} ")?,
-                }
-            }
-            writeln!(f, "|")?;
-            if i == 0 {
-                for (&width, side) in widths.iter().zip(&self.sides) {
-                    match side {
-                        Side::Left => write!(f, "| {:-<width$} ", "")?,
-                        Side::Right => write!(f, "| {:->rest$}: ", "", rest = width - 1)?,
-                    }
-                }
-                writeln!(f, "|")?;
-            }
+    let mut out = String::new();
+    for line in &lines {
+        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            let padding = " ".repeat(width - cell.chars().count());
+            let (left, right) = if column < words { ("", &*padding) } else { (&*padding, "") };
+            out += &format!("| {left}{cell}{right} ");
         }
-        Ok(())
+        out += "|\n";
     }
+    out
 }
 
 #[cfg(test)]
@@ -73,10 +37,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_cells_cannot_break_out() {
-        let mut table = Table::new([("name", Side::Left), ("x", Side::Right)]);
-        table.row(["a|b\nc".to_owned(), "−1.25".to_owned()]);
         assert_eq!(
-            table.to_string(),
+            table(1, ["name", "x"], [["a|b\nc".to_owned(), "−1.25".to_owned()]]),
             "| name   |     x |\n\
              | ------ | ----: |\n\
              | a\\|b c | −1.25 |\n"

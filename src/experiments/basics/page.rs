@@ -10,7 +10,7 @@ use crate::data::transforms::{Image, Mode};
 use crate::experiments::thumbnail;
 use crate::norm::{EPS, native};
 use crate::report::pytorch_text::{elements, tensor};
-use crate::report::{Channel, HistogramPanel, Histograms, Side, Table, Thumbnail};
+use crate::report::{Channel, HistogramPanel, Histograms, Thumbnail, table};
 
 /// The channels of an image.
 const CHANNEL_NAMES: [&str; 3] = ["red", "green", "blue"];
@@ -41,15 +41,16 @@ pub fn tables(figures: &Figures, images: &str) -> String {
     )
 }
 
-fn shapes(passes: &[OnePass; 2]) -> Table {
-    let mut table = Table::new([("tensor", Side::Left), ("first", Side::Right), ("second", Side::Right)]);
-    table.row(["x".to_owned(), shape(&passes[0].x), shape(&passes[1].x)]);
-    table.row(["layer(x)".to_owned(), shape(&passes[0].y), shape(&passes[1].y)]);
-    for (name, _) in &passes[0].state {
-        let [first, second] = passes.each_ref().map(|pass| shape(pass.get(name)));
-        table.row([format!("layer.{name}"), first, second]);
-    }
-    table
+fn shapes(passes: &[OnePass; 2]) -> String {
+    let row = |name: &str, of: &dyn Fn(&OnePass) -> &Tensor| {
+        let [first, second] = passes.each_ref().map(|pass| shape(of(pass)));
+        [name.to_owned(), first, second]
+    };
+    let mut rows = vec![row("x", &|pass| &pass.x), row("layer(x)", &|pass| &pass.y)];
+    rows.extend(
+        passes[0].state.iter().map(|(name, _)| row(&format!("layer.{name}"), &|pass| pass.get(name))),
+    );
+    table(1, ["tensor", "first", "second"], rows)
 }
 
 /// `(1, 16, 7, 7)`, as Python writes a tuple.
@@ -60,7 +61,7 @@ fn shape(tensor: &Tensor) -> String {
     }
 }
 
-fn state_by_channel([first, second]: &[OnePass; 2]) -> Table {
+fn state_by_channel([first, second]: &[OnePass; 2]) -> String {
     // What only training changes is the same in both.
     let columns = [
         ("weight", first, "weight"),
@@ -70,14 +71,11 @@ fn state_by_channel([first, second]: &[OnePass; 2]) -> Table {
         ("running_mean, second", second, "running_mean"),
         ("running_var, second", second, "running_var"),
     ];
-    let heads = columns.map(|(head, ..)| (head, Side::Right));
-    let mut table = Table::new([("channel", Side::Right)].into_iter().chain(heads));
-    let columns = columns.map(|(_, pass, name)| elements(&floats(pass.get(name))));
-    for channel in 0..columns[0].len() {
-        let cells = columns.iter().map(|cells| cells[channel].clone());
-        table.row([channel.to_string()].into_iter().chain(cells));
-    }
-    table
+    let cells = columns.map(|(_, pass, name)| elements(&floats(pass.get(name))));
+    let rows = (0..cells[0].len()).map(|channel| {
+        [channel.to_string()].into_iter().chain(cells.each_ref().map(|column| column[channel].clone()))
+    });
+    table(0, ["channel"].into_iter().chain(columns.map(|(head, ..)| head)), rows)
 }
 
 /// What Python's `vars(layer)` shows of a layer in training, without the dictionaries of hooks, which are empty.
@@ -107,35 +105,37 @@ fn listing(pass: &OnePass) -> String {
     out
 }
 
-fn modes(passes: &[OnePass; 2]) -> Table {
-    let heads = ["training, first", "evaluation, first", "training, second", "evaluation, second"];
-    let heads = heads.map(|head| (head, Side::Right));
-    let mut table = Table::new([("", Side::Left)].into_iter().chain(heads));
-    let mut row = |name: &str, write: &dyn Fn(&OnePass) -> [String; 2]| {
-        table.row([name.to_owned()].into_iter().chain(passes.iter().flat_map(write)));
+fn modes(passes: &[OnePass; 2]) -> String {
+    let row = |name: &str, write: &dyn Fn(&OnePass) -> [String; 2]| {
+        let [[a, b], [c, d]] = passes.each_ref().map(write);
+        [name.to_owned(), a, b, c, d]
     };
-    row("first element of the output", &|pass| {
-        [&pass.y, &pass.evaluated].map(|output| number(output.double_value(&[0, 0, 0, 0])))
-    });
-    for (text, name) in [("mean of the output", "mean"), ("variance of the output", "var")] {
-        row(text, &|pass| {
+    let of_outputs = |name: &'static str| {
+        move |pass: &OnePass| {
             let figures = pass.figures();
             ["training", "evaluation"]
                 .map(|mode| number(named(&figures, &format!("{mode}.{name}")).double_value(&[0])))
-        });
-    }
-    for name in ["running_mean", "running_var"] {
-        row(&format!("{name} afterwards"), &|pass| {
-            states(pass).map(|state| number(named(state, name).double_value(&[0])))
-        });
-    }
-    row("num_batches_tracked afterwards", &|pass| {
-        states(pass).map(|state| named(state, "num_batches_tracked").int64_value(&[]).to_string())
-    });
-    row("largest difference, all channels", &|pass| {
-        [String::new(), number(pass.largest_difference().double_value(&[]))]
-    });
-    table
+        }
+    };
+    let of_states = |name: &'static str| {
+        move |pass: &OnePass| states(pass).map(|state| number(named(state, name).double_value(&[0])))
+    };
+    let rows = [
+        row("first element of the output", &|pass| {
+            [&pass.y, &pass.evaluated].map(|output| number(output.double_value(&[0, 0, 0, 0])))
+        }),
+        row("mean of the output", &of_outputs("mean")),
+        row("variance of the output", &of_outputs("var")),
+        row("running_mean afterwards", &of_states("running_mean")),
+        row("running_var afterwards", &of_states("running_var")),
+        row("num_batches_tracked afterwards", &|pass| {
+            states(pass).map(|state| named(state, "num_batches_tracked").int64_value(&[]).to_string())
+        }),
+        row("largest difference, all channels", &|pass| {
+            [String::new(), number(pass.largest_difference().double_value(&[]))]
+        }),
+    ];
+    table(1, ["", "training, first", "evaluation, first", "training, second", "evaluation, second"], rows)
 }
 
 /// A number as PyTorch prints a tensor that holds it alone.
@@ -153,24 +153,20 @@ fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> &'a Tensor {
     &found.expect("every layer has the same tensors and figures").1
 }
 
-fn scaling_table(scaling: &FeatureScaling) -> Table {
-    let mut table = Table::new(
-        [("", Side::Left)]
-            .into_iter()
-            .chain(["mean", "std", "least", "greatest"].map(|head| (head, Side::Right)))
-            .chain([("ImageNet's mean", Side::Right), ("std", Side::Right)]),
-    );
-    for Distribution { stage, mean, std, min, max, .. } in scaling.distributions() {
-        for (channel, name) in CHANNEL_NAMES.iter().enumerate() {
-            let cells = [&mean, &std, &min, &max].map(|t| number(t.double_value(&[channel as i64])));
-            let constants = match stage {
+fn scaling_table(scaling: &FeatureScaling) -> String {
+    let distributions = scaling.distributions();
+    let rows = distributions.iter().flat_map(|Distribution { stage, mean, std, min, max, .. }| {
+        CHANNEL_NAMES.iter().enumerate().map(move |(channel, name)| {
+            let [mean, std, min, max] =
+                [mean, std, min, max].map(|figure| number(figure.double_value(&[channel as i64])));
+            let [constant_mean, constant_std] = match *stage {
                 "before" => [IMAGENET_MEAN, IMAGENET_STD].map(|values| values[channel].to_string()),
                 _ => [const { String::new() }; 2],
             };
-            table.row([format!("{name} {stage}")].into_iter().chain(cells).chain(constants));
-        }
-    }
-    table
+            [format!("{name} {stage}"), mean, std, min, max, constant_mean, constant_std]
+        })
+    });
+    table(1, ["", "mean", "std", "least", "greatest", "ImageNet's mean", "std"], rows)
 }
 
 /// The images, and the histograms of their channels. `images` says which they are.
@@ -195,7 +191,7 @@ fn channel(distribution: &Distribution, c: usize) -> Channel {
     Channel {
         name: text,
         range: distribution.ranges[c],
-        counts: integers(&distribution.histogram.get(c as i64)),
+        counts: Vec::try_from(distribution.histogram.get(c as i64)).expect("int64 of one dimension"),
     }
 }
 
@@ -210,8 +206,4 @@ fn thumbnail(image: &Tensor) -> Thumbnail {
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor).expect("float32 of one dimension")
-}
-
-fn integers(tensor: &Tensor) -> Vec<i64> {
-    Vec::try_from(tensor).expect("int64 of one dimension")
 }

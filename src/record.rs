@@ -1,4 +1,4 @@
-//! Rows of a run's logs: what training hands to `report`, and all that the two share.
+//! Rows of a run's logs, which training makes and `report` writes.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,8 @@ pub struct EpochRecord {
     pub epoch_seconds: f64,
     /// Training examples over `train_seconds`.
     pub examples_per_second: f64,
-    /// The most bytes that libtorch's tensors took at a time of the devices of training, training and evaluation, what
-    /// the other variants keep there included; `None` on a CPU. Of an epoch that was resumed, since then.
+    /// The most bytes that tensors took on the devices at once, in training and evaluation; this includes what the other
+    /// variants keep there. `None` on a CPU. If the epoch was resumed, from there on.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl EpochRecord {
     }
 }
 
-/// What one of several processes did in one epoch of one variant; the columns of `ranks.csv`, in their order.
+/// The work of one of several processes in one epoch of one variant; the columns of `ranks.csv`, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankRecord {
     /// As in [`EpochRecord`].
@@ -51,16 +51,16 @@ pub struct RankRecord {
     pub epoch: usize,
     /// Which process, from 0.
     pub rank: usize,
-    /// Training images that it took, those that pad its share included.
+    /// Its training images, including those that pad its share.
     pub examples: usize,
-    /// Seconds of wall clock of its training part, waiting for others included.
+    /// Seconds of wall clock of its training part, including the wait for others.
     pub train_seconds: f64,
     /// `examples` over `train_seconds`.
     pub examples_per_second: f64,
-    /// Mean seconds of a step's exchange of gradients since the run began or went on, waiting for others included: of the steps that
-    /// `DistributedDataParallel` samples. None after a first step alone.
+    /// Mean seconds of a step's exchange of gradients since the run began or was resumed, including the wait for others, over the
+    /// steps that `DistributedDataParallel` samples. `None` after a first step alone.
     pub exchange_seconds: Option<f64>,
-    /// How many of these the backward pass still computed.
+    /// How many of these seconds the backward pass was still computing.
     pub hidden_seconds: Option<f64>,
 }
 

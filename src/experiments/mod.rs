@@ -5,6 +5,7 @@ pub mod basics;
 pub mod bench;
 pub mod cifar;
 pub mod compare;
+mod config_file;
 mod data_used;
 pub mod evaluate;
 mod inspector;

@@ -15,7 +15,7 @@ const HERE: &str = "this program";
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}  {}", self.section, self.name, duration(self.here.median()))?;
-        for (who, times) in &self.beside {
+        for (who, times) in &self.others {
             let Ratio { median, least, greatest } = times.over(&self.here);
             let took = duration(times.median());
             write!(f, "\n    {who}: {took}, {median:.2} times as long ({least:.2} to {greatest:.2})")?;
@@ -24,7 +24,7 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// `report.md`: what was run on what, and a table for each section.
+/// `report.md`: the facts of the run and the machine, and a table for each section.
 pub fn render_bench(facts: &[(String, String)], measurements: &[Measurement], remarks: &[String]) -> String {
     let facts = table(2, ["", ""], facts.iter().cloned().map(<[String; 2]>::from));
     let sections = measurements.chunk_by(|a, b| a.section == b.section);
@@ -44,12 +44,12 @@ pub fn render_bench(facts: &[(String, String)], measurements: &[Measurement], re
 }
 
 fn section_table(section: &[Measurement]) -> String {
-    let rows = section.iter().flat_map(|Measurement { name, here, beside, items, .. }| {
+    let rows = section.iter().flat_map(|Measurement { name, here, others, items, .. }| {
         let row = |name: &str, who: &str, times: &Times, ratio: String| {
             let speed = items.as_ref().map(|&(items, _)| grouped(items as f64 / times.median()));
             [name.to_owned(), who.to_owned(), spread(times), speed.unwrap_or_default(), ratio]
         };
-        let others = beside.iter().map(move |(who, times)| {
+        let others = others.iter().map(move |(who, times)| {
             let Ratio { median, least, greatest } = times.over(here);
             row("", who, times, format!("{median:.2} ({least:.2} to {greatest:.2})"))
         });
@@ -70,8 +70,8 @@ struct Round<'a> {
 
 /// `bench.csv`: a row for every round of everyone.
 pub fn bench_to_csv(measurements: &[Measurement]) -> String {
-    let rows = measurements.iter().flat_map(|Measurement { section, name, here, beside, .. }| {
-        let others = beside.iter().map(|(who, times)| (who.as_str(), times));
+    let rows = measurements.iter().flat_map(|Measurement { section, name, here, others, .. }| {
+        let others = others.iter().map(|(who, times)| (who.as_str(), times));
         [(HERE, here)].into_iter().chain(others).flat_map(move |(who, times)| {
             let rounds = (1..).zip(times.rounds());
             rounds.map(move |(round, seconds)| Round {

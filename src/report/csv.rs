@@ -19,7 +19,7 @@ use crate::{EpochRecord, Error, Result};
 pub const METRICS: &str = "metrics.csv";
 /// Where `--inspect` leaves how far the variants' running statistics are apart.
 pub const STATISTICS: &str = "statistics.csv";
-/// What each of several processes did.
+/// The work of each of several processes.
 pub const RANKS: &str = "ranks.csv";
 
 /// Replaces `metrics.csv` of a run by `records`, in their order; whole or not at all.

@@ -1,4 +1,4 @@
-//! What `compare --inspect` finds, for the screen and the report.
+//! The findings of `compare --inspect`, for the screen and the report.
 
 use super::table;
 use crate::StatisticsRecord;
@@ -17,7 +17,7 @@ pub struct Inspection {
 /// Scale and shift of a batch norm, a number a channel.
 #[derive(Clone, Debug)]
 pub struct Scale {
-    /// Whose they are.
+    /// The variant they belong to.
     pub variant: String,
     /// The scale; PyTorch calls it `weight`.
     pub gamma: Vec<f64>,
@@ -26,7 +26,7 @@ pub struct Scale {
 }
 
 impl Inspection {
-    /// Adds what a later look found.
+    /// Adds the findings of a later look.
     pub fn extend(&mut self, later: Self) {
         self.epoch = later.epoch;
         self.scales = later.scales;

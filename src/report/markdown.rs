@@ -7,7 +7,7 @@ use crate::EpochRecord;
 /// The report's name in a run directory.
 pub const REPORT: &str = "report.md";
 
-/// The content of `report.md`, but for the sections on processes, statistics and numerics.
+/// The first part of `report.md`; sections on processes, statistics and numerics may follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The recipe's name, by which the notes' figures are found.
@@ -212,7 +212,7 @@ fn seconds(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::report::tests::{cells, record};
 
@@ -220,7 +220,7 @@ pub(super) mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
-    pub(crate) fn render(recipe: &str, variants: &[&str], records: &[EpochRecord], epochs: usize) -> String {
+    fn render(recipe: &str, variants: &[&str], records: &[EpochRecord], epochs: usize) -> String {
         let facts = [("seed".to_owned(), "0".to_owned()), ("device".to_owned(), "a|b".to_owned())];
         Report { recipe, facts: &facts, variants: &strings(variants), records, epochs }.render()
     }

@@ -1,11 +1,9 @@
-//! What a benchmark measured: how long something took here, and how long beside it elsewhere.
-
-use serde::Serialize;
+//! The times of a benchmark: how long something took here, and how long others took.
 
 use super::numbers::median;
 
 /// One thing that was measured, round by round.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
     /// What kind of thing: `Training step`. Measurements of a kind stand together.
     pub section: String,
@@ -14,14 +12,13 @@ pub struct Measurement {
     /// How long it took here.
     pub here: Times,
     /// How long it took others, by their names, measured in the same rounds.
-    pub beside: Vec<(String, Times)>,
+    pub others: Vec<(String, Times)>,
     /// How many items one of them is made of, and what those are: 60,000 `images`; none where nobody counts.
     pub items: Option<(usize, String)>,
 }
 
 /// Seconds, one for each round, the same number for all that is compared. There is one at least.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Times(Vec<f64>);
 
 impl Times {
@@ -77,15 +74,15 @@ pub(crate) mod tests {
             section: section.to_owned(),
             name: name.to_owned(),
             here: Times(vec![1.0, 2.0]),
-            beside: vec![("a plain loop".to_owned(), Times(vec![2.0, 8.0]))],
+            others: vec![("a plain loop".to_owned(), Times(vec![2.0, 8.0]))],
             items: Some((60_000, "images".to_owned())),
         }
     }
 
     #[test]
     fn ratios_are_of_the_same_rounds() {
-        let Measurement { here, beside, .. } = measurement("", "");
-        assert_eq!(beside[0].1.over(&here), Ratio { median: 3.0, least: 2.0, greatest: 4.0 });
+        let Measurement { here, others, .. } = measurement("", "");
+        assert_eq!(others[0].1.over(&here), Ratio { median: 3.0, least: 2.0, greatest: 4.0 });
         assert_eq!(here.median(), 1.5);
         assert_eq!(Times::new(vec![]), None);
     }

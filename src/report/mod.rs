@@ -28,14 +28,14 @@ pub use inspection::{Inspection, Scale};
 pub use markdown::{REPORT, Report};
 pub use measurement::{Measurement, Ratio, Times};
 pub use numerics::{Figure, NumericsEffect};
+pub use plot::draw_synchronized;
 pub use plot::{BENCH, draw_ratios};
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};
-pub use plot::{SYNCHRONIZED, draw_synchronized};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;
-pub use synchronized::{ChannelStatistics, Synchronization, SynchronizedLayer};
+pub use synchronized::{ChannelStatistics, SYNCHRONIZED, Synchronization, SynchronizedLayer};
 pub use table::table;
 
 #[cfg(test)]

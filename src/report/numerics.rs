@@ -1,4 +1,4 @@
-//! What mixed precision and the memory format change, for the report.
+//! The effect of mixed precision and the memory format, for the report.
 
 use super::numbers::percent;
 use super::table;
@@ -6,7 +6,7 @@ use super::table;
 /// Steps with the numerics that a run was asked for, compared with steps with PyTorch's own.
 #[derive(Clone, Debug)]
 pub struct NumericsEffect {
-    /// What was asked for, in words.
+    /// The numerics of the run, in words.
     pub chosen: String,
     /// Images of the batch that the steps were made with.
     pub images: usize,
@@ -16,9 +16,9 @@ pub struct NumericsEffect {
     pub seconds: Figure,
     /// The loss before the first step, in nats per example.
     pub loss: Figure,
-    /// The largest logit before the first step, by its size, and how far the two at most differ.
+    /// The largest absolute logit before the first step.
     pub largest_logit: f64,
-    /// See above.
+    /// The largest absolute difference of the logits before the first step.
     pub logit_difference: f64,
     /// Images of which both predict the same class before the first step.
     pub same_predictions: usize,

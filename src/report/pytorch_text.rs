@@ -1,4 +1,4 @@
-//! Tensors of one dimension as PyTorch prints them, for setting beside a notebook's output.
+//! Tensors of one dimension as PyTorch prints them, to compare with a notebook's output.
 
 /// Characters of a line.
 const LINE_WIDTH: usize = 80;

@@ -55,7 +55,7 @@ fn exchanges(variants: &[String], records: &[RankRecord]) -> String {
     )
 }
 
-/// Images a second of the ranks together, which end an epoch when the slowest does.
+/// Images a second of the ranks together; the slowest ends the epoch.
 fn together<'a>(rows: impl Iterator<Item = &'a &'a RankRecord>) -> Option<f64> {
     let (mut examples, mut seconds) = (0, 0.0f64);
     for row in rows {

@@ -5,18 +5,19 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
+use time::macros::format_description;
 
 use crate::{Error, Result, whole_file};
 
-/// Where runs go that were not told where to go, from the current directory.
+/// The folder of run directories, in the current directory, unless a run is given its own.
 pub const REPORTS: &str = "reports";
 
-/// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`. No other process
-/// has it open.
+/// The directory of one run: `config.json`, `metrics.csv`, `curves.png`, `report.md` and `weights/`. It is locked: no other
+/// process can open it as one.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    /// Where directories cannot be locked: nothing.
+    /// `None` where directories cannot be locked.
     _locked: Option<File>,
 }
 
@@ -45,7 +46,7 @@ impl RunDir {
         Self::locked(path.to_owned())
     }
 
-    /// The directory at `path`, for this process alone, however it ends: two that write one run would mix their epochs.
+    /// The directory at `path`, locked until this process ends: two that write one run would mix their epochs.
     fn locked(path: PathBuf) -> Result<Self> {
         let directory = File::open(&path).ok();
         match directory.as_ref().map(File::try_lock) {
@@ -59,7 +60,7 @@ impl RunDir {
         }
     }
 
-    /// Removes what killed processes left unfinished.
+    /// Removes the unfinished files of killed processes.
     pub fn sweep(&self) {
         whole_file::sweep(&self.path);
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
@@ -67,7 +68,7 @@ impl RunDir {
         }
     }
 
-    /// Whether there is nothing in it but what killed processes left unfinished.
+    /// Whether it is empty; unfinished files of killed processes do not count.
     pub fn is_empty(&self) -> bool {
         whole_file::is_empty_but_for_unfinished(&self.path)
     }
@@ -124,16 +125,8 @@ impl RunDir {
 
 /// `20260102-153045`: sorts as time does, and is a file name everywhere.
 fn timestamp(now: OffsetDateTime) -> String {
-    let (date, time) = (now.date(), now.time());
-    format!(
-        "{:04}{:02}{:02}-{:02}{:02}{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-    )
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    now.format(format).expect("a date and a time have all of these")
 }
 
 /// Makes `path`, which must not exist, and its parents; if that fails, takes the parents away again that it made.

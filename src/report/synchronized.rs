@@ -1,12 +1,15 @@
 //! Batch norms over several processes: the statistics of each process's own batch next to those that all normalized by, as a
 //! section of the report.
 
-use super::{SYNCHRONIZED, table};
+use super::table;
+
+/// The picture of them, in a run directory.
+pub const SYNCHRONIZED: &str = "synchronized.png";
 
 /// The statistics of a variant's synchronized batch norms in the last batch of an epoch.
 #[derive(Clone, Debug)]
 pub struct Synchronization {
-    /// Whose they are.
+    /// The variant they belong to.
     pub variant: String,
     /// The epoch that the batch ended.
     pub epoch: usize,

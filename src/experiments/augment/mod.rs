@@ -3,15 +3,12 @@
 
 mod page;
 
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use super::thumbnail;
+use super::{config_file, thumbnail};
 use crate::data::cifar10::LABELS;
 use crate::data::transforms::{
     ColorJitter, Compose, Image, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
@@ -107,37 +104,57 @@ pub fn apply(seed: u64, image: &Image, aug: &dyn Transform) -> impl Iterator<Ite
 pub fn run(config: &Augment) -> Result<PathBuf> {
     let picture = config.image.as_deref().map_or_else(|| Image::decode(CAT), Image::open)?;
     let cifar = config.cifar10()?;
-    let mut output = Output {
-        dir: RunDir::create(config.out.as_deref(), "augment")?,
-        page: page::head(config.seed, config.image.as_deref()),
-        exact: config.pixels.then(Vec::new),
-        quiet: config.quiet,
+    let dir = RunDir::create(config.out.as_deref(), "augment")?;
+    config_file::write_config(&dir, config.seed, config.image.as_deref(), None)?;
+    let mut output =
+        Output { dir, page: page::head(config.seed, config.image.as_deref()), exact: Vec::new() };
+    let say = |line: &str| {
+        if !config.quiet {
+            output::say(line);
+        }
     };
-    let chosen = |file: &mut BufWriter<&File>| Ok(serde_json::to_writer_pretty(file, &config.chosen())?);
-    output.dir.write_atomically("config.json", chosen)?;
 
     let title = format!("{}, {} x {} pixels", config.title(), picture.width(), picture.height());
     let images = vec![thumbnail::fitting(&picture, PICTURE)];
     output.draw("picture", &Gallery { title, columns: 1, images, names: Vec::new() })?;
-    output.keep("picture", std::slice::from_ref(&picture));
-    for augmentation in augmentations() {
-        output.augment(config.seed, &picture, &augmentation)?;
+    output.keep("picture", config.pixels.then(|| picture.clone()));
+    for Augmentation { name, python, transform } in augmentations() {
+        // Of large images, one at a time is in memory, unless all are kept.
+        let (mut images, mut kept) = (Vec::with_capacity(DRAWS), Vec::new());
+        for image in apply(config.seed, &picture, transform.as_ref()) {
+            images.push(thumbnail::fitting(&image, Gallery::longest_side(COLUMNS)));
+            kept.extend(config.pixels.then_some(image));
+        }
+        output.keep(name, kept);
+        output.draw(name, &Gallery { title: python.clone(), columns: COLUMNS, images, names: Vec::new() })?;
+        output.page += &page::section(config.seed, name, &python);
+        say(&format!("{name}.png: {}", page::one_line(&python)));
     }
-    match cifar {
-        Some(data) => output.cifar10(&data)?,
-        None => output.say(NO_CIFAR),
-    }
+    let Some(data) = cifar else {
+        say(NO_CIFAR);
+        return output.finish();
+    };
+    let count = data.train.len().min(CIFAR_IMAGES);
+    let images: Vec<_> = (0..count).map(|i| data.train.image(i)).collect();
+    let names = data.train.labels[..count].iter().map(|&label| LABELS[usize::from(label)].to_owned());
+    let files = if data.is_published() { "CIFAR-10" } else { "other data in CIFAR-10's form" };
+    let title = format!("The first {count} training images of {files}");
+    output.page += &page::cifar10(&title, count);
+    say(&format!("cifar10.png: {title}"));
+    let thumbnails = images.iter().map(|image| thumbnail::fitting(image, usize::MAX)).collect();
+    let names = names.collect();
+    output.draw("cifar10", &Gallery { title, columns: CIFAR_COLUMNS, images: thumbnails, names })?;
+    output.keep("cifar10", images.into_iter().filter(|_| config.pixels));
     output.finish()
 }
 
-/// What becomes the run directory.
+/// The run directory as it is filled.
 struct Output {
     dir: RunDir,
     /// `galleries.md`.
     page: String,
-    /// Names and tensors (n, height, width, channels) of bytes, if they are wanted.
-    exact: Option<Vec<(String, Tensor)>>,
-    quiet: bool,
+    /// Names and tensors (n, height, width, channels) of bytes; none unless they are wanted.
+    exact: Vec<(String, Tensor)>,
 }
 
 impl Output {
@@ -147,92 +164,31 @@ impl Output {
         self.dir.write_atomically(&format!("{name}.png"), |file| file.write_all(&png))
     }
 
-    /// Keeps the pixels of images of one size, if that is wanted.
-    fn keep(&mut self, name: &str, images: &[Image]) {
-        if let Some(exact) = &mut self.exact {
-            exact.push((name.to_owned(), tensor(images)));
+    /// Keeps the pixels of images of one size, if there are any.
+    fn keep(&mut self, name: &str, images: impl IntoIterator<Item = Image>) {
+        let images: Vec<Tensor> = images.into_iter().map(|image| tensor(&image)).collect();
+        if !images.is_empty() {
+            self.exact.push((name.to_owned(), Tensor::stack(&images, 0)));
         }
-    }
-
-    fn say(&self, line: &str) {
-        if !self.quiet {
-            output::say(line);
-        }
-    }
-
-    /// The gallery of one transform. Of large images, one at a time is in memory, unless all are kept.
-    fn augment(&mut self, seed: u64, picture: &Image, augmentation: &Augmentation) -> Result<()> {
-        let Augmentation { name, python, transform } = augmentation;
-        let (mut images, mut kept) = (Vec::with_capacity(DRAWS), Vec::new());
-        for image in apply(seed, picture, transform.as_ref()) {
-            images.push(thumbnail::fitting(&image, Gallery::longest_side(COLUMNS)));
-            if self.exact.is_some() {
-                kept.push(image);
-            }
-        }
-        self.keep(name, &kept);
-        self.draw(name, &Gallery { title: python.clone(), columns: COLUMNS, images, names: Vec::new() })?;
-        self.page += &page::section(seed, name, python);
-        self.say(&format!("{name}.png: {}", page::one_line(python)));
-        Ok(())
-    }
-
-    /// The first images of CIFAR-10, each with the name of its class.
-    fn cifar10(&mut self, data: &DataSet) -> Result<()> {
-        let count = data.train.len().min(CIFAR_IMAGES);
-        let images: Vec<_> = (0..count).map(|i| data.train.image(i)).collect();
-        let names = data.train.labels[..count].iter().map(|&label| LABELS[usize::from(label)].to_owned());
-        let files = if data.is_published() { "CIFAR-10" } else { "other data in CIFAR-10's form" };
-        let title = format!("The first {count} training images of {files}");
-        self.keep("cifar10", &images);
-        let gallery = Gallery {
-            title: title.clone(),
-            columns: CIFAR_COLUMNS,
-            images: images.iter().map(|image| thumbnail::fitting(image, usize::MAX)).collect(),
-            names: names.collect(),
-        };
-        self.draw("cifar10", &gallery)?;
-        self.page += &page::cifar10(&title, count);
-        self.say(&format!("cifar10.png: {title}"));
-        Ok(())
     }
 
     /// Writes what was gathered; gives the directory.
     fn finish(self) -> Result<PathBuf> {
-        if let Some(exact) = &self.exact {
-            weights::save(&self.dir.path().join("galleries.safetensors"), exact)?;
+        if !self.exact.is_empty() {
+            weights::save(&self.dir.path().join("galleries.safetensors"), &self.exact)?;
         }
         self.dir.write_atomically("galleries.md", |file| file.write_all(self.page.as_bytes()))?;
         Ok(self.dir.path().to_owned())
     }
 }
 
-/// Images of one size as a tensor (n, height, width, channels) of bytes.
-fn tensor(images: &[Image]) -> Tensor {
-    let of_one = |image: &Image| {
-        let size = [image.height(), image.width(), image.mode().channels()].map(|n| n as i64);
-        Tensor::from_data_size(image.pixels(), &size, Kind::Uint8)
-    };
-    Tensor::stack(&images.iter().map(of_one).collect::<Vec<_>>(), 0)
-}
-
-/// `config.json`.
-#[derive(Serialize)]
-struct Chosen<'a> {
-    seed: u64,
-    image: Option<Cow<'a, str>>,
-    d2l_ch7: &'static str,
+/// An image as a tensor (height, width, channels) of bytes.
+fn tensor(image: &Image) -> Tensor {
+    let size = [image.height(), image.width(), image.mode().channels()].map(|n| n as i64);
+    Tensor::from_data_size(image.pixels(), &size, Kind::Uint8)
 }
 
 impl Augment {
-    fn chosen(&self) -> Chosen<'_> {
-        Chosen {
-            seed: self.seed,
-            image: self.image.as_deref().map(Path::to_string_lossy),
-            d2l_ch7: env!("CARGO_PKG_VERSION"),
-        }
-    }
-
     /// What the picture is called.
     fn title(&self) -> String {
         let name = self.image.as_deref().and_then(Path::file_name);

@@ -5,15 +5,14 @@ mod feature_scaling;
 mod one_pass;
 mod page;
 
-use std::borrow::Cow;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
 pub use self::one_pass::OnePass;
+use super::config_file;
 use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir, draw_histograms};
 use crate::torch::{self, Signature};
@@ -75,7 +74,8 @@ pub fn run(config: &Basics) -> Result<PathBuf> {
     let image = config.image.as_deref().map(Image::open).transpose()?;
     let figures = Figures::compute(config.seed, image.as_ref());
     let dir = RunDir::create(config.out.as_deref(), "basics")?;
-    dir.write_atomically("config.json", |file| Ok(serde_json::to_writer_pretty(file, &config.chosen())?))?;
+    let signature = Signature::of(Device::Cpu);
+    config_file::write_config(&dir, config.seed, config.image.as_deref(), Some(signature))?;
     weights::save(&dir.path().join("basics.safetensors"), &figures.tensors())?;
     let histograms = draw_histograms(&page::histograms(&figures.scaling, &config.images()))?;
     dir.write_atomically(CHANNELS, |file| file.write_all(&histograms))?;
@@ -90,25 +90,7 @@ pub fn run(config: &Basics) -> Result<PathBuf> {
     Ok(dir.path().to_owned())
 }
 
-/// `config.json`.
-#[derive(Serialize)]
-struct Chosen<'a> {
-    seed: u64,
-    image: Option<Cow<'a, str>>,
-    d2l_ch7: &'static str,
-    signature: Signature,
-}
-
 impl Basics {
-    fn chosen(&self) -> Chosen<'_> {
-        Chosen {
-            seed: self.seed,
-            image: self.image.as_deref().map(Path::to_string_lossy),
-            d2l_ch7: env!("CARGO_PKG_VERSION"),
-            signature: Signature::of(Device::Cpu),
-        }
-    }
-
     /// Which images are scaled, in words.
     fn images(&self) -> String {
         match &self.image {

@@ -135,7 +135,7 @@ fn measurement(subject: &Subject, rounds: &[Round]) -> Measurement {
         section: subject.section().heading().to_owned(),
         name: subject.name(),
         here: times(rounds.iter().map(|&(here, _)| here).collect()),
-        beside: first.filter_map(|(name, _)| of(name)).collect(),
+        others: first.filter_map(|(name, _)| of(name)).collect(),
         items: subject.images().map(|images| (images, "images".to_owned())),
     }
 }

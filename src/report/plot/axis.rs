@@ -54,7 +54,7 @@ impl Axis {
             .filter(|&value| drawable(value))
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         let (min, max) = if min <= max { (min, max) } else { (0.0, 0.0) };
-        // A span that is tiny beside the values would be lost in their rounding.
+        // A span much smaller than the values would be lost in their rounding.
         let span = span.max(1e-9 * min.abs().max(max.abs()));
         let missing = (span - (max - min)).max(0.0) / 2.0;
         let margin = 0.06 * (max - min).max(span);
@@ -96,7 +96,7 @@ impl Axis {
         Self { low, high, ticks, exponent: 0, decimals: 0, logarithmic: true }
     }
 
-    /// `label`, with its unit in brackets, told the power of ten: `loss (10⁻⁶ nats per example)`.
+    /// `label` with the power of ten before its unit, which is in brackets: `loss (10⁻⁶ nats per example)`.
     pub fn title(&self, label: &str) -> String {
         if self.exponent == 0 {
             return label.to_owned();

@@ -2,9 +2,8 @@
 
 use plotters::style::RGBColor;
 
-use super::panel::{Panel, Series, Shape};
+use super::panel::{PALETTE, Panel, Series, Shape, draw_panels};
 use super::picture::Stroke;
-use super::{PALETTE, draw_panels};
 use crate::{EpochRecord, Result};
 
 /// The picture's name in a run directory.
@@ -37,7 +36,7 @@ struct Quantity {
     train: Value,
     test: Value,
     /// Whether the panel of differences shows the test too. The test loss swings so much from epoch to epoch that the
-    /// difference in training, which tells of the arithmetic, would be a flat line beside it.
+    /// difference in training, which comes from the arithmetic, would look flat.
     test_difference: bool,
     /// No value is larger.
     largest: f64,
@@ -136,7 +135,7 @@ impl Curves<'_> {
 
     /// Epoch and value, rising epochs.
     fn points(&self, variant: &str, value: Value) -> Vec<(usize, f64)> {
-        let records = self.records.iter().filter(|record| record.variant == variant);
+        let records = EpochRecord::of(self.records, variant);
         let mut points: Vec<_> = records.map(|record| (record.epoch, value(record))).collect();
         points.sort_by_key(|point| point.0);
         points
@@ -155,8 +154,8 @@ fn difference(first: &[(usize, f64)], second: &[(usize, f64)]) -> Vec<(usize, f6
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MARGIN, PANEL, PIXEL, WIDTH};
     use super::*;
+    use crate::report::plot::picture::{MARGIN, PANEL, PIXEL, WIDTH};
     use crate::report::tests::record;
 
     const BOTH: [&str; 2] = ["scratch", "native"];

@@ -3,9 +3,9 @@
 use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::picture::{self, INK, PIXEL, fitted, put, text, words};
-use super::{MARGIN, WIDTH};
+use super::picture::{self, INK, MARGIN, PIXEL, WIDTH, fitted, text, words};
 use crate::Result;
+use resvg::tiny_skia::{FilterQuality, IntSize, Pixmap, PixmapPaint, Transform};
 
 /// Pixels between the picture's edge and what is in it.
 const EDGE: i32 = MARGIN / PIXEL;
@@ -96,6 +96,17 @@ pub fn draw_gallery(gallery: &Gallery) -> Result<Vec<u8>> {
         put(&mut picture, image, at, scale as f32);
     }
     picture::png(&picture)
+}
+
+/// Puts an image into a picture, each of its pixels as a square with sides of `scale` pixels. `corner` is in pixels.
+pub fn put(picture: &mut Pixmap, image: &Thumbnail, corner: (i32, i32), scale: f32) {
+    let bytes = image.pixels.iter().flat_map(|&[r, g, b]| [r, g, b, 0xff]).collect();
+    let size = IntSize::from_wh(image.width as u32, image.height as u32);
+    let Some(image) = size.and_then(|size| Pixmap::from_vec(bytes, size)) else { return };
+    let quality = if scale.fract() == 0.0 { FilterQuality::Nearest } else { FilterQuality::Bilinear };
+    let paint = PixmapPaint { quality, ..PixmapPaint::default() };
+    let place = Transform::from_row(scale, 0.0, 0.0, scale, corner.0 as f32, corner.1 as f32);
+    picture.draw_pixmap(0, 0, image.as_ref(), &paint, place, None);
 }
 
 #[cfg(test)]

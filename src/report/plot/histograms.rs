@@ -6,10 +6,9 @@ use plotters::series::LineSeries;
 use plotters::style::{Color, RGBColor, TRANSPARENT};
 
 use super::axis::Axis;
-use super::gallery::Thumbnail;
-use super::panel::draw_axes;
-use super::picture::{self, Area, Drawn, PIXEL, heading, put, words};
-use super::{HEADER, MARGIN, PANEL, WIDTH, draw_title, row_of_two};
+use super::gallery::{Thumbnail, put};
+use super::panel::{draw_axes, row_of_two};
+use super::picture::{self, Area, Drawn, HEADER, MARGIN, PANEL, PIXEL, WIDTH, draw_title, heading, words};
 use crate::Result;
 
 /// The picture's name in a run directory.

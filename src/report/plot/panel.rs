@@ -11,10 +11,42 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, TRANSPARENT, WHITE};
 
 use super::axis::{Axis, drawable};
-use super::picture::{Area, Drawn, FRAME, GRID, PIXEL, Stroke, caption, draw_line, heading, width, words};
+use super::picture::{
+    self, Area, Drawn, FRAME, FULL, GRID, HEADER, MARGIN, PANEL, PIXEL, Stroke, WIDTH, caption, draw_line,
+    draw_title, heading, width, words,
+};
+use crate::Result;
 
 /// With more points than this, markers would be beads on a string: only lone points and last ones get one.
 const MARKED_POINTS: usize = 20;
+
+/// Okabe and Ito's palette, which colour-blind eyes can distinguish too, with a shape each for prints without colour.
+pub const PALETTE: [(RGBColor, Shape); 4] = [
+    (RGBColor(0x00, 0x72, 0xb2), Shape::Circle),
+    (RGBColor(0xe6, 0x6a, 0x00), Shape::Square),
+    (RGBColor(0x00, 0x9e, 0x73), Shape::Triangle),
+    (RGBColor(0xcc, 0x79, 0xa7), Shape::Diamond),
+];
+
+/// Panels in rows of two, one row at least, below a title, as the bytes of a PNG file.
+pub fn draw_panels(title: &str, rows: &[[Panel; 2]]) -> Result<Vec<u8>> {
+    let height = 2 * MARGIN + HEADER + (PANEL + MARGIN) * rows.len() as i32 - MARGIN;
+    let picture = picture::render(WIDTH, (height / PIXEL) as u32, |area| {
+        draw_title(area, title)?;
+        for (row, panels) in (0..).zip(rows) {
+            let cells = row_of_two(area, MARGIN + HEADER + (PANEL + MARGIN) * row);
+            panels.iter().zip(cells).try_for_each(|(panel, cell)| panel.draw(&cell))?;
+        }
+        Ok(())
+    })?;
+    picture::png(&picture)
+}
+
+/// Two areas side by side, for panels.
+pub fn row_of_two<'a>(area: &Area<'a>, top: i32) -> [Area<'a>; 2] {
+    let width = (FULL - 3 * MARGIN) / 2;
+    [MARGIN, 2 * MARGIN + width].map(|left| area.clone().shrink((left, top), (width, PANEL)))
+}
 
 /// A line of a panel.
 #[derive(Clone, Debug)]

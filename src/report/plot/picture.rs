@@ -11,14 +11,24 @@ use plotters::coord::{CoordTranslate, Shift};
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{DashedPathElement, PathElement};
 use plotters::style::{FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle, register_font};
-use resvg::tiny_skia::{self, FilterQuality, IntSize, Pixmap, PixmapPaint, Transform};
+use resvg::tiny_skia::{self, Pixmap, Transform};
 use resvg::usvg;
 
-use super::Thumbnail;
 use crate::{Error, Result};
 
 /// A pixel of the picture.
 pub const PIXEL: i32 = 10;
+
+/// Pixels from left to right.
+pub const WIDTH: u32 = 1200;
+/// The same in tenths of a pixel.
+pub const FULL: i32 = WIDTH as i32 * PIXEL;
+/// Between the picture's edge and what is in it, and between panels.
+pub const MARGIN: i32 = 300;
+/// For the title.
+pub const HEADER: i32 = 740;
+/// The height of a row of panels.
+pub const PANEL: i32 = 3660;
 
 /// Text.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
@@ -68,17 +78,6 @@ pub fn render(width: u32, height: u32, draw: impl FnOnce(&Area) -> Drawn) -> Res
     Ok(picture)
 }
 
-/// Puts an image into a picture, each of its pixels as a square with sides of `scale` pixels. `corner` is in pixels.
-pub fn put(picture: &mut Pixmap, image: &Thumbnail, corner: (i32, i32), scale: f32) {
-    let bytes = image.pixels.iter().flat_map(|&[r, g, b]| [r, g, b, 0xff]).collect();
-    let size = IntSize::from_wh(image.width as u32, image.height as u32);
-    let Some(image) = size.and_then(|size| Pixmap::from_vec(bytes, size)) else { return };
-    let quality = if scale.fract() == 0.0 { FilterQuality::Nearest } else { FilterQuality::Bilinear };
-    let paint = PixmapPaint { quality, ..PixmapPaint::default() };
-    let place = Transform::from_row(scale, 0.0, 0.0, scale, corner.0 as f32, corner.1 as f32);
-    picture.draw_pixmap(0, 0, image.as_ref(), &paint, place, None);
-}
-
 /// The bytes of a PNG file.
 pub fn png(picture: &Pixmap) -> Result<Vec<u8>> {
     picture.encode_png().map_err(cannot_draw)
@@ -104,6 +103,16 @@ pub fn text(size: f64, style: FontStyle, color: RGBColor) -> TextStyle<'static> 
     FontDesc::new(FontFamily::SansSerif, size, style).color(&color)
 }
 
+/// The first line of `title`, and a second one smaller below it.
+pub fn draw_title(area: &Area, title: &str) -> Drawn {
+    let looks = [(266.0, FontStyle::Bold, INK), (181.0, FontStyle::Normal, RGBColor(0x55, 0x55, 0x55))];
+    for ((line, (size, style, color)), y) in title.lines().zip(looks).zip([0, 320]) {
+        let look = fitted(area, line, &text(size, style, color), FULL - 2 * MARGIN)?;
+        area.draw_text(line, &look, (MARGIN, MARGIN + y))?;
+    }
+    Ok(())
+}
+
 /// How wide `text` is.
 pub fn width(area: &Area, text: &str, style: &TextStyle) -> Drawn<i32> {
     Ok(area.estimate_text_size(text, style)?.0 as i32)
@@ -125,7 +134,7 @@ where
         return area.draw(&PathElement::new(points, style));
     }
     let (dash, gap) = (20 + stroke.width * 5 / 2, 20 + stroke.width * 3 / 2);
-    area.draw(&DashedPathElement::new(points.into_iter(), dash, gap, style))
+    area.draw(&DashedPathElement::new(points, dash, gap, style))
 }
 
 fn cannot_draw(e: impl Display) -> Error {

@@ -8,10 +8,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TRANSPARENT, WHITE};
 
 use super::axis::{Axis, drawable};
+use super::panel::PALETTE;
 use super::picture::{
-    self, Area, Drawn, FRAME, GRID, INK, PIXEL, Stroke, caption, draw_line, fitted, heading, width, words,
+    self, Area, Drawn, FRAME, FULL, GRID, HEADER, INK, MARGIN, PIXEL, Stroke, WIDTH, caption, draw_line,
+    draw_title, fitted, heading, width, words,
 };
-use super::{FULL, HEADER, MARGIN, PALETTE, WIDTH, draw_title};
 use crate::Result;
 use crate::report::{Measurement, Ratio};
 
@@ -73,7 +74,7 @@ pub fn draw_ratios(title: &str, measurements: &[Measurement]) -> Result<Vec<u8>>
 /// The names of the others, in the order in which they appear.
 fn contenders(measurements: &[Measurement]) -> Vec<&str> {
     let mut names = Vec::new();
-    for (name, _) in measurements.iter().flat_map(|measurement| &measurement.beside) {
+    for (name, _) in measurements.iter().flat_map(|measurement| &measurement.others) {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
@@ -96,10 +97,10 @@ struct Row<'a> {
 
 fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str]) -> Vec<Row<'a>> {
     let (mut rows, mut top, mut last) = (Vec::new(), 0, None);
-    for measurement in measurements.iter().filter(|measurement| !measurement.beside.is_empty()) {
+    for measurement in measurements.iter().filter(|measurement| !measurement.others.is_empty()) {
         let section = Some(measurement.section.as_str());
         top += if section == last { GAP } else { HEADING };
-        for (i, (contender, theirs)) in measurement.beside.iter().enumerate() {
+        for (i, (contender, theirs)) in measurement.others.iter().enumerate() {
             rows.push(Row {
                 section: section.filter(|_| i == 0 && section != last),
                 name: (i == 0).then_some(&measurement.name),
@@ -248,10 +249,10 @@ mod tests {
     use crate::report::Times;
     use crate::report::measurement::tests::measurement;
 
-    /// Two measurements in two sections, with as many as `ratios` beside the first.
+    /// Two measurements in two sections, the first with as many others as `ratios`.
     fn measured(ratios: &[[f64; 2]]) -> Vec<Measurement> {
         let mut measurements = vec![measurement("Step", "book"), measurement("Epoch", "native")];
-        measurements[0].beside =
+        measurements[0].others =
             ratios.iter().enumerate().map(|(i, ratios)| (format!("other {i}"), taking(*ratios))).collect();
         measurements
     }
@@ -285,11 +286,11 @@ mod tests {
         let picture = draw(&measurements());
         assert!(picture == draw(&measurements()));
         let changes: [fn(&mut [Measurement]); 7] = [
-            |all| all[0].beside[0].1 = taking([2.1, 2.1]),
+            |all| all[0].others[0].1 = taking([2.1, 2.1]),
             // The same median.
-            |all| all[0].beside[1].1 = taking([2.5, 3.5]),
+            |all| all[0].others[1].1 = taking([2.5, 3.5]),
             |all| all[0].here = taking([2.0, 2.0]),
-            |all| all[0].beside[1].0 = "another".to_owned(),
+            |all| all[0].others[1].0 = "another".to_owned(),
             |all| all[1].name = "nativ".to_owned(),
             |all| all[0].section = "Steps".to_owned(),
             |all| all[1].section = "Step".to_owned(),
@@ -303,10 +304,10 @@ mod tests {
     }
 
     #[test]
-    fn what_has_nothing_beside_it_has_no_row() {
+    fn a_measurement_without_others_has_no_row() {
         let mut measurements = measured(&[]);
         assert!(draw(&measurements) == draw(&measurements[1..]));
-        measurements[1].beside.clear();
+        measurements[1].others.clear();
         let nothing = draw(&measurements);
         assert!(nothing == draw(&[]));
         assert!(pixels(&nothing).iter().skip(100).flatten().any(|pixel| pixel[0] < 0x80), "it says so");
@@ -324,14 +325,14 @@ mod tests {
 
     #[test]
     fn great_ratios_share_a_logarithmic_axis_with_small_ones() {
-        let beside = |greatest: f64, ratio: f64| {
+        let bar = |greatest: f64, ratio: f64| {
             let picture = |ratio: f64| draw(&measured(&[[ratio, ratio], [greatest, greatest]])[..1]);
             (colored(&picture(ratio)) - colored(&picture(f64::NAN))) as f64
         };
-        assert!(beside(12.0, 8.0) / beside(12.0, 2.0) > 3.5, "linear");
-        let [two, four, eight] = [2.0, 4.0, 8.0].map(|ratio| beside(80.0, ratio));
+        assert!(bar(12.0, 8.0) / bar(12.0, 2.0) > 3.5, "linear");
+        let [two, four, eight] = [2.0, 4.0, 8.0].map(|ratio| bar(80.0, ratio));
         assert!(((eight - four) / (four - two) - 1.0).abs() < 0.1, "{two} {four} {eight}");
-        assert!(beside(80.0, 0.9) > 500.0, "a ratio below 1 is seen");
+        assert!(bar(80.0, 0.9) > 500.0, "a ratio below 1 is seen");
     }
 
     #[test]
@@ -344,8 +345,8 @@ mod tests {
         assert_eq!(values(f64::INFINITY), ["-", "3.00 x"]);
         let without = |ratio: f64| colored(&draw(&measured(&[[ratio, ratio]])[..1]));
         assert!(without(f64::INFINITY) == without(f64::NAN) && without(f64::NAN) < without(1.0));
-        let beside = |ratio: f64| colored(&draw(&measured(&[[2.0, 2.0], [ratio, ratio]])[..1]));
-        assert_eq!(beside(f64::INFINITY), beside(f64::NAN), "the axis leaves it out");
+        let bar = |ratio: f64| colored(&draw(&measured(&[[2.0, 2.0], [ratio, ratio]])[..1]));
+        assert_eq!(bar(f64::INFINITY), bar(f64::NAN), "the axis leaves it out");
     }
 
     #[test]
@@ -353,7 +354,7 @@ mod tests {
         let bar = |slowest: f64| {
             let mut measurements = measured(&[[1.0, 1.0]]);
             measurements[0].here = Times::new(vec![1.0; 3]).unwrap();
-            measurements[0].beside[0].1 = Times::new(vec![2.0, 2.0, slowest]).unwrap();
+            measurements[0].others[0].1 = Times::new(vec![2.0, 2.0, slowest]).unwrap();
             colored(&draw(&measurements[..1])) as f64
         };
         for slowest in [1000.0, f64::INFINITY] {

@@ -1,15 +1,11 @@
-//! `synchronized.png`: the statistics that a batch norm over several processes normalized by, beside each process's own.
+//! `synchronized.png`: the statistics of each process's own batch, and those that a batch norm over all processes normalized by.
 
 use plotters::style::RGBColor;
 
-use super::panel::{Panel, Series, Shape};
+use super::panel::{PALETTE, Panel, Series, Shape, draw_panels};
 use super::picture::Stroke;
-use super::{PALETTE, draw_panels};
 use crate::Result;
 use crate::report::{ChannelStatistics, Synchronization, SynchronizedLayer};
-
-/// The picture's name in a run directory.
-pub const SYNCHRONIZED: &str = "synchronized.png";
 
 const ALL: RGBColor = RGBColor(0x22, 0x22, 0x22);
 

@@ -164,8 +164,9 @@ fn draw_chart(area: &Area, rows: &[Row], depth: i32) -> Drawn {
     for row in rows {
         if let Some(section) = row.section {
             let (width, top) = (area.dim_in_pixel().0 as i32, row.middle - ROW / 2 - HEADING);
-            let behind = [(0, top - 2 * PIXEL), (width, top + HEADING - 40)];
-            area.draw(&Rectangle::new(behind, WHITE.filled()))?;
+            // The grid ends above a heading. A line, since plotters cuts rectangles at the edge of the area.
+            let behind = Stroke { width: HEADING as u32 - 20, color: WHITE, dashed: false };
+            draw_line(area, vec![(0, top + 220), (width, top + 220)], behind)?;
             area.draw_text(section, &fitted(area, section, &heading(), width)?, (0, top + 220))?;
         }
         if let Some(name) = row.name {

@@ -130,18 +130,6 @@ d2l_error d2l_random_u32(uint32_t* number) {
   });
 }
 
-d2l_error d2l_add_alpha_(d2l_tensor self, d2l_tensor other, double alpha) {
-  return guarded([&] { tensor(self).add_(tensor(other), alpha); });
-}
-
-d2l_error d2l_addcmul_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value) {
-  return guarded([&] { tensor(self).addcmul_(tensor(tensor1), tensor(tensor2), value); });
-}
-
-d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value) {
-  return guarded([&] { tensor(self).addcdiv_(tensor(tensor1), tensor(tensor2), value); });
-}
-
 d2l_error d2l_clear_grad(d2l_tensor self) {
   return guarded([&] { tensor(self).mutable_grad() = at::Tensor(); });
 }

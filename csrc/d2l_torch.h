@@ -53,11 +53,6 @@ d2l_error d2l_set_generator_state(int64_t cuda_index, d2l_tensor state);
 // The next 32 bits of the CPU's default generator, from which torch.rand, randint and uniform_ make their numbers.
 d2l_error d2l_random_u32(uint32_t* number);
 
-// Tensor.add_(other, alpha=), addcmul_(.., value=), addcdiv_(.., value=): tch drops the last argument.
-d2l_error d2l_add_alpha_(d2l_tensor self, d2l_tensor other, double alpha);
-d2l_error d2l_addcmul_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value);
-d2l_error d2l_addcdiv_value_(d2l_tensor self, d2l_tensor tensor1, d2l_tensor tensor2, double value);
-
 // Sets .grad to None, as optimizer.zero_grad() does since PyTorch 2.0; tch's zero_grad fills with zeros.
 d2l_error d2l_clear_grad(d2l_tensor self);
 

@@ -1,5 +1,4 @@
-//! Tensor operations that `tch` lacks, most of them in place, with a scalar factor. Multiplying beforehand would round
-//! twice where PyTorch's kernels round once, so the real ones are called.
+//! Tensor operations that `tch` lacks.
 //!
 //! Each panics where `tch`'s own operations would: on shapes or devices that do not fit.
 
@@ -9,27 +8,9 @@ use torch_sys::C_tensor;
 use super::ffi::{Made, Outcome, TensorRef, new_tensor};
 
 unsafe extern "C" {
-    safe fn d2l_add_alpha_(this: TensorRef, other: TensorRef, alpha: f64) -> Outcome;
-    safe fn d2l_addcmul_value_(this: TensorRef, a: TensorRef, b: TensorRef, value: f64) -> Outcome;
-    safe fn d2l_addcdiv_value_(this: TensorRef, a: TensorRef, b: TensorRef, value: f64) -> Outcome;
     safe fn d2l_clear_grad(this: TensorRef) -> Outcome;
     safe fn d2l_set_grad(this: TensorRef, grad: TensorRef) -> Outcome;
     safe fn d2l_channels_last(this: TensorRef, result: &mut Made<C_tensor>) -> Outcome;
-}
-
-/// `tensor.add_(other, alpha=alpha)`: `tensor += alpha * other`.
-pub fn add_alpha_(tensor: &mut Tensor, other: &Tensor, alpha: f64) {
-    d2l_add_alpha_((&*tensor).into(), other.into(), alpha).unwrap();
-}
-
-/// `tensor.addcmul_(a, b, value=value)`: `tensor += value * a * b`.
-pub fn addcmul_value_(tensor: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
-    d2l_addcmul_value_((&*tensor).into(), a.into(), b.into(), value).unwrap();
-}
-
-/// `tensor.addcdiv_(a, b, value=value)`: `tensor += value * a / b`.
-pub fn addcdiv_value_(tensor: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
-    d2l_addcdiv_value_((&*tensor).into(), a.into(), b.into(), value).unwrap();
 }
 
 /// `tensor.grad = None`, which is what `optimizer.zero_grad()` does: the next backward pass then hands its

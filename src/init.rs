@@ -1,8 +1,8 @@
-//! How weights begin: PyTorch's defaults, and the Xavier draw that the book's `train_ch6` puts over them.
+//! Initial weights: PyTorch's defaults, and the Xavier weights that the book's `train_ch6` draws in their place.
 //!
-//! Everything is drawn from the CPU's default generator in PyTorch's order, layer by layer as a network is
-//! constructed, weight before bias; a network moves to its device afterwards. The scale factors are computed
-//! in f64 in the order of `torch.nn.init`, so that they round to the same f32.
+//! Everything is drawn from the CPU's default generator in PyTorch's order: layer by layer as a network is made, weight before bias.
+//! The network moves to its device afterwards. Scale factors are computed in f64 in the order of `torch.nn.init`, so that they round
+//! to the same f32.
 
 use tch::Tensor;
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
@@ -10,9 +10,9 @@ use tch::nn::{Init, VarStore};
 
 use crate::state_dict::named_parameters;
 
-/// `kaiming_uniform_(weight, a=sqrt(5))` (He et al., 2015), with which `nn.Conv2d` and `nn.Linear` begin.
+/// `kaiming_uniform_(weight, a=sqrt(5))` (He et al., 2015): the initial weight of `nn.Conv2d` and `nn.Linear`.
 pub fn kaiming_uniform() -> Init {
-    // The square of sqrt(5) is not 5 in f64.
+    // Not `5.0`: the square of sqrt(5) is another number in f64.
     let a = 5.0_f64.sqrt();
     let gain = (2.0 / (1.0 + a.powi(2))).sqrt();
     Init::Kaiming {
@@ -22,25 +22,24 @@ pub fn kaiming_uniform() -> Init {
     }
 }
 
-/// What the bias of an `nn.Conv2d` or `nn.Linear` begins with, where `fan_in` inputs reach an output: uniform within
-/// 1 / sqrt(fan_in).
+/// The initial bias of `nn.Conv2d` and `nn.Linear`: uniform within ±1 / sqrt(fan_in), where `fan_in` inputs reach an output.
 pub fn uniform_bias(fan_in: i64) -> Init {
     let bound = 1.0 / (fan_in as f64).sqrt();
     Init::Uniform { lo: -bound, up: bound }
 }
 
-/// The book's `net.apply(init_weights)`: redraws the weight of every convolution and dense layer with
-/// [`xavier_uniform_`], in the order of construction. Biases and batch norms stay.
+/// The book's `net.apply(init_weights)`: draws the weight of every convolution and dense layer anew with [`xavier_uniform_`], in the
+/// order of construction. Biases and batch norms stay.
 pub fn xavier_weights(vs: &VarStore) {
     for (name, mut parameter) in named_parameters(vs) {
-        // A batch norm's `weight` has one dimension, and its `gamma` is no `weight`.
+        // Not batch norms: a native one's `weight` has one dimension, and a scratch one's is named `gamma`.
         if name.ends_with("weight") && parameter.dim() > 1 {
             xavier_uniform_(&mut parameter);
         }
     }
 }
 
-/// `nn.init.xavier_uniform_` (Glorot and Bengio, 2010): uniform within sqrt(6 / (fan_in + fan_out)).
+/// `nn.init.xavier_uniform_` (Glorot and Bengio, 2010): uniform within ±sqrt(6 / (fan_in + fan_out)).
 ///
 /// ```
 /// use d2l_ch7::{init, torch};

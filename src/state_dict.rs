@@ -1,4 +1,4 @@
-//! PyTorch's `state_dict` of a `tch` variable store: names in order, and strict loading.
+//! PyTorch's `state_dict` for a `tch` variable store: parameters in order, names in order, strict loading.
 
 use std::collections::HashMap;
 
@@ -7,38 +7,38 @@ use tch::nn::VarStore;
 
 use crate::{Error, Result};
 
-/// `list(net.named_parameters())`, in the order of construction. The store knows the order in one place and the names in another.
+/// `list(net.named_parameters())`, in the order of construction. The store gives the order without names, and the names without order.
 pub fn named_parameters(vs: &VarStore) -> Vec<(String, Tensor)> {
     let mut names: HashMap<_, _> = vs.variables().into_iter().map(|(name, t)| (t.data_ptr(), name)).collect();
     let named = |t: Tensor| (names.remove(&t.data_ptr()).expect("every variable has a name"), t);
     vs.trainable_variables().into_iter().map(named).collect()
 }
 
-/// `net.state_dict()`: names and detached handles that share the network's memory, sorted by name.
+/// `net.state_dict()`, sorted by name. The tensors are detached and share the network's memory.
 pub fn state(vs: &VarStore) -> Vec<(String, Tensor)> {
-    // A hash map, in another order at each call.
+    // The hash map has another order at each call.
     let mut state: Vec<_> = vs.variables().into_iter().map(|(name, t)| (name, t.detach())).collect();
     state.sort_by(|(a, _), (b, _)| a.cmp(b));
     state
 }
 
-/// `net.buffers()`, what no gradient reaches: running statistics, sorted by name.
+/// `net.buffers()`, sorted by name: running statistics, which have no gradient.
 pub fn buffers(vs: &VarStore) -> Vec<Tensor> {
     let mut buffers: Vec<_> = vs.variables().into_iter().filter(|(_, t)| !t.requires_grad()).collect();
     buffers.sort_by(|(a, _), (b, _)| a.cmp(b));
     buffers.into_iter().map(|(_, t)| t).collect()
 }
 
-/// What `DataParallel`, `DistributedDataParallel` and `torch.compile` put before every name.
+/// Prefixes that PyTorch's `DataParallel`, `DistributedDataParallel` and `torch.compile` put before every name.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// `net.load_state_dict(values)`, strict. It takes what Python takes: numbers of any kind, which become the network's; a scalar
-/// of shape (1); no `num_batches_tracked`, which old files lack. It also takes names that all begin with `module.` or `_orig_mod.`.
+/// `net.load_state_dict(values)`, strict. It takes what Python takes: numbers of any type, which are converted to the network's; a
+/// scalar of shape (1); old files without `num_batches_tracked`. It also takes names that all begin with `module.` or `_orig_mod.`.
 ///
-/// `origin` names where the values came from, for the message.
+/// `origin` says in the error message where the values came from.
 ///
 /// # Errors
-/// If a name is missing or unknown, or if a tensor has another shape than the network's; nothing is changed then.
+/// If a name is missing or unknown, or if a tensor has another shape than the network's. Nothing is changed then.
 pub fn load_state_dict(vs: &VarStore, mut values: Vec<(String, Tensor)>, origin: &str) -> Result<()> {
     let common = |values: &[(String, Tensor)]| {
         let starts_all = |prefix: &&str| values.iter().all(|(name, _)| name.starts_with(prefix));
@@ -60,10 +60,10 @@ pub fn load_state_dict(vs: &VarStore, mut values: Vec<(String, Tensor)>, origin:
     load_state(vs, &values, origin)
 }
 
-/// Copies `values` into the network's tensors, bit for bit. `VarStore::load` would cast them, broadcast them, ignore what is unknown
-/// and stop half-way. Nothing is changed unless every name, shape and kind fits.
+/// Copies `values` into the network's tensors, bit for bit. Nothing is changed unless every name, shape and kind fits; `VarStore::load`
+/// would cast and broadcast tensors, ignore unknown names and stop half-way.
 ///
-/// `origin` names where the values came from, for the message.
+/// `origin` says in the error message where the values came from.
 ///
 /// # Errors
 /// If a name is missing or unknown, or if a tensor has another shape or kind than the network's.
@@ -83,7 +83,7 @@ pub fn load_state(vs: &VarStore, values: &[(String, Tensor)], origin: &str) -> R
     Ok(())
 }
 
-/// Why `values` are not those of a network whose state is `expected`, in a line.
+/// Why `values` do not fit a network whose state is `expected`, in one line.
 fn misfit(expected: &[(String, Tensor)], values: &[(String, Tensor)]) -> Option<String> {
     let [missing, unknown] = [(expected, values), (values, expected)].map(|(names, others)| {
         let is_alone = |name: &&str| others.iter().all(|(other, _)| other != name);
@@ -112,7 +112,7 @@ fn misfit(expected: &[(String, Tensor)], values: &[(String, Tensor)]) -> Option<
     })
 }
 
-/// A shape as PyTorch's messages have it: `(100, 16)`.
+/// A shape as PyTorch writes it: `(100, 16)`.
 pub(crate) fn shape(size: &[i64]) -> String {
     format!("({})", size.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
 }
@@ -133,12 +133,12 @@ mod tests {
         vs
     }
 
-    /// The state of a network like [`net`], in which everything is seven.
+    /// The state of a network like [`net`], with every number a seven.
     fn sevens() -> Vec<(String, Tensor)> {
         state(&net()).into_iter().map(|(name, tensor)| (name, tensor.full_like(7))).collect()
     }
 
-    /// The state of a network that took `values`, or why it did not.
+    /// The state of a network after loading `values`, or why they were refused.
     fn loaded(values: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>, String> {
         let net = net();
         let before = state(&net).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! What a variant's checkpoint holds: everything that decides the bits to come.
+//! The contents of a variant's checkpoint: everything that decides the bits of the epochs to come.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::torch::GeneratorState;
 use crate::train::{DistributedDataParallel, Totals};
 use crate::{EpochRecord, Result};
 
-/// A variant between two epochs, apart from network and optimizer.
+/// The state of a variant between two epochs, without network and optimizer.
 pub struct BetweenEpochs {
-    /// Where its random streams stand.
+    /// The state of its random streams.
     pub generators: GeneratorState,
-    /// The finished epochs.
+    /// Records of the finished epochs.
     pub records: Vec<EpochRecord>,
 }
 
-/// An epoch of which some batches are done, at least none.
+/// The state within an epoch, after some batches or none.
 #[derive(Default)]
 pub struct WithinEpoch {
     /// Batches done.
@@ -33,16 +33,16 @@ pub struct WithinEpoch {
     pub totals: Totals,
     /// The sums of every rank, where there are several.
     pub of_ranks: Vec<Totals>,
-    /// Until now.
+    /// Time spent in this epoch.
     pub took: Duration,
-    /// Where the random streams stand; `None` at the epoch's beginning.
+    /// The state of the random streams; `None` at the epoch's beginning.
     pub generators: Option<GeneratorState>,
 }
 
-/// The `state` of a variant's checkpoint.
+/// The JSON under `state` in a variant's checkpoint.
 #[derive(Serialize, Deserialize)]
 pub struct Saved {
-    /// The finished epochs, as `metrics.csv` has them: floats come back to the same bits.
+    /// Records of the finished epochs, in the form of `metrics.csv`: floats come back with the same bits.
     records: String,
     within: Option<SavedWithin>,
 }
@@ -59,7 +59,7 @@ struct SavedWithin {
 }
 
 impl Saved {
-    /// Where a run on `device` stood, of whose `checkpoint` this is the state; of several processes, this `rank`.
+    /// The state of a run on `device`, from this and the tensors of the `checkpoint`. `rank` is this process's, if there are several.
     ///
     /// # Errors
     /// If a random generator or a record cannot be read.
@@ -83,7 +83,7 @@ impl Saved {
         ))
     }
 
-    /// Takes over the random streams, on the CPU.
+    /// Sets the CPU's random generator, as a resumed run does.
     ///
     /// # Errors
     /// As [`moment`](Self::moment), and if a generator cannot be set.
@@ -95,11 +95,11 @@ impl Saved {
     }
 }
 
-/// What decides the bits to come beside [`BetweenEpochs`].
+/// The other things that decide the bits to come: network, optimizer, inspector, gradient buckets.
 pub type Parts<'a> = (&'a Net, &'a dyn Optimizer, Option<&'a Inspector>, Option<&'a DistributedDataParallel>);
 
 impl BetweenEpochs {
-    /// The checkpoint of a variant with these `parts`, `within` an epoch or after it.
+    /// The checkpoint of a variant with these parts, `within` an epoch or between two.
     ///
     /// # Errors
     /// If another rank is gone.

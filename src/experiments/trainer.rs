@@ -1,5 +1,5 @@
-//! A variant while it is trained: as a notebook run by itself would train it, though variants take turns in one process, and a run
-//! may be broken off and resumed.
+//! A trainer is a variant while it is trained. It trains as a notebook run by itself does, although variants take turns in one
+//! process and a run may break off and be resumed.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::torch::{self, GeneratorState};
 use crate::train::{DistributedDataParallel, Graphed, Loss, Metric, Totals, ch6, ch13, evaluate};
 use crate::{EpochRecord, Result, interrupt};
 
-/// A network, its optimizer, and where its random streams stand.
+/// A variant's network, its optimizer, and the state of its random streams.
 pub struct Trainer<'a> {
     /// The variant's name.
     pub variant: String,
@@ -29,47 +29,47 @@ pub struct Trainer<'a> {
     pub net: Net,
     optimizer: Box<dyn Optimizer>,
     setting: Setting<'a>,
-    /// Where several processes train it.
+    /// Set if several processes train the variant.
     ddp: Option<DistributedDataParallel>,
-    /// Where steps are recorded.
+    /// Set with `--graph`.
     graphed: Option<Graphed>,
-    /// Where `--inspect` asks for it.
+    /// Set with `--inspect`.
     pub inspector: Option<Inspector>,
     between: BetweenEpochs,
-    /// The epoch that a checkpoint broke into, until it is resumed.
+    /// The unfinished epoch of a checkpoint, until it goes on.
     within: Option<WithinEpoch>,
 }
 
-/// What a variant is trained and tested on, and how.
+/// How a variant is trained and tested, and on which images.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Of the variant's random streams.
+    /// Seed of the variant's random streams.
     pub seed: u64,
     /// The training images.
     pub train_iter: &'a dyn Batches,
     /// The test images.
     pub test_iter: &'a dyn Batches,
-    /// What a step minimizes, and so which of d2l's loops trains.
+    /// The loss that a step minimizes; it decides which of d2l's loops trains.
     pub loss: Loss,
-    /// Where the network is trained, one device or more; the first has the random streams of training.
+    /// Where the network is trained: one device or more. The first has the random streams.
     pub devices: &'a [Device],
     /// Whether loss and accuracy are read after every batch, whatever the device.
     pub eager: bool,
-    /// Whether steps are recorded and repeated.
+    /// Whether steps are recorded and repeated, as with `--graph`.
     pub graph: bool,
     /// The processes that train together, if there are several.
     pub ranks: Option<&'a Distributed<'a>>,
     /// Epochs of the whole run.
     pub epochs: usize,
-    /// Batches from checkpoint to checkpoint within an epoch; `None`: only when the run is interrupted.
+    /// A checkpoint is saved after so many batches; `None`: within an epoch, only when the run is interrupted.
     pub checkpoint_every: Option<usize>,
     /// Show no progress.
     pub quiet: bool,
 }
 
 impl<'a> Trainer<'a> {
-    /// The variant as a notebook begins it: `build` makes network and optimizer right after the seed is set. Then as its last
-    /// checkpoint left it, if `log` has one.
+    /// A trainer that begins as a notebook does: `build` makes network and optimizer right after the seed is set. If `log` has a
+    /// checkpoint of the variant, the trainer goes on from there.
     ///
     /// # Errors
     /// If the device's random generator cannot be read, if the checkpoint is damaged or one of another network, optimizer or device,
@@ -109,13 +109,13 @@ impl<'a> Trainer<'a> {
         &self.between.records
     }
 
-    /// Whether it has trained so many epochs and no further.
+    /// Whether it has trained exactly so many epochs and no batch of the next.
     pub fn rests_after(&self, epoch: usize) -> bool {
         self.records().len() == epoch && self.within.is_none()
     }
 
-    /// Trains and evaluates the next epoch on this variant's own random streams, or what is left of it, and brings the files of `log`
-    /// up to date. Where several processes train, the record is of all of them.
+    /// Trains and evaluates the next epoch, or the rest of it, on this variant's own random streams. Then the files of `log` are brought
+    /// up to date. If several processes train, the record sums up all of them.
     ///
     /// # Errors
     /// An interruption, a loss that is not finite, a file that cannot be written, a random generator that cannot be read or set,
@@ -130,7 +130,7 @@ impl<'a> Trainer<'a> {
         let start = Instant::now();
         let Some(trained) = self.train(batches, &within, start, log)? else { return Err(log.interrupted()) };
         let seconds = (within.took + start.elapsed()).as_secs_f64();
-        // Each rank's running statistics are of its own last batch; the weights that are saved are rank 0's.
+        // Each rank has the running statistics of its own last batch; rank 0's are evaluated and saved.
         self.ddp.as_ref().map_or(Ok(()), DistributedDataParallel::broadcast_buffers)?;
         let tested = self.evaluate()?;
         let times = self.ddp.as_ref().map_or(Ok(None), DistributedDataParallel::times)?;
@@ -154,8 +154,8 @@ impl<'a> Trainer<'a> {
         log.add(record, rank_rows, &self.net.state(), || self.checkpoint())
     }
 
-    /// Trains on `batches`, what is left of an epoch after `within`; `None` if it was interrupted. Saves a checkpoint whenever one is
-    /// due.
+    /// Trains on `batches`, the rest of an epoch after `within`, and saves a checkpoint whenever one is due. Gives `None` if the run was
+    /// interrupted.
     fn train(
         &mut self,
         batches: Epoch,
@@ -175,7 +175,7 @@ impl<'a> Trainer<'a> {
             }
             let interrupted = interrupt::requested();
             let due = checkpoint_every.is_some_and(|every| batches_done.is_multiple_of(every));
-            // Ranks are interrupted after different batches, which no checkpoint of all of them could hold.
+            // Several ranks are interrupted after different batches: no checkpoint could hold that.
             if due || (interrupted && ranks.is_none()) {
                 let now = WithinEpoch {
                     batches: batches_done,
@@ -214,8 +214,8 @@ impl<'a> Trainer<'a> {
         if setting.eager { Metric::Host(done) } else { Metric::new(setting.devices[0], done) }
     }
 
-    /// The peaks of all devices together; `None` if one of them is not counted. Replays work in memory that was taken in the epoch
-    /// in which their step was recorded: its peak is theirs.
+    /// The sum of all devices' peaks; `None` if memory is not counted on one of them. Recorded steps work in memory that was allocated
+    /// in the epoch of the recording, so that its peak counts for later epochs too.
     fn peak_memory_bytes(&self) -> Result<Option<u64>> {
         let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
         let now: Option<u64> = self.setting.devices.iter().map(peak).sum::<Result<_>>()?;
@@ -226,8 +226,8 @@ impl<'a> Trainer<'a> {
         Ok(before.fold(now, Option::max))
     }
 
-    /// What is done of the epoch that begins, and the batches that are left. The generators stand where the epoch begins, then where
-    /// it goes on.
+    /// The finished part of the epoch that begins, and the batches that are left. The generators must be set to the epoch's beginning;
+    /// afterwards they are where the epoch goes on.
     fn resumed_batches(&mut self) -> Result<(WithinEpoch, Epoch<'a>)> {
         let train_iter = self.setting.train_iter;
         let within = self.within.take().unwrap_or_default();
@@ -245,7 +245,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Hands `log` the epochs that the trainers' checkpoints have finished.
+/// Gives `log` the records of the epochs that the trainers' checkpoints have finished.
 ///
 /// # Errors
 /// If a file cannot be read or written.

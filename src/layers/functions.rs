@@ -4,7 +4,7 @@ use tch::{Tensor, nn};
 
 use super::Layer;
 
-/// A function of the input as a layer.
+/// A function, used as a layer.
 #[derive(Debug)]
 pub struct Function {
     class: &'static str,
@@ -40,7 +40,7 @@ pub fn relu() -> Function {
 /// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to
 /// (N, C, H / size, W / size), rounded down.
 pub fn avg_pool2d(size: i64) -> Function {
-    // Not avg_pool2d_default, which passes divisor_override = 1 and so sums.
+    // Not tch's avg_pool2d_default: it passes divisor_override = 1, and so gives sums.
     function("AvgPool2d", move |x, _| x.avg_pool2d(size, size, 0, false, true, None::<i64>))
 }
 
@@ -50,14 +50,14 @@ pub fn max_pool2d(size: i64, stride: i64, padding: i64) -> Function {
     function("MaxPool2d", move |x, _| x.max_pool2d(size, stride, padding, 1, false))
 }
 
-/// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width), whatever H and W are; each value is the
-/// mean of its share of the image.
+/// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width) for any H and W. Each value is the mean of its part
+/// of the image.
 pub fn adaptive_avg_pool2d(output_size: [i64; 2]) -> Function {
     function("AdaptiveAvgPool2d", move |x, _| x.adaptive_avg_pool2d(output_size))
 }
 
-/// `nn.Dropout(p)` (Srivastava et al., 2014): in training, zeroes each element with probability `p` and divides the others by
-/// 1 - p; draws from the device's default generator. Any shape.
+/// `nn.Dropout(p)` (Srivastava et al., 2014) for any shape: in training, it zeroes each element with probability `p` and divides the
+/// others by 1 - p. It draws from the device's default generator.
 pub fn dropout(p: f64) -> Function {
     function("Dropout", move |x, train| x.dropout(p, train))
 }

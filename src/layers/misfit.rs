@@ -1,4 +1,4 @@
-//! An input that a layer cannot take.
+//! The error of a layer that cannot take its input's shape.
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,24 +11,24 @@ use crate::state_dict::shape;
 /// Which layer refused its input, and libtorch's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// The layer's name as its weights' names begin, `0.0`; empty for a network that was called itself.
+    /// The layer's name, with which its weights' names begin: `0.0`. Empty for the outermost network itself.
     pub layer: String,
     /// The layer's class, `Conv2d`.
     pub class: &'static str,
-    /// The shape that reached it.
+    /// The shape of its input.
     pub input: Vec<i64>,
-    /// What libtorch said, in a line.
+    /// libtorch's reason, in one line.
     pub reason: String,
 }
 
 impl Misfit {
-    /// What `forward` gives for `x`; its panic becomes the refusal of a layer of that class.
+    /// The result of `forward`; if it panics, the error of a layer of that class with the input `x`.
     pub(crate) fn caught(
         class: &'static str,
         x: &Tensor,
         forward: impl FnOnce() -> Tensor,
     ) -> Result<Tensor, Self> {
-        // Unwinding leaves nothing half done but batch norms' statistics, which `try_forward_t` warns of.
+        // Unwinding leaves nothing half done except batch norms' statistics; `try_forward_t` says so.
         panic::catch_unwind(AssertUnwindSafe(forward)).map_err(|payload| Self {
             layer: String::new(),
             class,
@@ -37,7 +37,7 @@ impl Misfit {
         })
     }
 
-    /// The same refusal, seen from the network that calls the layer (or the layer's network) `name`.
+    /// The same error, as seen by the network that calls the layer (or the layer's network) `name`.
     #[must_use]
     pub fn within(self, name: &str) -> Self {
         let layer = if self.layer.is_empty() { name.to_owned() } else { format!("{name}.{}", self.layer) };

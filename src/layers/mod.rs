@@ -1,4 +1,4 @@
-//! The layers of the notebooks: `tch`'s own with PyTorch's initialization, functions as layers, and [`Sequential`].
+//! The layers of the notebooks: `tch`'s own with PyTorch's initialization, layers without variables, and [`Sequential`].
 
 mod functions;
 mod misfit;
@@ -12,16 +12,16 @@ pub use sequential::{Growing, Sequential, sequential};
 
 use crate::init;
 
-/// A module of `tch` under the name of its PyTorch class.
+/// A module of `tch` that knows the name of its PyTorch class.
 pub trait Layer: nn::ModuleT {
     /// The class name that PyTorch prints: `Conv2d`, `BatchNorm2d`.
     fn class(&self) -> &'static str;
 
-    /// `forward_t` for an input whose shape may not fit.
+    /// `forward_t` for an input that may have the wrong shape.
     ///
     /// # Errors
-    /// The layer that refused its input, with libtorch's reason. In training, the running statistics of the layers before it have
-    /// moved.
+    /// Names the layer that refuses its input, with libtorch's reason. In training, the layers before it have moved their running
+    /// statistics.
     fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
         Misfit::caught(self.class(), x, || self.forward_t(x, train))
     }
@@ -59,9 +59,9 @@ impl Layer for nn::Linear {
 /// `nn.Conv2d(inputs, outputs, kernel)` with PyTorch's initialization: (N, inputs, H, W) to
 /// (N, outputs, (H + 2 padding - kernel) / stride + 1, likewise for W).
 ///
-/// `config` gives stride, padding and the like; its initialization is not used.
+/// Stride, padding and the like are taken from `config`, its initialization is not.
 pub fn conv2d(p: &nn::Path, inputs: i64, outputs: i64, kernel: i64, config: nn::ConvConfig) -> nn::Conv2D {
-    // tch would draw the bias before the weight.
+    // PyTorch draws the weight, then the bias; tch would draw the bias first.
     let config = nn::ConvConfig { bias: false, ws_init: init::kaiming_uniform(), ..config };
     let mut conv = nn::conv2d(p, inputs, outputs, kernel, config);
     conv.bs = Some(p.var("bias", &[outputs], init::uniform_bias(inputs * kernel * kernel)));

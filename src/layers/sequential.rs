@@ -4,30 +4,30 @@ use tch::{Tensor, nn};
 
 use super::{Layer, Misfit};
 
-/// PyTorch's `nn.Sequential`: each layer takes the output of the one before. `tch`'s `SequentialT` gives its layers no names.
+/// PyTorch's `nn.Sequential`: each layer takes the output of the one before. The layers of `tch`'s `SequentialT` have no names.
 #[derive(Debug)]
 pub struct Sequential(Vec<(String, Box<dyn Layer>)>);
 
-/// A [`Sequential`] under construction, whose variables are below `path`.
+/// A [`Sequential`] that is being built; its variables are below `path`.
 pub struct Growing<'a> {
     path: nn::Path<'a>,
     layers: Vec<(String, Box<dyn Layer>)>,
 }
 
-/// Begins a network whose variables are below `path`: `0.weight`, `0.bias`, `1.gamma`.
+/// Begins a network. Its variables are below `path`: `0.weight`, `0.bias`, `1.gamma`.
 pub fn sequential<'a>(path: &nn::Path<'a>) -> Growing<'a> {
     Growing { path: path.clone(), layers: Vec::new() }
 }
 
 impl<'a> Growing<'a> {
-    /// Appends the layer that `layer` makes at its path, which is the next number.
+    /// Appends the layer that `layer` makes at a path of its own, named with the next number.
     #[must_use]
     pub fn then<L: Layer + 'static>(self, layer: impl FnOnce(&nn::Path<'a>) -> L) -> Self {
         let number = self.layers.len().to_string();
         self.add_module(&number, layer)
     }
 
-    /// `net.add_module(name, layer)`: appends a layer under a name of its own.
+    /// `net.add_module(name, layer)`: appends a layer under a name.
     ///
     /// # Panics
     /// If the name has a dot or is taken.
@@ -43,7 +43,7 @@ impl<'a> Growing<'a> {
         self
     }
 
-    /// The network.
+    /// The finished network.
     pub fn done(self) -> Sequential {
         Sequential(self.layers)
     }

@@ -12,13 +12,13 @@ pub fn lenet(p: &Path, norm: &Norm) -> Sequential {
     lenet_sigmoid(p, norm, 2, 16 * 4 * 4)
 }
 
-/// The LeNet for (N, 1, 224, 224): as [`lenet`], but the second pooling is over squares of 5 x 5, which leaves
+/// Note 004's LeNet for (N, 1, 224, 224): [`lenet`] with a second pooling over squares of 5 x 5, which leaves
 /// 16 x 21 x 21 = 7056 features. Gives (N, 10) logits.
 pub fn lenet224(p: &Path, norm: &Norm) -> Sequential {
     lenet_sigmoid(p, norm, 5, 16 * 21 * 21)
 }
 
-/// Both, by the side of the second pooling's squares and the number of features that come out of it.
+/// Both of them: `second_pool` is the width of the second pooling's squares, `features` the number of values that it leaves.
 fn lenet_sigmoid(p: &Path, norm: &Norm, second_pool: i64, features: i64) -> Sequential {
     sequential(p)
         .then(|p| conv2d(p, 1, 6, 5, ConvConfig::default()))
@@ -40,8 +40,8 @@ fn lenet_sigmoid(p: &Path, norm: &Norm, second_pool: i64, features: i64) -> Sequ
         .done()
 }
 
-/// The LeNet with ReLU, max pooling and a padded first convolution, for (N, 1, 28, 28). `p_dropout` is the
-/// probability of the dropout layer after each dense batch norm; `None` leaves those layers out. Gives (N, 10) logits.
+/// Note 000's LeNet with ReLU, max pooling and a padded first convolution, for (N, 1, 28, 28). `p_dropout` is the probability of
+/// the dropout layer after each dense batch norm; `None` leaves those layers out. Gives (N, 10) logits.
 pub fn lenet_relu(p: &Path, norm: &Norm, p_dropout: Option<f64>) -> Sequential {
     let net = sequential(p)
         .then(|p| conv2d(p, 1, 6, 5, ConvConfig { padding: 2, ..Default::default() }))

@@ -1,4 +1,4 @@
-//! The notebooks' networks on `tch`'s variable store; the names of their variables are the keys of PyTorch's `state_dict()`.
+//! The notebooks' networks on `tch`'s variable store. The names of their variables are the keys of PyTorch's `state_dict()`.
 
 pub mod lenet;
 pub mod residual;
@@ -14,12 +14,12 @@ use crate::state_dict;
 pub struct Net {
     /// Parameters and running statistics.
     pub vs: VarStore,
-    /// The layers, or what wraps them: several devices, several processes, mixed precision.
+    /// The layers; or a wrapper around them, for several devices, several processes or mixed precision.
     pub module: Box<dyn ModuleT>,
 }
 
 impl Net {
-    /// The network that `build` makes on the CPU, drawn from the CPU's generator.
+    /// The network that `build` makes on the CPU. Its weights are drawn from the CPU's generator.
     ///
     /// ```
     /// use d2l_ch7::nets::{Net, lenet::lenet};

@@ -6,8 +6,8 @@ use tch::nn::{self, ConvConfig, ModuleT, Path};
 use crate::layers::{Layer, conv2d};
 use crate::norm::{Dims, Norm};
 
-/// d2l's `Residual`: g is a 3x3 convolution, batch norm, ReLU, another 3x3 convolution and batch norm; the shortcut
-/// around it is the input itself, or a 1x1 convolution of it.
+/// d2l's `Residual`. g is a 3x3 convolution, batch norm, ReLU, another 3x3 convolution and batch norm. The shortcut around it is
+/// the input itself, or a 1x1 convolution of it.
 #[derive(Debug)]
 pub struct Residual {
     conv1: nn::Conv2D,
@@ -18,10 +18,9 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// `Residual(channels, channels)`: (N, channels, H, W) to the same shape, around which x passes unchanged.
+    /// `Residual(channels, channels)`: (N, channels, H, W) to the same shape; the shortcut is x itself.
     ///
-    /// Without a convolution on the shortcut, g(x) must have the shape of x: hence one number of channels, and no
-    /// strides.
+    /// Without a convolution on the shortcut, g(x) must have the shape of x, so that there is one number of channels and no stride.
     pub fn new(p: &Path, norm: &Norm, channels: i64) -> Self {
         Self::build(p, norm, channels, channels, false, 1)
     }
@@ -37,7 +36,7 @@ impl Residual {
             let config = ConvConfig { stride, padding, ..Default::default() };
             conv2d(&(p / name), inputs, channels, kernel, config)
         };
-        // Fields are made in the order in which they stand: it decides which random number becomes which weight.
+        // The order of these fields decides which random number becomes which weight.
         Self {
             conv1: conv("conv1", inputs, 3, strides, 1),
             conv2: conv("conv2", channels, 3, 1, 1),
@@ -52,7 +51,7 @@ impl ModuleT for Residual {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let y = x.apply(&self.conv1).apply_t(&self.bn1, train).relu();
         let mut y = y.apply(&self.conv2).apply_t(&self.bn2, train);
-        // After g, as in Python: gradients that meet in x add up in the reverse order.
+        // The shortcut comes after g, as in Python: the order decides in which order the gradients of x add up.
         y += x.apply_opt(&self.conv3);
         y.relu()
     }

@@ -1,4 +1,4 @@
-//! ResNet-18 (He et al., 2016), as the notes build it for large images and as d2l does for small ones.
+//! ResNet-18 (He et al., 2016): the notes' for large images, and d2l's for small ones.
 
 use tch::nn::{ConvConfig, Path};
 
@@ -6,8 +6,8 @@ use super::residual::Residual;
 use crate::layers::{Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, sequential};
 use crate::norm::{Dims, Norm};
 
-/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), there 224 x 224: a 7x7 stem and max pooling quarter
-/// height and width before the blocks. Gives (N, 10) logits.
+/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224. A 7x7 stem and max pooling divide height and
+/// width by four before the blocks. Gives (N, 10) logits.
 pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
     let stem = ConvConfig { stride: 2, padding: 3, ..Default::default() };
     let b1 = |p: &Path| {
@@ -30,9 +30,8 @@ pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
         .done()
 }
 
-/// `d2l.resnet18(num_classes, in_channels)` (d2l section 12.6) for (N, in_channels, H, W), as CIFAR-10's 32 x 32: a
-/// 3x3 stem and no max pooling, so that small images keep their size up to the blocks. Gives (N, num_classes)
-/// logits.
+/// `d2l.resnet18(num_classes, in_channels)` (d2l section 12.6) for (N, in_channels, H, W), such as CIFAR-10's 32 x 32. A 3x3 stem
+/// without max pooling leaves small images their size up to the blocks. Gives (N, num_classes) logits.
 pub fn resnet18_cifar(p: &Path, norm: &Norm, num_classes: i64, in_channels: i64) -> Sequential {
     sequential(p)
         .then(|p| conv2d(p, in_channels, 64, 3, ConvConfig { padding: 1, ..Default::default() }))
@@ -47,8 +46,8 @@ pub fn resnet18_cifar(p: &Path, norm: &Norm, num_classes: i64, in_channels: i64)
         .done()
 }
 
-/// `num_residuals` blocks, the first of which takes `input_channels` to `num_channels` and halves height and width:
-/// unless it is the network's first block, whose input has the right shape already.
+/// d2l's `resnet_block`: `num_residuals` residual blocks. The first of them turns `input_channels` into `num_channels` and halves
+/// height and width; with `first_block` it does not, because the input has the right shape already.
 fn resnet_block(
     p: &Path,
     norm: &Norm,

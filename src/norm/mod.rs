@@ -1,6 +1,6 @@
-//! Batch normalization (Ioffe and Szegedy, 2015; d2l section 7.5), twice: [`scratch`] is the book's formula
-//! written out over tensors, [`native`] is libtorch's own; and once more, [`scratch_sync`], for several processes that
-//! normalize by the batches of all. The first two differ in more than speed:
+//! Batch normalization (Ioffe and Szegedy, 2015; d2l section 7.5): [`scratch`] is the book's formula written out over tensors,
+//! [`native`] is libtorch's own, and [`scratch_sync`] is the book's formula over the batches of several processes. The first two
+//! differ in more than speed:
 //!
 //! | | scratch | native |
 //! |---|---|---|
@@ -20,7 +20,7 @@ use tch::nn;
 use crate::layers::Layer;
 pub use scratch_sync::Ranks;
 
-/// Added to the variance before the square root, here and there.
+/// Added to the variance before the square root, in every variant.
 pub const EPS: f64 = 1e-5;
 
 /// Whether a layer normalizes features or channels.
@@ -44,10 +44,10 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// Every one, in the order in which they are listed.
+    /// All variants, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Scratch, Self::Native, Self::ScratchSync];
 
-    /// Those of the notebooks, in the order in which they are compared.
+    /// The notebooks' variants, in the order in which they are compared.
     pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
 
     /// What the command line calls it.
@@ -66,7 +66,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// What a network's batch norms are: the argument of the networks in [`crate::nets`].
+/// Which batch norm a network is built with: an argument of every network in [`crate::nets`].
 #[derive(Clone, Debug)]
 pub enum Norm {
     /// [`scratch::BatchNorm`].
@@ -77,7 +77,7 @@ pub enum Norm {
     ScratchSync(Arc<Ranks>),
 }
 
-/// The batch norm of one process.
+/// The batch norm for a single process.
 impl From<Variant> for Norm {
     fn from(variant: Variant) -> Self {
         match variant {
@@ -89,7 +89,7 @@ impl From<Variant> for Norm {
 }
 
 impl Norm {
-    /// A batch norm over `num_features` features or channels, whose variables are below `p`.
+    /// A batch norm over `num_features` features or channels; its variables are below the path `p`.
     pub fn batch_norm(&self, p: &nn::Path, num_features: i64, dims: Dims) -> Box<dyn Layer> {
         match self {
             Self::Scratch => Box::new(scratch::BatchNorm::new(p, num_features, dims)),

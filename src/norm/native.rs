@@ -1,4 +1,4 @@
-//! libtorch's batch norm: `tch`'s layer, which begins and counts batches as PyTorch's does.
+//! libtorch's batch norm: `tch`'s layer, with PyTorch's initial values and its count of batches.
 
 use tch::{Kind, Tensor, nn};
 
@@ -8,10 +8,10 @@ use crate::layers::Layer;
 /// The share of the new statistics that an update takes.
 pub const MOMENTUM: f64 = 0.1;
 
-/// PyTorch's `nn.BatchNorm1d` or `nn.BatchNorm2d`: all tensors of shape (C,), the count of batches a scalar.
+/// PyTorch's `nn.BatchNorm1d` or `nn.BatchNorm2d`. Tensors have the shape (C,); the count of batches is a scalar.
 ///
-/// y = weight ⊙ (x - mean) / sqrt(var + eps) + bias, in training with the batch's mean and biased variance, else with
-/// the running ones. A batch of training takes these [`MOMENTUM`] of the way to its mean and its unbiased variance.
+/// y = weight ⊙ (x - mean) / sqrt(var + eps) + bias. In training, mean and (biased) variance are the batch's; in evaluation, the
+/// running ones. Each batch of training moves these by the share [`MOMENTUM`] towards its mean and its unbiased variance.
 ///
 /// ```
 /// use d2l_ch7::norm::{Dims, native::BatchNorm};
@@ -33,12 +33,12 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// weight and running variance 1, bias and running mean 0, no batch seen.
+    /// A layer with weight and running variance 1, bias and running mean 0, and no batch counted.
     pub fn new(p: &nn::Path, num_features: i64, dims: Dims) -> Self {
         let config = nn::BatchNormConfig {
             eps: EPS,
             momentum: MOMENTUM,
-            ws_init: nn::Init::Const(1.0), // tch would draw it
+            ws_init: nn::Init::Const(1.0), // tch would draw it at random
             ..Default::default()
         };
         let layer = match dims {

@@ -1,4 +1,4 @@
-//! Batch norm by hand: the book's formula as a function, and the layer that keeps its state.
+//! The notebook's batch norm by hand: the formula as a function, and the layer that keeps its state.
 
 use tch::{Tensor, nn};
 
@@ -12,11 +12,11 @@ pub const MOMENTUM: f64 = 0.9;
 ///
 /// y = gamma ⊙ (x - mean) / sqrt(var + eps) + beta
 ///
-/// In training, `mean` and `var` are the batch's own, the variance biased (divided by the count), both of shape
-/// (C,) for a 2-D and (1, C, 1, 1) for a 4-D input, and the moving statistics go `1 - momentum` of the way to
-/// them. Otherwise `mean` and `var` are the moving statistics, which stay.
+/// In training, `mean` and `var` are the batch's own; the variance is biased (divided by the count). Their shape is (C,) for a 2-D
+/// input and (1, C, 1, 1) for a 4-D one. The moving statistics keep the share `momentum` and take the rest from them.
+/// In evaluation, `mean` and `var` are the moving statistics, which stay.
 ///
-/// Gives y and the moving mean and variance after this batch, which no gradient flows through.
+/// Gives y, and the moving mean and variance after this batch; no gradient flows through these two.
 ///
 /// ```
 /// use d2l_ch7::norm::scratch::batch_norm;
@@ -49,6 +49,7 @@ pub fn batch_norm(
         _ => t.mean_dim([0i64, 2, 3].as_slice(), true, None),
     };
     let mean = mean_of_batch(x);
+    // `x - mean` is computed twice on purpose: sharing it would add up the gradient in another order.
     let var = mean_of_batch(&(x - &mean).pow_tensor_scalar(2));
     let x_hat = (x - &mean) / (&var + eps).sqrt();
     (gamma * x_hat + beta, moved(momentum, moving_mean, &mean), moved(momentum, moving_var, &var))
@@ -59,8 +60,8 @@ pub(super) fn moved(momentum: f64, moving: &Tensor, new: &Tensor) -> Tensor {
     tch::no_grad(|| momentum * moving + (1.0 - momentum) * new)
 }
 
-/// The layer around [`batch_norm`]: scale `gamma` and shift `beta`, which are trained, and the moving
-/// statistics. All are of shape (1, C) or (1, C, 1, 1).
+/// The layer around [`batch_norm`]: scale `gamma` and shift `beta`, which are trained, and the moving statistics.
+/// Each has the shape (1, C) or (1, C, 1, 1).
 #[derive(Debug)]
 pub struct BatchNorm {
     pub(super) gamma: Tensor,
@@ -70,7 +71,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// gamma and moving variance 1, beta and moving mean 0: normalizes, and otherwise changes nothing.
+    /// A layer with gamma and moving variance 1, beta and moving mean 0.
     pub fn new(p: &nn::Path, num_features: i64, dims: Dims) -> Self {
         let shape: &[i64] = match dims {
             Dims::Two => &[1, num_features],
@@ -84,7 +85,7 @@ impl BatchNorm {
         }
     }
 
-    /// Sets the moving statistics in their place: the variable store has them, and a CUDA graph finds them there.
+    /// Writes the moving statistics into their memory, where the variable store and a CUDA graph find them.
     pub(super) fn keep(&self, moving_mean: &Tensor, moving_var: &Tensor) {
         self.moving_mean.shallow_clone().copy_(moving_mean);
         self.moving_var.shallow_clone().copy_(moving_var);

@@ -1,6 +1,6 @@
 //! Batch norm by hand over several processes: the book's formula, with means over the batches of all ranks.
 //!
-//! PyTorch's `nn.SyncBatchNorm`, which is on CUDA alone, computes the same by other kernels. The notebooks have neither.
+//! PyTorch's `nn.SyncBatchNorm`, which exists on CUDA only, computes the same by other kernels. The notebooks have neither.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,21 +12,21 @@ use super::{Dims, EPS};
 use crate::layers::Layer;
 use crate::torch::ProcessGroup;
 
-/// The processes over whose batches a network normalizes, and what its layers last normalized by.
+/// The processes whose batches a network normalizes over, and the statistics of each layer's last batch.
 #[derive(Debug, Default)]
 pub struct Ranks {
-    /// `None`: this process alone.
+    /// `None`: a single process.
     group: Option<Arc<ProcessGroup>>,
-    /// By the layer's name.
+    /// The last batch of each layer, by the layer's name.
     last: Mutex<BTreeMap<String, Batch>>,
 }
 
-/// Mean and biased variance of each channel over a batch: tensors of one shape each, which no gradient flows through.
+/// Mean and biased variance of each channel over a batch. All four tensors have one shape; no gradient flows through them.
 #[derive(Debug)]
 pub struct BatchStatistics {
-    /// Of this rank's part of the batch.
+    /// Over this rank's part of the batch.
     pub own: [Tensor; 2],
-    /// Of all ranks' parts, as the layer normalized by.
+    /// Over all ranks' parts: the layer normalized with these.
     pub all: [Tensor; 2],
 }
 
@@ -36,7 +36,7 @@ impl Ranks {
         Self { group: Some(Arc::clone(group)), last: Mutex::default() }
     }
 
-    /// The statistics of the last batch of training, by the layer's name; empty before the first.
+    /// The statistics of the last training batch, by the layer's name; empty before the first.
     pub fn statistics(&self) -> Vec<(String, BatchStatistics)> {
         self.last().iter().map(|(name, batch)| (name.clone(), batch.statistics())).collect()
     }
@@ -46,22 +46,22 @@ impl Ranks {
     }
 }
 
-/// A batch, of which this rank has a part, as the formula sees it. Tensors are of shape (C,) for a part (N, C), and
-/// (1, C, 1, 1) for a part (N, C, H, W).
+/// The statistics of a batch that is spread over the ranks. Tensors have the shape (C,) for a part (N, C), and (1, C, 1, 1) for
+/// a part (N, C, H, W).
 #[derive(Debug)]
 struct Batch {
     /// Values of a channel in this rank's part.
     count: f64,
-    /// Over this rank's part: of the values, and of the squares of their distances from `mean`.
+    /// Two sums over this rank's part: of the values, and of the squares of their distances from `mean`.
     sums: [Tensor; 2],
-    /// Over all parts; gradients flow through the exchange.
+    /// The mean over all parts; gradients flow through the exchange.
     mean: Tensor,
-    /// Biased.
+    /// The biased variance over all parts.
     var: Tensor,
 }
 
 impl Batch {
-    /// Exchanges twice over `group`: for the mean, and for the variance about it.
+    /// Exchanges twice over `group`: for the mean, then for the variance around it.
     fn of(x: &Tensor, group: &ProcessGroup) -> Self {
         let sum = sum_of_part(x);
         let count = (x.numel() / sum.numel()) as f64;
@@ -80,7 +80,7 @@ impl Batch {
 
     fn statistics(&self) -> BatchStatistics {
         let [own_mean, squares] = self.sums.each_ref().map(|sum| sum / self.count);
-        // The squares are about another mean than this part's own.
+        // The squares are taken around the mean of all parts, not around this part's own.
         let own_var = squares - (&own_mean - &self.mean).pow_tensor_scalar(2);
         let all = [&self.mean, &self.var].map(Tensor::shallow_clone);
         BatchStatistics { own: [own_mean, own_var], all }
@@ -94,27 +94,27 @@ fn sum_of_part(t: &Tensor) -> Tensor {
     }
 }
 
-/// The exchange, where a layer cannot give an error: a panic says what libtorch's own says in the backward pass.
+/// The sum over all ranks. A layer cannot return an error: it panics with the words of libtorch's own panic in the backward pass.
 fn sum_over_ranks(part: &Tensor, group: &ProcessGroup) -> Tensor {
     group.sum(part).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// [`scratch::BatchNorm`] whose batch in training is that of all ranks together. Alone, a rank computes as
+/// [`scratch::BatchNorm`] that in training normalizes over the batches of all ranks. A single process computes as
 /// [`scratch::BatchNorm`] does, to the last bit.
 ///
-/// With N ranks of B images each it computes what [`scratch::BatchNorm`] does in one process with N x B images, rounded
-/// otherwise; all ranks have the same moving statistics. A rank's gradients are of the sum of the ranks' losses:
-/// [`DistributedDataParallel`](crate::train::DistributedDataParallel), which divides by N, makes them those of the mean.
+/// With N ranks of B images each it computes what [`scratch::BatchNorm`] computes in one process with N x B images, except for
+/// rounding; all ranks have the same moving statistics. Gradients are those of the sum of the ranks' losses, which
+/// [`DistributedDataParallel`](crate::train::DistributedDataParallel) divides by N.
 #[derive(Debug)]
 pub struct BatchNorm {
     layer: scratch::BatchNorm,
-    /// In the network: `1`.
+    /// The layer's name in the network, such as `1`.
     name: String,
     ranks: Arc<Ranks>,
 }
 
 impl BatchNorm {
-    /// As [`scratch::BatchNorm::new`], over the batches of `ranks`.
+    /// A layer as [`scratch::BatchNorm::new`] makes it, that normalizes over the batches of `ranks`.
     pub fn new(p: &nn::Path, num_features: i64, dims: Dims, ranks: &Arc<Ranks>) -> Self {
         let name = p.components().collect::<Vec<_>>().join(".");
         Self { layer: scratch::BatchNorm::new(p, num_features, dims), name, ranks: Arc::clone(ranks) }

@@ -1,4 +1,4 @@
-//! d2l's `train_ch13` (section 13.1), which trains ResNet-18: as `train_ch6`, for a loss that is summed over the batch.
+//! d2l's `train_ch13` (section 13.1), which trains ResNet-18: `train_ch6` with a loss that is summed over the batch.
 
 use std::ops::ControlFlow;
 
@@ -10,8 +10,8 @@ use crate::Result;
 use crate::data::{Batch, Epoch};
 use crate::optim::Optimizer;
 
-/// One epoch of `train_ch13`: trains `net` on every batch of `train_iter`, and adds to `metric` the loss and accuracy that were
-/// measured while the weights changed.
+/// One epoch of `train_ch13`: trains `net` on every batch of `train_iter`. Each batch's loss and accuracy, as they were before its
+/// step, are added to `metric`.
 ///
 /// # Errors
 /// Those of `after_batch`.

@@ -10,34 +10,32 @@ use tch::{Device, Tensor};
 use crate::nets::Net;
 use crate::torch::{GeneratorState, ThreadContext};
 
-/// PyTorch's `nn.DataParallel(net, device_ids=devices)`: cuts a batch along its first dimension, as `torch.chunk`
-/// does, gives each device a part and a replica of the network, runs the replicas at the same time, the first in the
-/// calling thread and each other in one of its own, and puts their outputs together on the first device. So it does in
-/// training and in evaluation.
+/// PyTorch's `nn.DataParallel(net, device_ids=devices)`, in training and in evaluation. It cuts a batch along its first dimension, as
+/// `torch.chunk` does, and gives each device a part and a replica of the network. The replicas run at the same time: the first in the
+/// calling thread, each other one in a thread of its own. Their outputs are put together on the first device.
 ///
-/// Running statistics are those of the first part of each batch, and what the other replicas make of theirs is lost. All
-/// parameters are the network's; the gradients of n devices add up as PyTorch's do, ((g0 + g1) + g2) + ..., in whatever order
-/// the backward pass comes by them.
+/// Running statistics are those of the first part of each batch; those of the other replicas are lost. Parameters are the network's.
+/// The gradients of n devices add up as PyTorch's do, ((g0 + g1) + g2) + ..., in whatever order the backward pass reaches them.
 ///
 /// The names of the weights are the network's, without the prefix `module.` that PyTorch's class puts before them.
-/// Devices may be alike: `cpu,cpu` runs two replicas on the same memory.
+/// Devices may be the same: `cpu,cpu` runs two replicas on the same memory.
 ///
-/// `loss.backward()` runs the replicas one after the other on the CPU, in the thread that calls it; libtorch gives
-/// each CUDA device a thread of its own for it.
+/// On the CPU, `loss.backward()` runs the replicas one after the other in the thread that calls it. On CUDA, libtorch has a thread for
+/// each device.
 #[derive(Debug)]
 pub struct DataParallel {
     devices: Vec<Device>,
-    /// Runs where a batch has one part.
+    /// The network, for batches with a single part.
     module: Box<dyn ModuleT>,
-    /// The network's, by name.
+    /// The network's variables, by name.
     variables: Vec<(String, Tensor)>,
-    /// A device's each. Between two calls they hold what is left of the last.
+    /// One for each device. Their tensors are filled anew at each call.
     replicas: Vec<Mutex<Net>>,
 }
 
 impl DataParallel {
-    /// `net` on these devices; it moves to the first. `build` makes another network of the same structure: its weights do not matter,
-    /// and the random numbers that they take are given back.
+    /// `net` on these devices; it moves to the first. `build` makes another network of the same structure, for the replicas. Its weights
+    /// do not matter, and the random generator is set back after it.
     ///
     /// # Panics
     /// If there is no device.
@@ -51,7 +49,7 @@ impl DataParallel {
         let generator = GeneratorState::capture(Device::Cpu).expect(no_cpu);
         let replica = |&device| {
             let mut replica = build();
-            // Its variables are no leaves: each forward pass fills them with the network's, differentiably.
+            // Its variables are not leaves: each forward pass copies the network's into them, and gradients flow through the copies.
             replica.vs.freeze();
             replica.vs.set_device(device);
             Mutex::new(replica)
@@ -63,10 +61,10 @@ impl DataParallel {
         Net { module: Box::new(module), vs: net.vs }
     }
 
-    /// Gives the first `n` replicas the network's parameters, differentiably, and copies of its buffers.
+    /// Copies the network's parameters and buffers into the first `n` replicas; gradients flow through the parameters.
     ///
     /// The parameters are passed on in a chain of aliases: the last replica has an alias a of a parameter, the one before it an alias
-    /// of a, and so on; the first two share theirs. Each thus has two users, whose gradients it adds, and the order of addition
+    /// of a, and so on; the first two share theirs. Each alias thus has two users, whose gradients it adds, and the order of addition
     /// does not depend on the order in which the backward pass reaches them.
     fn replicate(&self, n: usize) {
         let mut replicas: Vec<_> =
@@ -83,7 +81,7 @@ impl DataParallel {
         }
     }
 
-    /// Gives the network the running statistics of the first replica.
+    /// Copies the running statistics of the first replica into the network.
     fn keep_statistics(&self) {
         let first = lock(&self.replicas[0]).vs.variables();
         for (name, variable) in self.variables.iter().filter(|(_, variable)| !variable.requires_grad()) {
@@ -91,8 +89,8 @@ impl DataParallel {
         }
     }
 
-    /// The output of each part, or the panic that it ended in. The first runs here, every other in a thread of its own,
-    /// all with the gradient mode and the thread count of this thread.
+    /// The output of each part, or its panic. The first part runs in this thread, every other one in a thread of its own, with the
+    /// gradient mode and the thread count of this thread.
     fn parallel_apply(&self, parts: Vec<Tensor>, train: bool) -> Vec<thread::Result<Tensor>> {
         let context = ThreadContext::here();
         thread::scope(|scope| {

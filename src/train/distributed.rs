@@ -10,9 +10,9 @@ use crate::state_dict::{buffers, state};
 use crate::torch::{ExchangeTimes, ProcessGroup, Reducer};
 use crate::{Result, panics};
 
-/// PyTorch's `DistributedDataParallel(net)` with its defaults: every rank has the same parameters and steps by
-/// the mean of the ranks' gradients, which are exchanged while the backward pass goes on. Running statistics are rank 0's:
-/// its buffers replace the others' before each forward pass in training.
+/// PyTorch's `DistributedDataParallel(net)` with its defaults. Every rank has the same parameters and steps by the mean of the ranks'
+/// gradients, which are exchanged while the backward pass goes on. Running statistics are rank 0's: its buffers replace those of the
+/// other ranks before each forward pass in training.
 ///
 /// The names of the weights are the network's, without PyTorch's prefix `module.`.
 #[derive(Clone, Debug)]
@@ -22,13 +22,13 @@ pub struct DistributedDataParallel(Arc<Mutex<Ranks>>);
 struct Ranks {
     group: Arc<ProcessGroup>,
     reducer: Reducer,
-    /// The network's.
+    /// The network's running statistics.
     buffers: Vec<Tensor>,
 }
 
 impl DistributedDataParallel {
-    /// Gives every rank's network rank 0's parameters and buffers, and hooks to the parameters. `layout` is what
-    /// [`layout`](Self::layout) gave, where training goes on.
+    /// Copies rank 0's parameters and buffers to every rank, and adds hooks to the parameters. A run that goes on passes the `layout`
+    /// that [`layout`](Self::layout) gave.
     ///
     /// # Errors
     /// If the ranks' networks differ in shape, if `layout` is another network's, or if a rank is gone.
@@ -40,15 +40,15 @@ impl DistributedDataParallel {
         Ok(Self(Arc::new(Mutex::new(Ranks { group: Arc::clone(group), reducer, buffers: buffers(vs) }))))
     }
 
-    /// `net`, whose variables [`new`](Self::new) was given: a forward pass in training must be followed by a backward pass.
+    /// Wraps `net`, whose variables [`new`](Self::new) was given. A backward pass must follow each forward pass in training.
     ///
-    /// A forward pass panics with the crate's error if a rank is gone or does not come in time, as libtorch's backward pass does.
+    /// If a rank is gone or does not come in time, a forward pass panics with the crate's error, as libtorch's backward pass does.
     #[must_use]
     pub fn around(&self, net: Net) -> Net {
         Net { module: Box::new(Around { ranks: self.clone(), module: net.module }), vs: net.vs }
     }
 
-    /// Gives every rank's network rank 0's running statistics.
+    /// Copies rank 0's running statistics to every rank.
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.
@@ -56,7 +56,7 @@ impl DistributedDataParallel {
         self.ranks().broadcast_buffers()
     }
 
-    /// What exchanging gradients takes a step; `None` before the second.
+    /// How long a step's exchange of gradients takes; `None` before the second step.
     ///
     /// # Errors
     /// None is known.
@@ -64,8 +64,8 @@ impl DistributedDataParallel {
         self.ranks().reducer.times()
     }
 
-    /// Which gradients are exchanged together, and in what order: with three ranks and more, it decides bits. Called between
-    /// two steps, on every rank.
+    /// Which gradients are exchanged together, and in which order. With three ranks or more this decides bits. All ranks must call it
+    /// between the same two steps.
     ///
     /// # Errors
     /// If a rank is gone or does not come in time.

@@ -1,4 +1,4 @@
-//! d2l's `evaluate_accuracy_gpu` (section 6.6.2), with the loss.
+//! d2l's `evaluate_accuracy_gpu` (section 6.6.2), which here measures the loss too.
 
 use tch::nn::ModuleT;
 
@@ -6,9 +6,9 @@ use super::loss::cross_entropy;
 use super::{Metric, Totals};
 use crate::data::{Batch, Batches};
 
-/// Loss and accuracy of `net` over every batch of `test_iter`, in evaluation mode and without gradients, added up in `metric`.
+/// Loss and accuracy of `net` over every batch of `test_iter`, in evaluation mode and without gradients. They are added to `metric`.
 ///
-/// d2l measures the accuracy alone; the loss draws no random number and so changes no bit of a run.
+/// d2l measures the accuracy only. Measuring the loss draws no random number, so that no bit of a run changes.
 pub fn evaluate(net: &dyn ModuleT, test_iter: &dyn Batches, mut metric: Metric) -> Totals {
     let _no_grad = tch::no_grad_guard();
     for Batch { x, y } in test_iter.iter() {

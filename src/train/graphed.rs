@@ -1,5 +1,5 @@
-//! The loops with steps that are recorded and then repeated at once, as a CUDA graph: what a small network's step waits for on a GPU
-//! is its launches. The bits are those of the plain loops.
+//! The loops by CUDA graph: a step is recorded once, and then each step is one launch. On a GPU, a small network's step mostly waits
+//! for its many launches. The bits are those of the plain loops.
 
 use tch::nn::ModuleT;
 use tch::{Device, Tensor};
@@ -11,14 +11,14 @@ use crate::nets::Net;
 use crate::optim::Optimizer;
 use crate::torch::{Recording, set_grad};
 
-/// So many whole batches run as they are before a step is recorded: cuDNN chooses its kernels, gradients get their memory.
+/// The number of whole batches that run as they are before a step is recorded: cuDNN chooses its kernels, gradients get their memory.
 pub const WARM_UP: usize = 3;
 
 /// Training and evaluation of a network, each by a recorded step.
 ///
-/// A recording works on the memory that it was made with, and keeps it. For a network or a data set whose tensors are elsewhere a
-/// new one is made; the optimizer, whose learning rate it has, must stay the same. Batches of another size than the recorded one's,
-/// an epoch's last, run as they are.
+/// A recording works on the memory that it was made with, and keeps it. Another network or data set, with tensors elsewhere, gets a new
+/// recording. The optimizer must stay the same, because the recording holds its learning rate. A batch of another size, such as an
+/// epoch's last, runs as it is.
 #[derive(Debug)]
 pub struct Graphed {
     training: Step,
@@ -26,16 +26,16 @@ pub struct Graphed {
 }
 
 impl Graphed {
-    /// Nothing recorded yet; batches will be on `device`.
+    /// Loops for batches on `device`, with nothing recorded yet.
     pub fn new(device: Device) -> Self {
         Self { training: Step::new(device), evaluation: Step::new(device) }
     }
 
-    /// As [`ch6::train_epoch`](super::ch6::train_epoch) or [`ch13::train_epoch`](super::ch13::train_epoch), by the `loss`: trains on
-    /// what is left of `epoch` after `done`. Gives the sums, or `None` if `after_batch` ended the epoch.
+    /// Trains as [`ch6::train_epoch`](super::ch6::train_epoch) or [`ch13::train_epoch`](super::ch13::train_epoch) does, as the `loss`
+    /// says, on the rest of an `epoch` whose sums so far are `done`. Gives the sums, or `None` if `after_batch` ended the epoch.
     ///
     /// # Errors
-    /// Those of `after_batch`; if the device does not take a recorded step.
+    /// Those of `after_batch`; or if the device cannot record or repeat a step.
     pub fn train_epoch(
         &mut self,
         net: &Net,
@@ -47,7 +47,7 @@ impl Graphed {
     ) -> Result<Option<Totals>> {
         let mut metric = self.training.begin(net, &epoch, done);
         let params = net.vs.trainable_variables();
-        // An update that the host takes part in follows what is recorded.
+        // An update with numbers that the host computes cannot be recorded; it follows the recorded part.
         let update_is_recorded = optimizer.can_be_recorded();
         while let Some(drawn) = epoch.draw() {
             self.training.run(&epoch, &drawn, &params, &mut metric, |Batch { x, y }, metric| {
@@ -70,10 +70,10 @@ impl Graphed {
         Ok(Some(metric.totals()))
     }
 
-    /// As [`evaluate`](super::evaluate).
+    /// Evaluates as [`evaluate`](super::evaluate) does.
     ///
     /// # Errors
-    /// If the device does not take a recorded step.
+    /// If the device cannot record or repeat a step.
     pub fn evaluate(&mut self, net: &Net, test_iter: &dyn Batches) -> Result<Totals> {
         let _no_grad = tch::no_grad_guard();
         let mut epoch = test_iter.iter();
@@ -89,15 +89,15 @@ impl Graphed {
     }
 }
 
-/// What is done with a batch; recorded, once it has been done a few times.
+/// A step of training or evaluation, which is recorded once it has run a few times.
 #[derive(Debug)]
 struct Step {
     device: Device,
-    /// Of the network and the data set.
+    /// The tensors of the network and of the data set.
     memory: Vec<Tensor>,
-    /// Whole batches so far, until the recording.
+    /// Whole batches before the recording.
     runs: usize,
-    /// Where the recording adds.
+    /// The sums that the recording adds to.
     metric: Metric,
     recorded: Option<Recorded>,
 }
@@ -105,7 +105,7 @@ struct Step {
 #[derive(Debug)]
 struct Recorded {
     recording: Recording,
-    /// Where the recording reads its batch.
+    /// The memory from which the recording reads its batch.
     drawn: Drawn,
     /// Parameters, and the gradients that the recording gives them.
     gradients: Vec<(Tensor, Tensor)>,
@@ -117,7 +117,7 @@ impl Step {
         Self { device, memory: Vec::new(), runs: 0, metric, recorded: None }
     }
 
-    /// Begins an epoch of `net`: sums that go on from `done`.
+    /// Begins an epoch of `net`. Gives sums that go on from `done`.
     fn begin(&mut self, net: &Net, epoch: &Epoch, done: Totals) -> Metric {
         let memory: Vec<_> = net.state().into_iter().map(|(_, tensor)| tensor).chain(epoch.set()).collect();
         let places = |tensors: &[Tensor]| tensors.iter().map(Tensor::data_ptr).collect::<Vec<_>>();
@@ -127,8 +127,8 @@ impl Step {
         self.metric.restart(done)
     }
 
-    /// Does `step` on the batch that was `drawn` from `epoch`. `metric` came from [`begin`](Self::begin); afterwards the gradients
-    /// of `params` are this step's.
+    /// Does `step` on the batch that was `drawn` from `epoch`. `metric` came from [`begin`](Self::begin). Afterwards `params` have
+    /// this step's gradients.
     fn run(
         &mut self,
         epoch: &Epoch,
@@ -161,7 +161,7 @@ impl Recorded {
     fn replay(&mut self, drawn: &Drawn) -> Result<()> {
         self.drawn.copy_from(drawn);
         self.recording.replay()?;
-        // A batch that ran as it is left others.
+        // A batch that ran as it is has left other gradients.
         self.gradients.iter_mut().for_each(|(param, grad)| set_grad(param, grad));
         Ok(())
     }
@@ -174,7 +174,7 @@ mod tests {
     use crate::layers::{flatten, linear, sequential};
     use crate::train::evaluate;
 
-    /// A network or a data set in other memory is not tried with the recording of the one before.
+    /// A network or a data set in other memory is not replayed with the recording of the one before.
     #[test]
     fn other_memory_is_recorded_anew() {
         let images = |shift: usize| {

@@ -1,14 +1,14 @@
-//! Cross entropy as d2l's two training loops take it: `-log softmax(y_hat)[y]` of every example, for logits (B, classes) and labels
-//! (B,), in nats.
+//! The losses of d2l's two training loops: cross entropy, `-log softmax(y_hat)[y]` of every example, for logits (B, classes) and
+//! labels (B,), in nats.
 
 use tch::{Kind, Reduction, Tensor};
 
-/// Which of d2l's losses a step minimizes over its batch.
+/// Which of d2l's two losses a step minimizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// [`cross_entropy`], as `train_ch6` has it (d2l section 6.6.2).
+    /// [`cross_entropy`], the loss of `train_ch6` (d2l section 6.6.2).
     Mean,
-    /// [`summed_cross_entropy`], as `train_ch13` has it (d2l section 13.1).
+    /// [`summed_cross_entropy`], the loss of `train_ch13` (d2l section 13.1).
     Sum,
 }
 
@@ -31,8 +31,8 @@ impl Loss {
         }
     }
 
-    /// The sum over the batch's examples that d2l adds to the epoch's loss, for the loss `l` of `examples` of them. As in Python, a
-    /// product of f32.
+    /// The sum of the losses of a batch's `examples`, which d2l adds to the epoch's loss; `l` is the batch's loss. As in Python, the
+    /// product is one of f32.
     pub fn total(self, l: &Tensor, examples: i64) -> Tensor {
         match self {
             Self::Mean => l.detach() * examples,

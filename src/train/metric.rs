@@ -1,30 +1,30 @@
-//! The sums that d2l's `Accumulator` keeps, in its precision, on the host or on the device.
+//! The sums that d2l's `Accumulator` keeps, in the same precision, on the host or on the device.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 use crate::torch::Readback;
 
-/// d2l's `metric = d2l.Accumulator(3)`: the losses, the correct predictions and the number of the examples so far.
+/// d2l's `metric = d2l.Accumulator(3)`: the sums of losses, of correct predictions and of examples so far.
 ///
-/// On the host it waits after every batch until the device has computed it, as d2l does. On a device it waits only where it is read,
-/// and the host may be many batches ahead. The bits are the same.
+/// On the host, `add` waits until the device has computed the batch, as d2l does. On a device, only reading the sums waits, and the
+/// host may be many batches ahead. The bits are the same.
 #[derive(Debug)]
 pub enum Metric {
     /// Numbers on the host.
     Host(Totals),
-    /// The number of examples is known without the device.
+    /// Tensors on the device.
     Device {
-        /// f64.
+        /// Sum of losses, f64.
         loss: Tensor,
-        /// int64.
+        /// Correct predictions, int64.
         correct: Tensor,
-        /// Counted by the host.
+        /// Examples, counted by the host.
         examples: usize,
     },
 }
 
-/// A [`Metric`] as numbers, at one moment.
+/// The sums of a [`Metric`] at one moment, as numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     loss: f64,
@@ -32,22 +32,22 @@ pub struct Totals {
     examples: f64,
 }
 
-/// A [`Metric`] of one moment on its way to the host.
+/// The sums of a [`Metric`] at one moment, on their way to the host.
 #[derive(Debug)]
 pub enum Reading {
-    /// It is there.
+    /// They have arrived.
     Host(Totals),
-    /// Losses and correct predictions, and the number of examples.
+    /// Losses and correct predictions, which are copied; and the number of examples.
     Device(Readback, usize),
 }
 
 impl Metric {
-    /// Goes on from `done`, for batches on `device`: on the host for a CPU, whose numbers are at hand.
+    /// A metric that goes on from `done`, for batches on `device`: in tensors on a GPU, as numbers on the host for a CPU.
     pub fn new(device: Device, done: Totals) -> Self {
         if device.is_cuda() { Self::on_device(device, done) } else { Self::Host(done) }
     }
 
-    /// Goes on from `done`, in tensors on `device`.
+    /// A metric that goes on from `done`, in tensors on `device`.
     pub fn on_device(device: Device, done: Totals) -> Self {
         Self::Device {
             loss: Tensor::from(done.loss).to_device(device),
@@ -56,7 +56,7 @@ impl Metric {
         }
     }
 
-    /// Adds a batch: the f32 sum of its losses, its logits (B, classes) and its labels (B,). Sums over batches are f64.
+    /// Adds a batch with the f32 sum of its losses, its logits (B, classes) and its labels (B,). Sums over batches are f64.
     pub fn add(&mut self, loss_sum: &Tensor, y_hat: &Tensor, y: &Tensor) {
         let batch_correct = || tch::no_grad(|| y_hat.argmax(1, false).eq_tensor(y).sum(Kind::Int64));
         match self {
@@ -73,7 +73,7 @@ impl Metric {
         }
     }
 
-    /// Goes on from `done`, in the memory of these sums.
+    /// A metric that goes on from `done`, in the memory of this one.
     pub(super) fn restart(&self, done: Totals) -> Self {
         match self {
             Self::Host(_) => Self::Host(done),
@@ -101,7 +101,7 @@ impl Metric {
         }
     }
 
-    /// The sums as they are now, to be read later; does not wait.
+    /// The sums as they are now, to be read later. Does not wait.
     ///
     /// # Errors
     /// If the device does not take it.
@@ -116,10 +116,10 @@ impl Metric {
 }
 
 impl Reading {
-    /// The sums, once they are here.
+    /// The sums, if they have arrived.
     ///
     /// # Errors
-    /// If the device failed meanwhile.
+    /// If the device failed in the meantime.
     pub fn arrived(&self) -> Result<Option<Totals>> {
         Ok(match self {
             Self::Host(totals) => Some(*totals),
@@ -151,7 +151,7 @@ impl Totals {
         self.examples as usize
     }
 
-    /// The sums of several ranks together, added in their order.
+    /// The sum over several ranks, added in their order.
     pub fn sum(ranks: impl IntoIterator<Item = Self>) -> Self {
         ranks.into_iter().fold(Self::default(), |sum, rank| Self {
             loss: sum.loss + rank.loss,
@@ -160,12 +160,12 @@ impl Totals {
         })
     }
 
-    /// The sums as the bits of three float64, for [`from_bits`](Self::from_bits).
+    /// The bits of the three sums as float64, for [`from_bits`](Self::from_bits).
     pub fn to_bits(self) -> [u64; 3] {
         [self.loss, self.correct, self.examples].map(f64::to_bits)
     }
 
-    /// The sums whose [`to_bits`](Self::to_bits) these are.
+    /// The sums that gave these [`to_bits`](Self::to_bits).
     pub fn from_bits(bits: [u64; 3]) -> Self {
         let [loss, correct, examples] = bits.map(f64::from_bits);
         Self { loss, correct, examples }

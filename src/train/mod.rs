@@ -1,4 +1,4 @@
-//! d2l's training loops, and what changes how a network computes: it wraps the network. No file and no plot is known here.
+//! d2l's training loops, and wrappers that change how a network computes. This room knows no file and no plot.
 
 pub mod ch13;
 pub mod ch6;
@@ -23,6 +23,6 @@ pub use loss::Loss;
 pub use metric::{Metric, Reading, Totals};
 pub use numerics::Numerics;
 
-/// What a training loop calls after every batch, with the number of its images, the sums so far and the optimizer. It may end the
-/// epoch. The device may still be computing the batch.
+/// A callback that a training loop calls after every batch, with the number of images, the sums so far and the optimizer. It may
+/// end the epoch. The device may still be computing the batch.
 pub type AfterBatch<'a> = &'a mut dyn FnMut(usize, &Metric, &dyn Optimizer) -> Result<ControlFlow<()>>;

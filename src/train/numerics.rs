@@ -1,4 +1,4 @@
-//! How a network computes, where it may choose: neither choice changes what is computed, and both change its bits.
+//! Mixed precision and memory format: two ways to compute the same network with other bits.
 
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
@@ -11,20 +11,20 @@ use crate::torch::{autocast_bfloat16, channels_last};
 pub struct Numerics {
     /// `torch.autocast(device_type, dtype=torch.bfloat16)`: convolutions and matrix products in bfloat16.
     pub amp: bool,
-    /// `torch.channels_last`: images and convolutions' weights lie in memory channel by channel of each pixel.
+    /// `torch.channels_last`: in memory, all channels of a pixel lie side by side, in images and in the weights of convolutions.
     pub channels_last: bool,
 }
 
 impl Numerics {
-    /// Whether these are PyTorch's own.
+    /// Whether both are PyTorch's default.
     pub fn are_default(self) -> bool {
         self == Self::default()
     }
 
-    /// `net` with these numerics, which takes and gives float32.
+    /// `net` with these numerics. It takes and gives float32.
     ///
-    /// In Python that is `net.to(memory_format=torch.channels_last)`, and network and loss under `torch.autocast`:
-    /// cross entropy under autocast begins by making float32 of its input, which is done here.
+    /// In Python: `net.to(memory_format=torch.channels_last)`, and network and loss under `torch.autocast`. Under autocast, cross
+    /// entropy first converts its input to float32; here the network does that.
     #[must_use]
     pub fn of(self, net: Net) -> Net {
         if self.are_default() {

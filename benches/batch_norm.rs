@@ -1,6 +1,6 @@
-//! Batch norm alone, by hand and libtorch's own, at the sizes of LeNet and of ResNet-18; on CUDA where there is one.
+//! Batch norm alone, by hand and libtorch's, at the sizes of LeNet and of ResNet-18. Runs on CUDA if there is a GPU.
 //!
-//! `cargo bench --profile dev --bench batch_norm [-- NAME]`. `cargo xtask bench --sections batch-norm` sets it beside Python's.
+//! `cargo bench --profile dev --bench batch_norm [-- NAME]`. `cargo xtask bench --sections batch-norm` compares it with Python.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use d2l_ch7::experiments::bench::{Section, micro_benchmarks};

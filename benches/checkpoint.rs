@@ -1,4 +1,4 @@
-//! What a checkpoint costs, beside the epoch of `book` after which it is saved.
+//! The seconds that a checkpoint takes, compared with the epoch of `book` after which it is saved.
 //!
 //! `cargo bench --profile dev --bench checkpoint -- --data-dir FOLDER`: Fashion-MNIST's folder. Without it the data is found or fetched.
 //! The file is written to cargo's target folder, and has reached the disk when the clock stops.
@@ -23,7 +23,7 @@ use shared::{data_dir, median};
 
 const ROUNDS: usize = 5;
 
-/// Checkpoints after an epoch, of which a run saves one.
+/// The number of checkpoints to measure after an epoch. A run saves one.
 const CHECKPOINTS: usize = 20;
 
 fn main() {
@@ -73,7 +73,7 @@ fn epoch(net: &Net, optimizer: &mut dyn Optimizer, train_iter: &DataLoader, test
     evaluate(net, test_iter, Metric::new(Device::Cpu, Totals::default()));
 }
 
-/// What a run saves after an epoch: network, optimizer, random generators, and the records so far.
+/// The checkpoint that a run saves after an epoch: network, optimizer, random generators, and the records so far.
 fn save(net: &Net, optimizer: &dyn Optimizer, file: &Path) {
     let generators = GeneratorState::capture(Device::Cpu).expect("the CPU has a generator");
     let checkpoint = Checkpoint::new(&"records, which are short")

@@ -1,6 +1,6 @@
-//! Training steps of the recipes on small images, and what an epoch's batches cost before them; on CUDA where there is one.
+//! Training steps of the recipes on small images, and the making of an epoch's batches. Runs on CUDA if there is a GPU.
 //!
-//! `cargo bench --profile dev --bench step [-- NAME]`. `cargo xtask bench --sections step,data` sets the like beside Python's.
+//! `cargo bench --profile dev --bench step [-- NAME]`. `cargo xtask bench --sections step,data` compares the same with Python.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};

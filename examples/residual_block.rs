@@ -1,5 +1,5 @@
-//! A residual block gives relu(g(x) + x): where g contributes nothing, x and its gradient pass as if the block were
-//! not there. That is why deep stacks of them train.
+//! A residual block gives relu(g(x) + x). Where g is zero, x and its gradient pass through the block unchanged. That is why deep
+//! stacks of them train.
 //!
 //! `cargo run --example residual_block`
 

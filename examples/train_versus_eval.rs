@@ -1,4 +1,4 @@
-//! Why the same layer gives other outputs in evaluation than in training, and when it stops to:
+//! Why one layer gives other outputs in evaluation than in training, and when the difference goes away:
 //! `cargo run --example train_versus_eval`
 
 use d2l_ch7::norm::{Dims, native::BatchNorm};

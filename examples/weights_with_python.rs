@@ -1,7 +1,7 @@
 //! Weights that Rust trained, loaded in Python and back: `cargo run --example weights_with_python`
 //!
-//! Writes `rust.safetensors` and prints what to type in Python. Run again when Python has written
-//! `python.safetensors`, it loads that.
+//! Writes `rust.safetensors` and prints what to type in Python, which writes `python.safetensors`. Run again, it loads that
+//! file.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use d2l_ch7::{Result, torch, weights};
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
-/// The same modules in the same order as in Python: their numbers are the names of the weights.
+/// The same modules in the same order as in Python. Their numbers begin the names of the weights.
 fn net() -> Net {
     Net::new(|p| {
         sequential(p)

@@ -13,7 +13,7 @@ mod place;
 use place::job::{Job, assert_all_succeed};
 use place::{Place, TEST, TRAIN, assert_two_lines, outcome, program, until};
 
-/// Runs that are killed, unless the environment says how many.
+/// How many runs are killed, unless the environment says otherwise.
 const KILLED_RUNS: usize = 3;
 
 #[test]
@@ -79,8 +79,8 @@ fn a_job_of_one_rank_is_a_job() {
     assert_eq!(fs::read_to_string(place.out().join("ranks.csv")).unwrap().lines().count(), 1 + 2 * 2);
 }
 
-/// A random rank of three is killed at a random moment, again and again. What dropout, augmentation and the optimizers draw
-/// and remember comes back, and so does the order in which gradients are added.
+/// A random rank of three is killed at a random moment, again and again. The resumed run must have the same random draws, the same
+/// state of the optimizers, and the same order in which gradients are added.
 #[test]
 fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
     let killed_runs =
@@ -140,7 +140,7 @@ fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
     assert!(kills > 0, "every job was done before it was killed");
 }
 
-/// Ranks that see the directory know the run's options; one that does not is given them.
+/// Ranks that see the run directory know the run's options. A rank that does not see it is given them.
 #[test]
 fn a_job_is_resumed_by_its_directory() {
     let place = Place::new();
@@ -249,7 +249,7 @@ fn a_rank_that_hangs_is_named() {
     assert_two_lines(&output, 1, "rank 1 was killed or hangs");
 }
 
-/// Rank 0 has the store: without it, as behind a link that is cut, nobody can be asked.
+/// Rank 0 has the store. Without it, as behind a link that is cut, no rank can learn what happened to another.
 #[cfg(unix)]
 #[test]
 fn a_store_that_does_not_answer_ends_who_waits_for_it() {
@@ -282,7 +282,7 @@ fn a_store_that_does_not_answer_ends_who_waits_for_it() {
     assert_two_lines(&output, 1, "does not answer: rank 0 or torchrun there");
 }
 
-/// What rank 0 alone finds out ends the others too, with its words.
+/// An error that only rank 0 meets ends the other ranks too, with rank 0's words.
 #[test]
 fn what_one_rank_cannot_do_is_told_on_all() {
     let place = Place::new();

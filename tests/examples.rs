@@ -1,18 +1,18 @@
-//! Every program of `examples/` runs and prints what the comment at its end says, rounded so that every machine prints the same.
+//! Every program of `examples/` prints what the comment at its end says. They round, so that every machine prints the same.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where cargo puts examples: beside the folder of this test's own executable. `cargo test` builds them.
+/// The folder of the examples, next to the folder of this test's executable. `cargo test` builds them.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).expect("cargo runs tests from PROFILE/deps");
     profile.join("examples").join(format!("{name}{EXE_SUFFIX}"))
 }
 
-/// The lines after `// Output:`, which ends the file.
+/// The lines after `// Output:`, up to the end of the file.
 fn promised(source: &str) -> Option<String> {
     let (_, output) = source.split_once("\n// Output:\n")?;
     output

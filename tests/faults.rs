@@ -1,4 +1,4 @@
-//! What a run does when it is stopped, when a disk fills up, and when two want one directory.
+//! Runs that are stopped, whose disk fills up, or that want the directory of another run.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// The program, started by `shell` (such as `env`), which decides what signals mean to it.
+/// The program, started by `shell` (such as `env`), which decides which signals it ignores.
 fn started_by(shell: &[&str], command: &Command) -> Command {
     let mut started = Command::new(shell[0]);
     started.args(&shell[1..]).arg(command.get_program()).args(command.get_args());
@@ -25,13 +25,13 @@ fn started_by(shell: &[&str], command: &Command) -> Command {
     started
 }
 
-/// Whatever the tests themselves were started to ignore.
+/// The program hears every signal, whatever the tests themselves were started to ignore.
 const HEARING: [&str; 2] = ["env", "--default-signal=INT,TERM,HUP"];
 
-/// As `nohup` starts it, and as a script does in the background.
+/// The program ignores SIGHUP, as under `nohup`, and SIGINT, as in the background of a script.
 const DEAF: [&str; 3] = ["sh", "-c", "trap '' HUP INT; exec \"$0\" \"$@\""];
 
-/// A run in `place` that will not end by itself, once it has finished three epochs.
+/// A run in `place` that does not end by itself, after its first three epochs.
 fn long_run(place: &Place) -> Child {
     long_run_started_by(&HEARING, place)
 }
@@ -51,7 +51,7 @@ fn until_epochs(place: &Place, epochs: usize) {
     until("an epoch", || read_metrics(&metrics).is_ok_and(|records| records.len() >= epochs));
 }
 
-/// Ctrl-C, and other ways to be asked to end, in the middle of a long run.
+/// Ctrl-C and other signals, in the middle of a long run.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_keeps_what_it_finished() {
@@ -92,7 +92,7 @@ fn a_signal_that_is_ignored_stays_ignored() {
     assert_two_lines(&child.wait_with_output().unwrap(), 143, "interrupted");
 }
 
-/// A disk that is full from the third record on: what was finished before stays, every file of it whole.
+/// A disk that is full from the third record on. The files of the first two stay, each of them whole.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_up_loses_nothing() {
@@ -126,7 +126,7 @@ fn a_disk_that_fills_up_loses_nothing() {
     }
 }
 
-/// No room for the weights, with the limit that the program was started with.
+/// No room for the weights, by the limit on file sizes that the program was started with.
 #[cfg(unix)]
 #[test]
 fn a_file_limit_is_an_error_of_two_lines() {
@@ -141,7 +141,7 @@ fn a_file_limit_is_an_error_of_two_lines() {
     assert!(!place.out().join("weights/scratch.safetensors").exists());
 }
 
-/// A download from a network that says nothing: the first Ctrl-C ends it. And folders that cannot be a cache.
+/// A download from a server that never answers: the first Ctrl-C ends it. And folders that cannot be a cache.
 #[cfg(unix)]
 #[test]
 fn fetching_ends_at_the_first_interrupt() {
@@ -167,7 +167,7 @@ fn fetching_ends_at_the_first_interrupt() {
     assert!(!place.out().exists());
 }
 
-/// Ctrl-C waits for the batch that is being computed, which takes a while here; the signal after it does not.
+/// The first Ctrl-C waits for the batch that is being computed, which takes a while here. The second does not wait.
 #[cfg(unix)]
 #[test]
 fn a_second_interrupt_ends_a_run_at_once() {
@@ -185,7 +185,7 @@ fn a_second_interrupt_ends_a_run_at_once() {
     assert!(output.stderr.is_empty(), "what the first one says: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A run that goes on is not resumed beside it, and does not notice that someone tried.
+/// A run that still goes on cannot be resumed, and does not notice the attempt.
 #[cfg(unix)]
 #[test]
 fn a_run_that_goes_on_is_not_resumed() {

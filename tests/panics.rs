@@ -1,4 +1,4 @@
-//! What a panic leaves for a report: its place, also when it was on another thread, and the way to it if that is asked for.
+//! The error of a panic names its place, on another thread too, and has a backtrace if the user asks for one.
 
 use std::thread;
 

@@ -20,15 +20,15 @@ fn run(place: &Place) -> Vec<String> {
     options.split_whitespace().map(str::to_owned).chain([place.data().display().to_string()]).collect()
 }
 
-/// What a rank said in a round, its exit code, and when it ended after the cut, if there was one.
+/// A rank's output in a round, its exit code, and how long after the cut it ended, if the link was cut.
 struct Said {
     text: String,
     code: i32,
     after_cut: Option<Duration>,
 }
 
-/// The job on two hosts with such a link between them; `None`, and a line on the screen, where the system lets nobody make hosts.
-/// The run is left in `out`.
+/// The job on two hosts with such a link between them; its run is left in `out`. Where the system does not allow network namespaces,
+/// prints a line and gives `None`.
 fn on_two_hosts(
     test: &str,
     place: &Place,
@@ -60,7 +60,7 @@ fn assert_succeeds(said: &Said) {
     assert_eq!(said.code, 0, "{}", said.text);
 }
 
-/// The run on one host.
+/// The same run on one host.
 fn whole(place: &Place) -> Outcome {
     let rank = |_| {
         let mut command = program();
@@ -83,7 +83,7 @@ fn two_hosts_give_the_bits_of_one_however_slow_the_link() {
     }
 }
 
-/// Neither rank can tell the other: each says in two lines what it sees of it.
+/// Neither rank can reach the other. Each says in two lines what it sees.
 #[test]
 fn a_cut_link_ends_both_ranks_and_the_job_goes_on_to_the_same_bits() {
     let place = Place::new();

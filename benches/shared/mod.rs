@@ -1,4 +1,4 @@
-//! What every benchmark does.
+//! Functions that all benchmarks use.
 
 // Each benchmark uses its own part of this.
 #![allow(dead_code)]
@@ -14,7 +14,7 @@ pub fn data_dir() -> Option<PathBuf> {
     std::env::args().skip_while(|argument| argument != "--data-dir").nth(1).map(PathBuf::from)
 }
 
-/// The middle one of the `measured`, of which there is one at least.
+/// The median of the `measured`, which are not empty.
 pub fn median(mut measured: Vec<f64>) -> f64 {
     measured.sort_by(f64::total_cmp);
     measured[measured.len() / 2]

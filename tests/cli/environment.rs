@@ -1,4 +1,4 @@
-//! What the environment must not decide: how long threads spin, and which libtorch is loaded.
+//! The environment must not decide how long threads spin, nor which libtorch is loaded.
 
 use std::ffi::OsString;
 use std::fs;
@@ -46,7 +46,7 @@ fn another_libtorch_on_the_search_path_is_not_loaded() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A library that has the right name and nothing in it.
+/// An empty library with the right name.
 fn compile_empty_library(path: &Path) {
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(path);

@@ -1,4 +1,4 @@
-//! Output that nobody reads, or that has no room; and panics.
+//! Output whose reader is gone or whose disk is full; and panics.
 
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
@@ -7,7 +7,7 @@ use d2l_ch7::report::read_metrics;
 
 use crate::place::{Place, assert_two_lines, program, until};
 
-/// A pipe whose reader is gone, as that of `| true`.
+/// A pipe whose reader is gone, as with `| true`.
 fn unread() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -22,7 +22,7 @@ fn with_stdout(mut command: Command, stdout: Stdio) -> Output {
     command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
 }
 
-/// Commands whose output is all that they give.
+/// Commands whose only result is their output.
 fn that_tell(place: &Place) -> Vec<Command> {
     let lines = [
         "list",
@@ -48,7 +48,7 @@ fn that_tell(place: &Place) -> Vec<Command> {
     commands
 }
 
-/// A run in `place` whose lines go nowhere is as complete as any.
+/// A run in `place` whose lines cannot be printed is complete all the same.
 fn assert_trains(place: &Place, stdout: Stdio, warnings: usize) {
     let output = with_stdout(place.compare(&["--inspect"]), stdout);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -86,7 +86,7 @@ fn full_output_ends_no_run_and_is_an_error_of_those_who_only_tell() {
     }
 }
 
-/// While nobody reads, the first line waits; whoever reads it then finds the checkpoint of its epoch.
+/// The first line waits until it is read. Its epoch's checkpoint is saved by then.
 #[cfg(unix)]
 #[test]
 fn a_line_is_printed_after_its_checkpoint() {
@@ -121,7 +121,7 @@ fn closed_or_full_output_changes_no_exit_code() {
     }
 }
 
-/// No thread can be started with a stack of so many bytes, and the standard library panics.
+/// A stack so large that no thread can be started with it: the standard library panics.
 #[test]
 fn a_panic_is_two_lines_with_its_place_and_a_backtrace_if_one_is_asked_for() {
     let place = Place::new();

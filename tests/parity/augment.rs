@@ -1,4 +1,4 @@
-//! `d2l_ch7 augment` and the files it opens: Pillow's pixels, and torchvision's galleries of them.
+//! `d2l_ch7 augment`: the files that it opens have Pillow's pixels, and its galleries are torchvision's.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn script(python: &str, name: &str) -> Command {
     command
 }
 
-/// Image files that `image_files.py` makes in a folder of their own, if Pillow is as new as the one whose pixels these are.
+/// The image files that `image_files.py` makes, if its Pillow is new enough to read pixels as we do.
 fn files(python: &str, what: &str) -> Option<TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let pillow = succeed(script(python, "image_files.py").arg("--out").arg(folder.path()));

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::support::{Stored, libtorch};
 
-/// The input that the case's stored `base` stands for.
+/// The case's input, as a view of its stored `base`.
 fn view(case: &str, base: &Tensor) -> Tensor {
     match case {
         "dense_transposed" => base.transpose(0, 1),

@@ -1,10 +1,10 @@
-//! The benchmark's two sides: that Python measures what it is asked for, each way that it has.
+//! The Python side of the benchmark measures everything that it is asked for.
 
 use std::process::Command;
 
 use crate::live::{Live, succeed};
 
-/// Who was measured, one for each subject, and the report.
+/// The names of the measured sides, for each subject; and the report.
 fn bench(live: &Live, out: &str, arguments: &[&str]) -> (Vec<String>, String) {
     let out = live.folder.path().join(out);
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));

@@ -1,4 +1,4 @@
-//! What only a GPU can show: graphs give an eager step's bits, and the allocator's counts are those of its tensors.
+//! Tests that need a GPU: graphs give an eager step's bits, and the allocator's counts match its tensors.
 
 use d2l_ch7::data::{DataLoader, ImageSet};
 use d2l_ch7::torch::{
@@ -50,7 +50,7 @@ fn replays_give_an_eager_steps_bits() {
     assert_ne!(eager[0], eager[1]);
 }
 
-/// Without waiting for it: what the stream does afterwards is not in it.
+/// The numbers are those of the moment of the call, although it does not wait for the device.
 #[test]
 fn values_are_read_as_they_were_when_the_reading_began() {
     let _turn = libtorch();

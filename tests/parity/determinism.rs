@@ -1,4 +1,4 @@
-//! The switches that decide bits on CUDA: set here as Python sets them, read here as Python reads them.
+//! The switches that decide bits on CUDA are set as Python sets them, and read as Python reads them.
 
 use std::process::Command;
 
@@ -46,7 +46,7 @@ fn switches_read_as_pythons_do() {
     }
 }
 
-/// On a CPU too there are operations without a deterministic kernel.
+/// Some operations have no deterministic kernel on the CPU either.
 #[test]
 fn an_operation_without_a_deterministic_kernel_is_refused_by_name() {
     let _turn = libtorch();

@@ -1,5 +1,5 @@
-//! Data-parallel training against Python's `DistributedDataParallel`, live, both started by torchrun: whole runs of two and
-//! three processes, compared bit for bit.
+//! Data-parallel training compared live with Python's `DistributedDataParallel`, bit for bit: whole runs of two and three
+//! processes, both started by torchrun.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,19 +14,19 @@ use crate::support::{has_cuda, libtorch, notebooks_ref};
 
 const CPU: &str = "cpu";
 
-/// One job, as both command lines say it.
+/// One job, in words that both command lines take.
 struct Job<'a> {
     ranks: &'a str,
     recipe: &'a str,
     variant: &'a str,
     seed: &'a str,
     epochs: usize,
-    /// Examples, batch size, and what else the recipe takes; in words of both command lines.
+    /// Examples, batch size and the recipe's own options, in words that both command lines take.
     more: &'a str,
     device: &'a str,
 }
 
-/// torchrun of the Python that is compared with.
+/// torchrun, run by the Python that we compare with.
 fn torchrun(live: &Live, ranks: &str) -> Command {
     let mut command = live.module("torch.distributed.run");
     command.args(["--standalone", "--nproc-per-node", ranks]);
@@ -58,7 +58,7 @@ fn check(live: &Live, data: &Path, job: &Job) {
     assert_same_weights(&out.join(format!("weights/{variant}.safetensors")), &weights);
 }
 
-/// Shares and test images do not come out even, and the last batch is smaller.
+/// The ranks' shares and their test images are not all of one size, and the last batch is smaller.
 #[test]
 fn jobs_are_distributed_data_parallels_to_the_last_bit() {
     let _turn = libtorch();
@@ -99,7 +99,7 @@ fn jobs_on_cifar_are_distributed_data_parallels_to_the_last_bit() {
     }
 }
 
-/// Over NCCL. A machine may have one GPU alone, which is enough for one rank; the exchange is then with itself.
+/// Over NCCL. One GPU is enough for one rank, which then exchanges with itself.
 #[test]
 fn a_job_on_cuda_is_distributed_data_parallels_to_the_last_bit() {
     let _turn = libtorch();
@@ -118,10 +118,10 @@ fn a_job_on_cuda_is_distributed_data_parallels_to_the_last_bit() {
     }
 }
 
-/// Restarted jobs, unless `D2L_KILLED_RUNS` says how many.
+/// How many jobs are restarted, unless `D2L_KILLED_RUNS` says otherwise.
 const KILLED_RUNS: usize = 2;
 
-/// A job that torchrun starts anew whenever a rank of it fails.
+/// A job that torchrun starts anew whenever one of its ranks fails.
 fn restartable(live: &Live, out: &Path, name: &str) -> Command {
     let mut job = torchrun(live, "3");
     job.args(["--max-restarts", "5", "--no-python", env!("CARGO_BIN_EXE_d2l_ch7"), "--recipe", "dropout"]);
@@ -141,10 +141,10 @@ fn restartable(live: &Live, out: &Path, name: &str) -> Command {
     job
 }
 
-/// What tells the ranks of a job from all other processes.
+/// Distinguishes the ranks of a job from all other processes.
 const JOB: &str = "D2L_TEST_JOB";
 
-/// The process of a rank, if it runs.
+/// The process of a rank, if it is running.
 fn process_of(name: &str, rank: usize) -> Option<u32> {
     let [job, rank] = [format!("{JOB}={name}"), format!("RANK={rank}")];
     std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
@@ -154,7 +154,7 @@ fn process_of(name: &str, rank: usize) -> Option<u32> {
     })
 }
 
-/// Kills random ranks at random moments, as long as the job has something to go on from. Gives how many.
+/// Kills random ranks at random moments, once the job has a checkpoint to go on from. Gives the number of kills.
 fn kill_ranks(job: &mut Child, name: &str, out: &Path, chance: &mut Mt19937, took: Duration) -> usize {
     let mut kills = 0;
     for _ in 0..=chance.randint(2) {

@@ -1,4 +1,4 @@
-//! Dropout's masks are integers drawn from the generator: equal on every machine.
+//! Dropout's masks are made of integers from the generator, and so equal on every machine.
 
 use d2l_ch7::layers::dropout;
 use d2l_ch7::torch;

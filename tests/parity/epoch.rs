@@ -63,8 +63,8 @@ fn epochs_on_real_images_are_pytorchs() {
     }
 }
 
-/// Three epochs of four whole batches and a smaller one, done in one of the ways: after every batch, the sums and a gradient;
-/// after every epoch, figures and weights.
+/// Three epochs of four whole batches and a smaller one, done in one `way`. Gives the sums and a gradient after every batch, and the
+/// figures and weights after every epoch.
 fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u8>> {
     const N: usize = 70;
     let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
@@ -117,7 +117,7 @@ enum Way {
     Eager,
     /// Images, order and sums stay on the device, which here is the CPU.
     OnDevice,
-    /// Likewise, and the fourth whole batch is recorded, the ones after it are replays.
+    /// As `OnDevice`; the fourth whole batch is recorded, and the whole batches after it are replays.
     Recorded,
 }
 
@@ -132,14 +132,15 @@ fn check_ways(device: Device) {
     }
 }
 
-/// No bit of figures, gradients and weights differs. Much of what a CUDA graph would freeze or miss shows here too.
+/// No bit of figures, gradients and weights differs. A number that a CUDA graph would freeze, or memory that it would miss, mostly
+/// shows on the CPU too.
 #[test]
 fn the_way_of_doing_steps_changes_no_bit() {
     let _turn = libtorch();
     check_ways(Device::Cpu);
 }
 
-/// Nor with deterministic kernels on a GPU.
+/// The same on a GPU, with deterministic kernels.
 #[test]
 fn the_way_of_doing_steps_changes_no_bit_on_cuda() {
     let _turn = libtorch();

@@ -1,4 +1,4 @@
-//! The first training step of every recipe and variant: logits, loss, every gradient, every tensor after it.
+//! The first training step of every recipe and variant: logits, loss, every gradient, and every tensor after the step.
 
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
@@ -10,11 +10,11 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, bytes, libtorch};
 
-/// For gradients, and what SGD makes of them. Observed between SSE4.1 and AVX-512: 1.9e-5 at most, in a bias that a batch norm
-/// takes away again.
+/// The tolerance of gradients, and of weights after a step of SGD. Observed between SSE4.1 and AVX-512: 1.9e-5 at most, in a bias
+/// that a batch norm subtracts again.
 const GRADIENT_ROUNDING: f64 = 5e-5;
 
-/// The images of the step's batch, where the recipe's batch would take gigabytes.
+/// The images in the step's batch for large images: the recipe's own batch would take gigabytes.
 const LARGE: i64 = 8;
 
 /// The references' synthetic images (n, 1, 28, 28) and labels (n,).
@@ -24,7 +24,7 @@ fn synthetic_batch(n: i64) -> (Tensor, Tensor) {
     (images, Tensor::randint(10, [n], (Kind::Int64, Device::Cpu)))
 }
 
-/// The one batch that the recipe's loader makes of all the images.
+/// All images as the single batch that the recipe's loader makes of them.
 fn whole_batch(images: &Tensor, labels: &Tensor, recipe: &Recipe) -> Tensor {
     let labels: Vec<u8> = Vec::try_from(labels.to_kind(Kind::Uint8)).unwrap();
     let set = ImageSet::new(&bytes(images), &labels, 28, 28, None);

@@ -1,4 +1,4 @@
-//! How weights begin: every layer of every recipe.
+//! Initial weights: every layer of every recipe.
 
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::init::xavier_weights;
@@ -8,7 +8,7 @@ use d2l_ch7::torch;
 
 use crate::support::{ROUNDING, Stored, libtorch};
 
-/// Float by float, so that a failure says which tensor and by how much.
+/// Two recipes float by float, so that a failure says which tensor differs and by how much.
 #[test]
 fn default_and_xavier_weights_are_pytorchs() {
     let _turn = libtorch();
@@ -28,7 +28,7 @@ fn default_and_xavier_weights_are_pytorchs() {
     }
 }
 
-/// All recipes and variants, other seeds, by their digests.
+/// All recipes and variants with three seeds, by the digests of their tensors.
 #[test]
 fn every_recipe_begins_as_in_pytorch() {
     let _turn = libtorch();

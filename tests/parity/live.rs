@@ -1,8 +1,7 @@
-//! Whole runs against Python, live: the program and the notebook's loop on this machine, compared bit for bit.
+//! Whole runs compared live with Python: the program and the notebook's loop run on this machine and must give the same bits.
 //!
-//! Needs a Python (`D2L_PYTHON`, else `python3`) that can import PyTorch 2.11.0, torchvision, d2l and safetensors,
-//! which `cargo xtask test` sees to, and Fashion-MNIST. Without them the tests say that they were skipped, or fail with
-//! D2L_REQUIRE_LIVE=1.
+//! They need Fashion-MNIST and a Python (`D2L_PYTHON`, else `python3`) with PyTorch 2.11.0, torchvision, d2l and safetensors;
+//! `cargo xtask test` provides these. Without them the tests say that they were skipped, or fail with D2L_REQUIRE_LIVE=1.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,26 +13,26 @@ use tch::Tensor;
 
 use crate::support::{bytes, has_cuda, libtorch, missing, notebooks_ref};
 
-/// What both sides need.
+/// The things that both sides need.
 pub struct Live {
     python: String,
     data: PathBuf,
     pub folder: tempfile::TempDir,
 }
 
-/// One run, as both command lines say it.
+/// One run, in words that both command lines take.
 struct Run {
     recipe: &'static str,
     variant: &'static str,
     seed: &'static str,
     threads: &'static str,
-    /// On `cuda` with deterministic kernels.
+    /// `cpu` or `cuda`; on `cuda`, kernels are deterministic.
     device: &'static str,
     /// `notebook` is d2l's own loop with worker processes, `plain` the same arithmetic without them.
     python_loop: &'static str,
 }
 
-/// The Python to compare with; if it lacks something, says what.
+/// The Python to compare with. If it lacks a package, prints which, and gives `None`.
 pub fn python_side(what: &str) -> Option<String> {
     let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports =
@@ -58,7 +57,7 @@ pub fn python_side(what: &str) -> Option<String> {
 }
 
 impl Live {
-    /// What it takes, or word of what is missing.
+    /// Finds the Python and the data. If something is missing, prints it, and gives `None`.
     pub fn find(what: &str) -> Option<Self> {
         let python = python_side(what)?;
         match FashionMnist::load(None, false) {
@@ -79,21 +78,21 @@ impl Live {
         &self.data
     }
 
-    /// A module of the reference's Python.
+    /// A command that runs a module in that Python.
     pub fn module(&self, module: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.args(["-m", module]);
         command
     }
 
-    /// A script of the references.
+    /// A command that runs a script of `notebooks_ref`.
     pub fn script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(notebooks_ref().join(script));
         command
     }
 
-    /// A script of the references, told where Fashion-MNIST is.
+    /// The same, with `--data-dir` for Fashion-MNIST.
     pub fn python(&self, script: &str) -> Command {
         let mut command = self.script(script);
         command.arg("--data-dir").arg(&self.data);
@@ -105,7 +104,7 @@ impl Live {
         self.rust_by(run, &[])
     }
 
-    /// Trains in Rust by a loop of its own; gives the run directory.
+    /// Trains in Rust with further `arguments`; gives the run directory.
     fn rust_by(&self, run: &Run, arguments: &[&str]) -> PathBuf {
         let Run { recipe, variant, seed, threads, .. } = run;
         let name = format!("{recipe}-{variant}-{seed}-{threads}{}", arguments.concat());
@@ -152,8 +151,7 @@ impl Run {
             .collect()
     }
 
-    /// How much there is to train and test on: five batches at least, which d2l's loop needs, and a smaller last
-    /// one.
+    /// The number of images to train and test on: at least five batches, which d2l's loop needs, and a smaller last one.
     fn examples(&self) -> Vec<&'static str> {
         match self.recipe {
             // Images of 64 times the pixels.
@@ -163,7 +161,7 @@ impl Run {
     }
 }
 
-/// Runs a command, and shows what it said if it failed.
+/// Runs a command. If it fails, shows its standard error.
 pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -216,7 +214,7 @@ fn check(live: &Live, run: &Run) {
     check_by(live, run, &[&[]]);
 }
 
-/// Each of the `loops` against Python, told by its arguments.
+/// Compares Rust's loops with Python. Each of the `loops` is a list of further arguments.
 fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
     let (python, python_weights) = live.reference(run);
     for arguments in loops {
@@ -226,7 +224,7 @@ fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
     }
 }
 
-/// Every recipe and variant, each with another seed, against the loop that the notebook runs.
+/// Compares every recipe and variant, each with another seed, with the loop that the notebook runs.
 #[test]
 fn runs_are_the_notebooks_to_the_last_bit() {
     let _turn = libtorch();
@@ -247,8 +245,8 @@ fn runs_are_the_notebooks_to_the_last_bit() {
     }
 }
 
-/// With deterministic kernels, what a GPU computes is what Python computes on it: by the loop that waits for every batch, by the one
-/// that waits for none, and by a graph.
+/// With deterministic kernels, a GPU computes the same bits here and in Python: by the loop that waits for every batch, by the loop that
+/// waits for none, and by a CUDA graph.
 #[test]
 fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let _turn = libtorch();
@@ -330,7 +328,7 @@ fn weights_load_on_the_other_side() {
     }
 }
 
-/// Everything that `d2l_ch7 basics` stores, with other seeds and threads than the stored references have, and of a file.
+/// Everything that `d2l_ch7 basics` stores, with other seeds and thread counts than the stored references, and for an image file.
 #[test]
 fn basics_are_pythons() {
     let _turn = libtorch();

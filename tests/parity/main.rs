@@ -1,8 +1,8 @@
-//! Parity with Python's PyTorch: what `notebooks_ref/stored` holds, computed again here and compared.
+//! Parity with Python's PyTorch: the references of `notebooks_ref/stored` are computed again here and compared.
 //!
-//! Integers, permutations and masks compare exactly, always. Floats compare bit for bit where this machine's
-//! signature is the stored one; elsewhere within a tolerance that stands beside its reason in `support`, and
-//! whole runs are left to `live`, which runs the Python reference on this machine and compares bits.
+//! Integers, permutations and masks always compare exactly. Floats compare bit for bit if this machine has the stored signature,
+//! and otherwise within a tolerance; `support` states each with its reason. Whole runs on other machines are left to `live`, which
+//! runs Python on this machine and compares bits.
 
 mod augment;
 mod basics;

@@ -1,5 +1,5 @@
-//! Kernels for lists of tensors: ten steps, with given gradients, of what `torch.optim` gives with `fused=True` and
-//! `foreach=True` on this machine.
+//! Kernels for lists of tensors: ten steps with given gradients, compared with `torch.optim` on this machine, with `fused=True` and
+//! with `foreach=True`.
 
 use d2l_ch7::optim::{Adam, Optimizer, Sgd};
 use d2l_ch7::torch::device_name;
@@ -14,7 +14,7 @@ use crate::support::{Stored, has_cuda, libtorch, notebooks_ref};
 /// Of the gradients.
 const STEPS: usize = 10;
 
-/// What Python gave, and what both begin with.
+/// Python's results, and the tensors that both sides begin with.
 struct Steps {
     device: Device,
     initial: Stored,

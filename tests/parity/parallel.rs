@@ -1,4 +1,4 @@
-//! Several devices: `d2l_ch7 cifar --device cpu,cpu` against the arithmetic of `nn.DataParallel` in Python, live.
+//! Several devices: `d2l_ch7 cifar --device cpu,cpu` compared live with the arithmetic of `nn.DataParallel` in Python.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,8 +14,8 @@ use crate::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::libtorch;
 
-/// What both sides train: five batches, which d2l's loop needs. Two devices have 4 and 3 of their images, three have 3, 3
-/// and 1; of the last batch's 4 images, two devices of the three have 2 each. The test's last image is the first's alone.
+/// The options of both sides. There are five batches, which d2l's loop needs. Two devices get 4 and 3 images of each, three get 3, 3
+/// and 1. Of the last batch's 4 images, two of the three devices get 2 each. The last test image is the first device's alone.
 const COMMON: &str =
     "--seed 3 --epochs 1 --batch-size 7 --train-examples 32 --test-examples 15 --workers 1 --threads 1";
 

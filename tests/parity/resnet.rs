@@ -1,6 +1,6 @@
 //! The residual block and both ResNet-18: initial weights, forward, every gradient, running statistics, a step of Adam.
 //!
-//! The references are the stored ones, and, live, the same made anew by the Python of this machine.
+//! Compared with the stored references, and live with the same made anew by this machine's Python.
 
 use d2l_ch7::experiments::networks::Network;
 use d2l_ch7::init::xavier_weights;
@@ -19,15 +19,15 @@ use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, libtorch, notebooks_ref}
 const SEED: u64 = 0;
 const DATA_SEED: u64 = 2024;
 
-/// For the gradient of a bias that a batch norm takes away again: terms cancel to nothing but their rounding, which
-/// differs from one kernel to another. Observed between AVX2 and AVX-512: 9e-6 at most.
+/// The tolerance for the gradient of a bias that a batch norm subtracts again. Its terms cancel, and only their rounding remains, which
+/// differs from kernel to kernel. Observed between AVX2 and AVX-512: 9e-6 at most.
 const CANCELLED: f64 = 3e-5;
 
-/// For logits and losses after eighteen layers. Observed as above: 4e-6 at most.
+/// The tolerance for logits and losses after eighteen layers. Observed as above: 4e-6 at most.
 const NETWORK_ROUNDING: f64 = 2e-5;
 
-/// For gradients of such a network on four images: a ReLU whose input is nearly zero lets its gradient pass with some kernels and not
-/// with others. Observed between SSE4.1 and AVX-512: 1.9e-2 at most.
+/// The tolerance for gradients of such a network on four images: where a ReLU's input is nearly zero, its gradient passes with some
+/// kernels and not with others. Observed between SSE4.1 and AVX-512: 1.9e-2 at most.
 const FLIPPED: f64 = 6e-2;
 
 /// The blocks of `fixtures.residual`.
@@ -137,7 +137,7 @@ fn both_resnet18_are_the_notebooks() {
     check_networks(&Stored::open("resnets"));
 }
 
-/// On whatever machine this is, bit for bit.
+/// Bit for bit on every machine, because Python runs on it too.
 #[test]
 fn they_are_pythons_of_this_machine() {
     let _turn = libtorch();

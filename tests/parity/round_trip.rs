@@ -1,4 +1,4 @@
-//! Weights of every network, saved by Rust and loaded by Python, and the other way.
+//! Weights of every network, saved by Rust and loaded by Python, and the other way round.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn net(network: &Network, variant: Variant) -> Net {
     Net::new(|p| (network.build)(p, &variant.into()))
 }
 
-/// What the network with the weights in `file` makes of `x`, to which it is a stranger until then.
+/// The output for `x` of a new network with the weights in `file`.
 fn evaluated(network: &Network, variant: Variant, file: &Path, x: &Tensor) -> Tensor {
     let net = net(network, variant);
     weights::load_into(&net.vs, file).unwrap();
@@ -56,8 +56,8 @@ fn weights_of_every_network_go_both_ways() {
     }
 }
 
-/// Each file of `state_dicts.py` is taken where Python's strict `load_state_dict` takes it, to the same bits; and refused
-/// where that refuses.
+/// A file of `state_dicts.py` is loaded, with the same bits, if Python's strict `load_state_dict` takes it, and refused if that refuses
+/// it.
 #[test]
 fn state_dicts_are_taken_as_python_takes_them() {
     let _turn = libtorch();

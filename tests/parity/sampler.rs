@@ -1,4 +1,4 @@
-//! Shuffling: `torch.randperm`, and what a `DataLoader` draws when.
+//! Shuffling: `torch.randperm`, and the random numbers that a `DataLoader` draws.
 
 use d2l_ch7::data::{Share, epoch_order, randperm};
 use d2l_ch7::torch::{self, GeneratorState};
@@ -12,7 +12,7 @@ use crate::support::{Stored, libtorch};
 const SEEDS: [u64; 3] = [0, 1, 12345];
 const SIZES: [usize; 5] = [1, 2, 10, 1000, 60_000];
 
-/// Compares an order with the stored one, or with the ends and the checksum of a long one.
+/// Compares an order with the stored one; of a long one, its ends and its checksum.
 fn assert_order(stored: &Stored, name: &str, order: &[i64]) {
     if order.len() <= 1000 {
         return stored.assert_equal(name, &Tensor::from_slice(order));
@@ -33,7 +33,7 @@ fn randperm_is_pytorchs() {
     }
 }
 
-/// Three epochs, each followed by an evaluation: every seed must be drawn, at its place in the stream.
+/// Three epochs, each followed by an evaluation. Every seed must be drawn, and in the right order.
 #[test]
 fn epochs_draw_what_a_data_loader_draws() {
     let _turn = libtorch();
@@ -61,7 +61,8 @@ fn a_restored_state_draws_the_same_numbers_again() {
     assert_ne!(first[0], first[1]);
 }
 
-/// Lengths that the ranks divide evenly and not, fewer images than ranks, and seeds whose sum with the epoch overflows 32 bits.
+/// Lengths that divide evenly among the ranks and lengths that do not, fewer images than ranks, and seeds whose sum with the epoch
+/// overflows 32 bits.
 #[test]
 fn shares_are_the_distributed_samplers() {
     let Some(python) = python_side("DistributedSampler's orders") else { return };

@@ -1,4 +1,4 @@
-//! The signature: Python, from the same sources, makes the same one, whatever the environment sets.
+//! Python makes the same signature from the same sources, whatever the environment sets.
 
 use std::process::Command;
 

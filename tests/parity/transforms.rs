@@ -1,4 +1,4 @@
-//! Images transformed: every pixel is torchvision's and Pillow's, on every machine.
+//! Transforms: every pixel is torchvision's and Pillow's, on every machine.
 
 use d2l_ch7::data::transforms::{
     ColorJitter, Compose, Image, Mode, Normalize, RandomHorizontalFlip, RandomResizedCrop,
@@ -103,7 +103,7 @@ fn transforms() -> Vec<(&'static str, Box<dyn Transform>)> {
     ]
 }
 
-/// What `transform` makes of an image in so many draws: (draws, height, width, channels).
+/// An image after `transform`, drawn so many times: (draws, height, width, channels).
 fn drawn(image: &Image, transform: &dyn Transform, count: i64, draws: &mut dyn Draws) -> Tensor {
     let out: Vec<_> = (0..count).map(|_| tensor(&transform.transform(image.clone(), draws))).collect();
     Tensor::stack(&out, 0)
@@ -114,7 +114,7 @@ fn images(tensor: &Tensor) -> Vec<Image> {
     (0..tensor.size()[0]).map(|i| image(&tensor.get(i))).collect()
 }
 
-/// The int64 that `random_()` would draw, of which it keeps 63 bits.
+/// The int64 that `random_()` would draw: 63 of 64 bits.
 fn next_seed(draws: &mut dyn Draws) -> i64 {
     let high = u64::from(draws.next_u32());
     (((high << 32) | u64::from(draws.next_u32())) & (u64::MAX >> 1)) as i64
@@ -122,7 +122,7 @@ fn next_seed(draws: &mut dyn Draws) -> i64 {
 
 const SETS: [&str; 6] = ["rgb", "gray", "rgb_pixel", "gray_pixel", "row", "column"];
 
-/// From a generator of one's own and from the process's: the same stream.
+/// An own generator and the process's default generator give the same stream.
 #[test]
 fn transformed_pixels_are_torchvisions() {
     let _turn = libtorch();

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
-/// A job whose ranks meet at a port of its own.
+/// A job with a port of its own, at which its ranks meet.
 pub struct Job {
     size: usize,
     port: u16,

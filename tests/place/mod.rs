@@ -1,4 +1,4 @@
-//! Small data, room for runs, and the program as a user meets it.
+//! Small data sets, a folder for runs, and the program as a user starts it.
 
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
@@ -24,10 +24,10 @@ pub const CIFAR10_FILES: [&str; 6] = [
     "data_batch_5.bin",
     "test_batch.bin",
 ];
-/// Of each of them: 10,000 images with their labels.
+/// Bytes of each of these files: 10,000 images with their labels.
 pub const CIFAR10_BYTES: u64 = 10_000 * 3073;
 
-/// A folder with a small data set in Fashion-MNIST's layout, and room for runs.
+/// A folder with a small data set in Fashion-MNIST's layout, in which runs can be kept.
 pub struct Place {
     pub folder: TempDir,
 }
@@ -101,7 +101,7 @@ impl Place {
         command
     }
 
-    /// Fails as an error for users fails: exit code, two lines that hold `words`, and no run directory.
+    /// Checks that the program refuses: exit code, two lines that hold `words`, and no run directory.
     pub fn refuses(&self, arguments: &[&str], code: i32, words: &str) {
         assert_two_lines(&self.compare(arguments).output().unwrap(), code, words);
         assert!(!self.out().exists(), "{arguments:?} left a run directory");
@@ -123,16 +123,16 @@ pub fn assert_two_lines(output: &Output, code: i32, words: &str) {
     assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
 }
 
-/// What a program said on standard error, or why it did not start.
+/// A program's standard error, or why it did not start.
 pub fn stderr_of(output: io::Result<Output>) -> String {
     output
         .map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// What a finished run says: the columns of its metrics that no clock decides, its statistics, its weights.
+/// The results of a finished run: the columns of its metrics that no clock decides, its statistics, its weights.
 pub type Outcome = (Vec<String>, Option<Vec<u8>>, Vec<Vec<u8>>);
 
-/// That of a run in `out`.
+/// The results of the run in `out`.
 pub fn outcome(out: &Path) -> Outcome {
     let rows = read_metrics(&out.join("metrics.csv")).unwrap().into_iter().map(|row| {
         let figures = [row.train_loss, row.train_acc, row.test_loss, row.test_acc].map(f64::to_bits);

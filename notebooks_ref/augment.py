@@ -36,7 +36,7 @@ def stacked(images: list[Image.Image]) -> Tensor:
 
 
 def galleries(picture: Image.Image, seed: int) -> dict[str, Tensor]:
-    """The picture, and the draws of each transform, each from the seed anew."""
+    """The picture, and the draws of each transform. Each transform begins from the seed anew."""
     tensors = {"picture": stacked([picture])}
     for name, aug in AUGMENTATIONS.items():
         torch.manual_seed(seed)

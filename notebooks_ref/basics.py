@@ -23,7 +23,7 @@ BINS = 64
 
 
 def one_pass(shape: tuple[int, ...]) -> Tensors:
-    """A fresh layer in training and then in evaluation: x, y, evaluated, and the layer's state between the two."""
+    """A fresh layer in training, then in evaluation: gives x, y, evaluated, and the layer's state between the two."""
     x = torch.rand(shape)
     layer = nn.BatchNorm2d(shape[1])
     y = layer(x).detach()
@@ -35,7 +35,7 @@ def one_pass(shape: tuple[int, ...]) -> Tensors:
 
 
 def pass_figures(tensors: Tensors) -> Tensors:
-    """The state, the mean and the (biased) variance of every channel of both outputs, and how far they are apart."""
+    """The layer's state; mean and biased variance of every channel of both outputs; and the difference of the outputs."""
     y, evaluated = tensors["y"], tensors["evaluated"]
     over = (0, 2, 3)
     return {name: tensor for name, tensor in tensors.items() if name not in ("x", "y", "evaluated")} | {

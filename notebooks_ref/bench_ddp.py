@@ -1,9 +1,9 @@
-"""How long jobs of several processes train beside the same jobs in Python, in turn, so that both meet the same machine.
+"""Times the training of jobs of several processes, here and in Python in turn, so that both run on the same machine.
 
     python bench_ddp.py --program ../target/debug/d2l_ch7 --fashion-mnist FOLDER --cifar10 FOLDER --rounds 4
 
-Both are started by torchrun. A line a job and round, then the medians over all epochs of all rounds: seconds of training, their ratio,
-and for Rust what c10d says of the exchange and of how much of it the backward pass hid.
+torchrun starts both. Prints a line for each job and round, then the medians over all epochs of all rounds: seconds of training, their
+ratio, and for Rust c10d's figures of the exchange and of the part of it that the backward pass hid.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def torchrun(processes: int, *command: str | Path) -> None:
 
 
 def rust(arguments: argparse.Namespace, out: Path, job: tuple[str, str, str], data: Path) -> list[dict[str, str]]:
-    """Rank 0's rows of ranks.csv, an epoch each."""
+    """Rank 0's rows of ranks.csv, one for each epoch."""
     recipe, variant, options = job
     command = ["cifar"] if recipe == "cifar" else ["compare", "--recipe", recipe]
     options = [*options.split(), "--device", "cpu", "--quiet", "--data-dir", data, "--out", out]
@@ -43,7 +43,7 @@ def rust(arguments: argparse.Namespace, out: Path, job: tuple[str, str, str], da
 
 
 def python(arguments: argparse.Namespace, out: Path, job: tuple[str, str, str], data: Path) -> list[float]:
-    """Rank 0's seconds of training, an epoch each."""
+    """Rank 0's seconds of training, one for each epoch."""
     recipe, variant, options = job
     options = [*options.split(), "--data-dir", data, "--out", out]
     torchrun(arguments.processes, HERE / "train_ddp.py", "--recipe", recipe, "--variant", variant, *options)

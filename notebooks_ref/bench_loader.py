@@ -1,8 +1,8 @@
-"""How many images a second the note's DataLoader prepares, at each number of worker processes.
+"""Measures how many images a second the note's DataLoader prepares, for each number of worker processes.
 
     python bench_loader.py --data-dir FOLDER --augment flip --examples 20000
 
-The work is an epoch's, its workers started before the clock; a line a number of workers.
+Each measures one epoch, whose workers were started before the clock. Prints a line for each number of workers.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Measures in Python what `d2l_ch7 bench` measures in Rust, question by question.
+"""The Python side of `d2l_ch7 bench`: it measures what Rust measures, question by question.
 
     python bench_worker.py --device cpu --threads 2 --fashion-mnist FOLDER --cifar10 FOLDER
 
-A question is a line of JSON on standard input: a subject as src/experiments/bench/subject.rs has it, and how often to do it. The
-answer is a line of JSON: seconds by who took them, and who could not be measured. Each subject is built once and kept, as the
-Rust side keeps its own; what is built is seeded alike.
+A question is a line of JSON on standard input: a subject of src/experiments/bench/subject.rs, and how often to do it. The answer is a
+line of JSON: the seconds of each way to do it, and the ways that could not be measured. Each subject is built once and kept, as
+the Rust side keeps its own, and from the same seed.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from recipes import NORMS, RECIPES
 CIFAR, MIXED = "cifar", "plain, amp, channels last"
 LR_CIFAR = 0.001
 WORKERS = 4
-# Who is measured, as the report names them.
+# The ways that are measured, by their names in the report.
 PYTORCH, NOTEBOOK, TIMER = "PyTorch", "the notebook's loop", "the notebook's loop, by its own timer"
 PLAIN, GRAPH = "a plain PyTorch loop", "a plain PyTorch loop with a CUDA graph"
 LOADER, MEMORY = "the notebook's DataLoader", "tensors in memory"
 
-# What a way takes for one of a subject, in seconds.
+# A way's seconds for one subject.
 Way = Callable[[int], float]
 
 
@@ -48,7 +48,7 @@ class Bench:
 
     @cache
     def ways(self, question: str) -> dict[str, Way]:
-        """Who can be measured on a subject, given as JSON, and how."""
+        """The ways to do a subject, which is given as JSON."""
         subject = json.loads(question)
         torch.manual_seed(0)
         make = {
@@ -154,7 +154,7 @@ class Bench:
                     loops.train_by_d2l(net, *loaders, 1, RECIPES[recipe].lr, self.device, draw=False)
             by_timer.append(float(re.search(r"([0-9.]+) examples/sec", said.getvalue())[1]))
 
-        # What the loop's timer says of the run before, which its own way has just measured.
+        # The loop's own timer, read from the run that the way above has just measured.
         return {NOTEBOOK: self.timed(once), TIMER: lambda _: size["train_examples"] / by_timer[-1]}
 
     def loaders(self, recipe: str, variant: str, batch_size: int, train_examples: int, test_examples: int):
@@ -195,7 +195,7 @@ class Bench:
 
 
 class Mixed(nn.Module):
-    """A net in mixed precision and channels last, which gives float32: the loss is taken from that under autocast too."""
+    """A net in mixed precision and channels last. It gives float32, from which autocast takes the loss too."""
 
     def __init__(self, net: nn.Module):
         super().__init__()
@@ -222,7 +222,7 @@ def train_by_ch13(net, trainer, loaders, device: torch.device) -> None:
 
 
 class Plain:
-    """The loop that one writes for speed: tensors on the device, and nothing read from it before the end. `summed` says that the
+    """A loop written for speed: tensors on the device, and nothing read from it before the end. `summed` says that the
     loss is the sum over the batch, not the mean."""
 
     def __init__(self, net, optimizer, loss, images, batch_size: int, summed: bool):
@@ -269,7 +269,7 @@ class Plain:
 
 
 class Captured(Plain):
-    """The same with the step of a whole batch in a CUDA graph; the smaller last batch is run as it is."""
+    """The same with the step of a whole batch in a CUDA graph. The smaller last batch runs as it is."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -298,7 +298,7 @@ class Captured(Plain):
 
 
 def answer(bench: Bench, question: dict) -> dict:
-    """Every way of a subject, measured once; or why it cannot be."""
+    """Measures every way of a subject once; of those that fail, gives the reason."""
     iterations = question.pop("iterations")
     seconds, missing = [], []
     try:

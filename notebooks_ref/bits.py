@@ -56,7 +56,7 @@ CUDA_SETTINGS = ["NVIDIA_TF32_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT", "CUBLAS_W
 
 
 def signature(device: str) -> dict[str, str | int | dict[str, str]]:
-    """What decides the bits besides the seed and the code: the fields of Rust's `Signature`, from the same sources."""
+    """What decides the bits besides seed and code: the fields of Rust's `Signature`, from the same sources."""
     capabilities = torch.cpu.get_capabilities()
     settings = SETTINGS + (CUDA_SETTINGS if torch.device(device).type == "cuda" else [])
     return {
@@ -78,7 +78,7 @@ def device_name(device: torch.device) -> str:
 
 
 def cuda(device: torch.device) -> dict[str, str]:
-    """What a CUDA device and its libraries are; nothing of a CPU."""
+    """The names and versions of a CUDA device and its libraries; empty for a CPU."""
     if device.type != "cuda":
         return {}
     gpu = torch.cuda.get_device_properties(device)
@@ -101,6 +101,6 @@ def processor() -> str:
 
 
 def mkl_cbwr() -> int:
-    """What mkl_cbwr_get(MKL_CBWR_ALL) says; libtorch carries it under the name that MKL itself calls it by."""
+    """The result of mkl_cbwr_get(MKL_CBWR_ALL); libtorch exports it under MKL's internal name."""
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
     return library.mkl_serv_cbwr_get(-1) if hasattr(library, "mkl_serv_cbwr_get") else 0

@@ -1,7 +1,7 @@
-"""CIFAR-10's binary files as the data set of PIL images that torchvision makes of its pickled ones.
+"""CIFAR-10's binary files as a data set of PIL images, as torchvision makes one of the pickled files.
 
-torchvision reads the archive with pickles; the binary one holds the same images. What decides bits is the same: a
-PIL image per example, transformed when the example is asked for, in the process of the loader's worker.
+Both archives hold the same images. As in torchvision, each example is a PIL image, which is transformed when the example is asked
+for, in the process of the loader's worker; this decides the bits.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ RECORD = numpy.dtype([("label", "u1"), ("pixels", "u1", (3, 32, 32))])
 CROP = transforms.RandomResizedCrop((32, 32), scale=(0.64, 1.0), ratio=(1.0, 1.0))
 JITTER = transforms.ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
 
-# What `--augment` names; ToTensor comes after each. The note trains with `flip`, and its colours are JITTER's.
+# The values of `--augment`; ToTensor comes after each. The note trains with `flip`, and its colours are JITTER's.
 AUGMENTATIONS = {
     "flip": [transforms.RandomHorizontalFlip()],
     "flip+crop": [transforms.RandomHorizontalFlip(), CROP],
@@ -35,7 +35,7 @@ def transform(augment: str | None) -> transforms.Compose:
 
 
 class Cifar10(Dataset):
-    """The first `examples` images of some files, as torchvision.datasets.CIFAR10 gives its."""
+    """The first `examples` images of some files, in the form of torchvision.datasets.CIFAR10."""
 
     def __init__(self, data_dir: Path, files: tuple[str, ...], transform: Callable, examples: int | None = None):
         records = numpy.concatenate([numpy.fromfile(data_dir / name, RECORD) for name in files])[:examples]

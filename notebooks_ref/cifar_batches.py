@@ -1,5 +1,5 @@
-"""What the note's loaders give on CIFAR-10, as checksums: every batch of two epochs, for each augmentation and number
-of worker processes.
+"""Checksums of the batches of the note's loaders on CIFAR-10: every batch of two epochs, for each augmentation and each number of
+worker processes.
 
     python cifar_batches.py --data-dir FOLDER --examples 300 --batch-size 64 --seed 5
 """
@@ -20,7 +20,7 @@ EPOCHS = 2
 
 
 def batches(arguments: argparse.Namespace, augment: str | None, workers: int) -> dict:
-    """Images and labels of each batch, hashed together; and the number that the default generator gives next."""
+    """A hash of each batch's images and labels; and the number that the default generator gives next."""
     torch.manual_seed(arguments.seed)
     count = arguments.examples
     train_iter, _ = cifar10.loaders(arguments.data_dir, augment, arguments.batch_size, count, 1, workers)

@@ -1,4 +1,4 @@
-"""The switches that decide bits on CUDA, after each way to set them: a line of six 0s and 1s each, in the order of `read`."""
+"""The switches that decide bits on CUDA, after each way to set them: one line of six 0s and 1s, in the order of `read`."""
 
 import torch
 

@@ -59,10 +59,10 @@ def draw_seed() -> int:
 
 @dataclass
 class MemoryLoader:
-    """Batches in the order, and with the draws from the default generator, of a DataLoader.
+    """Batches in a DataLoader's order, with a DataLoader's draws from the default generator.
 
-    torch/utils/data/dataloader.py draws `_base_seed` whenever an iteration begins, shuffling or not; then
-    RandomSampler (sampler.py) draws the seed of the generator that permutes.
+    torch/utils/data/dataloader.py draws `_base_seed` whenever an iteration begins, shuffling or not. Then RandomSampler
+    (sampler.py) draws the seed of the generator that permutes.
     """
 
     X: Tensor
@@ -85,7 +85,7 @@ class MemoryLoader:
             yield self.transformed(self.X[indices]), self.y[indices]
 
     def transformed(self, X: Tensor) -> Tensor:
-        """Images of a batch as float32 in [0, 1], resized before where the loader resizes."""
+        """Images of a batch as float32 in [0, 1], first resized if the loader resizes."""
         if self.resize is not None:
             X = resized(X, self.resize)
         return X.to(torch.float32).div(255)
@@ -113,7 +113,7 @@ def torchvision_loaders(
     workers: int,
     resize: int | None = None,
 ) -> tuple[DataLoader, DataLoader]:
-    """What d2l.load_data_fashion_mnist returns, without its download; it uses 4 workers."""
+    """The loaders of d2l.load_data_fashion_mnist, without its download; d2l uses 4 workers."""
     from torchvision.datasets import FashionMNIST
     from torchvision.transforms import Compose, Resize, ToTensor
 

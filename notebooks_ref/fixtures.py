@@ -1,8 +1,8 @@
-"""What the stored references hold: one function a file, each returning named tensors.
+"""The contents of the stored references: one function for each file, which returns named tensors.
 
-A name is a path, its parts joined by dots. A name that ends in `.sha256` stands for a tensor too large to keep: 32
-bytes, the SHA-256 of its elements in row-major order. Where they are floats, NAME.sample beside it is for machines of
-another signature: 16 elements and the mean, float64.
+A name is a path with dots between its parts. A name that ends in `.sha256` stands for a tensor too large to keep: 32
+bytes, the SHA-256 of its elements in row-major order. For floats there is also NAME.sample, for machines of another
+signature: 16 elements and the mean, float64. The manifest quotes the docstrings of these functions.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Image files of many kinds, sound and damaged, and the pixels that Pillow reads from them.
+"""Makes image files of many kinds, sound and damaged, and the pixels that Pillow reads from them.
 
     python image_files.py --out DIR
 

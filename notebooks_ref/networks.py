@@ -5,9 +5,9 @@
 For every NETWORK and VARIANT, FOLDER/NETWORK.VARIANT.rust.safetensors must hold weights that Rust saved. The names must
 be exactly the net's. Writes beside it
 
-    NETWORK.VARIANT.images.safetensors    X, and Y, what the net with Rust's weights makes of X in evaluation
+    NETWORK.VARIANT.images.safetensors    X, and Y, the output for X of the net with Rust's weights, in evaluation
     NETWORK.VARIANT.python.safetensors    weights of a net made here, its running statistics moved by one batch
-    NETWORK.VARIANT.expected.safetensors  Y, what the net with those makes of the same X in evaluation
+    NETWORK.VARIANT.expected.safetensors  Y, the output for the same X of the net with those, in evaluation
 
 The native `resnet18-cifar` is the one of the package d2l; every other net is this folder's.
 """
@@ -29,11 +29,11 @@ THREADS = 2
 
 
 def cifar(norm: Norm) -> nn.Sequential:
-    """d2l's own where it can be."""
+    """d2l's own net, if the batch norm is torch.nn's."""
     return d2l.resnet18(10, 3) if norm is native_norm else resnet18_cifar(norm, 10, 3)
 
 
-# Each network, and two images small enough to be quick.
+# Each network, and the shape of two images, small enough to be quick.
 NETWORKS: dict[str, tuple[Callable[[Norm], nn.Sequential], tuple[int, ...]]] = {
     "lenet": (lenet_sigmoid, (2, 1, 28, 28)),
     "lenet-relu": (lambda norm: lenet_relu(norm, True), (2, 1, 28, 28)),
@@ -44,7 +44,7 @@ NETWORKS: dict[str, tuple[Callable[[Norm], nn.Sequential], tuple[int, ...]]] = {
 
 
 def carry(folder: Path, network: str, variant: str) -> None:
-    """One network and variant, both ways."""
+    """Carries the weights of one network and variant both ways."""
     build, shape = NETWORKS[network]
     file = {
         what: folder / f"{network}.{variant}.{what}.safetensors" for what in ("rust", "images", "python", "expected")

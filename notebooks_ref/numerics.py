@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def take_deterministic_kernels() -> None:
-    """So that a run on CUDA gives its bits again; before anything is computed there."""
+    """Makes a run on CUDA repeat its bits. To be called before anything is computed there."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.deterministic = True
@@ -27,7 +27,7 @@ class Autocast(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """A net whose weights and images lie in memory channel by channel of each pixel."""
+    """A net whose weights and images are in channels_last order: all channels of a pixel side by side."""
 
     def __init__(self, net: nn.Module):
         super().__init__()

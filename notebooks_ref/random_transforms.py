@@ -1,11 +1,11 @@
-"""torchvision's random transforms of PIL images, to compare with: which ones, and what they make of real images.
+"""torchvision's random transforms of PIL images, to compare with: the list of them, and their results on real images.
 
     python random_transforms.py --draws 20 --out out.safetensors
 
-writes, of 1,000 images cut from Fashion-MNIST in many shapes, gray and RGB, SET.images, (n, height, width, channels),
-and for each of TRANSFORMS TRANSFORM.SET.sha256, (n, 32), of each image's draws, and TRANSFORM.SET.next_seed, what the
-default generator would draw next; and every_colour.sha256, of all 2^24 colours with their hue turned by a fifth.
-Prints Pillow's version.
+takes 1,000 images cut from Fashion-MNIST in many shapes, gray and RGB, and writes SET.images, (n, height, width, channels). For each of
+TRANSFORMS it writes TRANSFORM.SET.sha256, (n, 32), the digest of each image's draws, and TRANSFORM.SET.next_seed, the number that the
+default generator would draw next. every_colour.sha256 is the digest of all 2^24 colours with their hue turned by a fifth. Prints
+Pillow's version.
 """
 
 import argparse
@@ -64,7 +64,7 @@ SHAPES = ((28, 28), (28, 28), (27, 19), (13, 28), (28, 9), (5, 3), (2, 2), (1, 2
 
 
 def transformed(name: str, images: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor]:
-    """What TRANSFORMS[name] makes of each image of (n, height, width, channels), `draws` times in a row.
+    """Each image of (n, height, width, channels) after TRANSFORMS[name], `draws` times in a row.
 
     Gives (n, draws, height, width, channels), and the seed that would be drawn next.
     """

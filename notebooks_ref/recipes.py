@@ -1,8 +1,8 @@
-"""The nets that the notes train, each with its optimizer and hyperparameters.
+"""The table of recipes: the nets that the notes train, with their optimizers and hyperparameters.
 
 A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in two
 variants: `scratch` uses the batch normalization written out below, `native` uses torch.nn's. The order of the modules
-in each nn.Sequential is the notebooks': it decides the names in state_dict and which random number becomes which
+in each nn.Sequential is the notebooks'. It decides the names in state_dict, and which random number becomes which
 weight.
 """
 
@@ -28,8 +28,8 @@ def batch_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Batch normalization as d2l defines it: returns Y and the new moving mean and variance.
 
-    X is (N, C) or (N, C, H, W). Training normalizes by the batch's own mean and biased variance and moves the moving
-    statistics, of which `momentum` is the share that stays; otherwise the moving statistics normalize and stay.
+    X is (N, C) or (N, C, H, W). Training normalizes with the batch's own mean and biased variance, and the moving
+    statistics keep the share `momentum`. Evaluation normalizes with the moving statistics, which stay.
     """
     if training:
         # A dense layer's statistics lose the batch axis, (C,); a convolution's keep their place, (1, C, 1, 1).
@@ -41,7 +41,7 @@ def batch_norm(
             moving_var = momentum * moving_var + (1.0 - momentum) * var
     else:
         mean, var = moving_mean, moving_var
-    # X - mean is deliberately computed anew: sharing it with the variance would add up the gradient in another order.
+    # X - mean is computed twice on purpose: sharing it would add up the gradient in another order.
     X_hat = (X - mean) / torch.sqrt(var + eps)
     return gamma * X_hat + beta, moving_mean, moving_var
 
@@ -82,7 +82,7 @@ NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
 def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) -> nn.Sequential:
     """LeNet of d2l's batch normalization section: (N, 1, 28, 28) to (N, 10).
 
-    `features` is what the second pooling, over squares of `second_pool`, leaves of an image.
+    `features` is the number of values that the second pooling, over squares of `second_pool`, leaves of an image.
     """
     return nn.Sequential(
         nn.Conv2d(1, 6, kernel_size=5), norm(6, 4), nn.Sigmoid(),
@@ -97,7 +97,7 @@ def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) 
 
 
 def lenet224(norm: Norm) -> nn.Sequential:
-    """The same for larger images, with a wider second pooling: (N, 1, 224, 224) to (N, 10)."""
+    """Note 004's LeNet for larger images, with a wider second pooling: (N, 1, 224, 224) to (N, 10)."""
     return lenet_sigmoid(norm, second_pool=5, features=16 * 21 * 21)
 
 
@@ -138,14 +138,14 @@ def xavier(net: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one of the notes trains: everything but the seed, the data and the variant."""
+    """How one of the notes trains: everything except seed, data and variant."""
 
     network: Callable[[Norm], nn.Sequential]
     optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
     lr: float
     batch_size: int
     epochs: int
-    # Whether training begins by drawing the weights anew; PyTorch's default stays otherwise.
+    # Whether training begins with Xavier weights, in place of PyTorch's default.
     xavier: bool
     # The length of the images' shorter edge, for torchvision's Resize; None: images as they are.
     resize: int | None = None

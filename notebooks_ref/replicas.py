@@ -1,7 +1,7 @@
-"""nn.DataParallel's arithmetic on the CPU, which PyTorch's class leaves alone: it parallelizes over accelerators only.
+"""nn.DataParallel's arithmetic on the CPU. PyTorch's own class works on accelerators only.
 
-A batch is cut as there, each part goes through the net with the net's parameters, and the outputs are put together. The
-parts go one after the other: that they run at the same time decides no bit.
+A batch is cut as there, each part goes through the net with the net's parameters, and the outputs are put together. Here the
+parts run one after the other; that decides no bit.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """ResNet-18 as note 002 builds it, and as d2l builds it for small images, with either batch norm.
 
-The names of the modules and the order in which they are made are the notebooks': they decide the names in state_dict
+The names of the modules, and the order in which they are made, are the notebooks'. They decide the names in state_dict,
 and which random number becomes which weight.
 """
 
@@ -11,7 +11,7 @@ from recipes import Norm
 
 
 class Residual(nn.Module):
-    """relu(g(X) + X), g being convolution, norm, ReLU, convolution, norm; with `strides`, relu(g(X) + conv3(X))."""
+    """relu(g(X) + X), where g is convolution, norm, ReLU, convolution, norm; with `strides`, relu(g(X) + conv3(X))."""
 
     def __init__(self, norm: Norm, input_channels: int, num_channels: int, strides: int | None = None):
         super().__init__()
@@ -40,7 +40,7 @@ def stages(norm: Norm) -> list[nn.Sequential]:
 
 
 def resnet18(norm: Norm) -> nn.Sequential:
-    """The note's: (N, 1, H, W), there 224 x 224, to (N, 10)."""
+    """The note's ResNet-18: (N, 1, H, W), in the note 224 x 224, to (N, 10)."""
     stem = nn.Sequential(
         nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3), norm(64, 4), nn.ReLU(),
         nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
@@ -49,7 +49,7 @@ def resnet18(norm: Norm) -> nn.Sequential:
 
 
 def resnet18_cifar(norm: Norm, num_classes: int, in_channels: int) -> nn.Sequential:
-    """d2l.resnet18(num_classes, in_channels): (N, in_channels, H, W), as CIFAR-10's 32 x 32, to (N, num_classes)."""
+    """d2l.resnet18(num_classes, in_channels): (N, in_channels, H, W), such as CIFAR-10's 32 x 32, to (N, num_classes)."""
     net = nn.Sequential(nn.Conv2d(in_channels, 64, kernel_size=3, padding=1), norm(64, 4), nn.ReLU())
     for number, stage in enumerate(stages(norm), start=1):
         net.add_module(f"resnet_block{number}", stage)

@@ -1,6 +1,6 @@
-"""What the notebooks share: the signature they run under, short seeded trainings, and how figures are printed.
+"""Functions that the notebooks share: they print the signature, train for a short time from a seed, and print figures.
 
-The environment variable FASHION_MNIST_DIR names the folder with Fashion-MNIST's four files, where it is not Debian's.
+The environment variable FASHION_MNIST_DIR names the folder with Fashion-MNIST's four files, if it is not Debian's.
 """
 
 import os
@@ -44,7 +44,7 @@ def short_run(
     train_examples: int = TRAIN_EXAMPLES,
     test_examples: int = TEST_EXAMPLES,
 ) -> tuple[nn.Module, list[loops.Epoch]]:
-    """Trains a recipe from the seed, for a moment only: its net and its epochs' figures."""
+    """Trains a recipe from the seed for a short time. Gives its net and its epochs' figures."""
     recipe = RECIPES[recipe_name]
     batches = loaders(batch_size or recipe.batch_size, train_examples, test_examples)
     torch.manual_seed(seed)

@@ -1,10 +1,10 @@
-"""State dicts as files have them: with numbers of other kinds, with what old files lack, with prefixes.
+"""Makes state dicts as files have them: numbers of other types, old files with fewer tensors, names with prefixes.
 
     python state_dicts.py FOLDER
 
-Writes FOLDER/VARIANT.NAME.safetensors. A net loads it strictly, without its prefix, and FOLDER/VARIANT.NAME.loaded.safetensors
-has the net's state; where the net refuses it, there is no such file. FOLDER/trained.pt and FOLDER/old.safetensors are files of
-torch.save with the state FOLDER/native.plain.loaded.safetensors.
+Writes FOLDER/VARIANT.NAME.safetensors. A net loads it strictly, without its prefix, and its state then goes into
+FOLDER/VARIANT.NAME.loaded.safetensors; if the net refuses it, there is no such file. torch.save wrote FOLDER/trained.pt and
+FOLDER/old.safetensors, which have the state of FOLDER/native.plain.loaded.safetensors.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Batch normalization by hand over the batches of all ranks: `recipes.batch_norm`, with means that are exchanged.
+"""Batch normalization by hand over the batches of all ranks: `recipes.batch_norm` with means over all ranks.
 
 PyTorch's own nn.SyncBatchNorm refuses the CPU. The exchange is torch.distributed.nn's, which gradients flow through.
 """
@@ -18,7 +18,7 @@ def sum_of_part(X: Tensor) -> Tensor:
 
 
 class SyncBatchNorm(BatchNorm):
-    """The layer whose batch in training is that of all ranks together; trains exactly when gradients are recorded."""
+    """The layer that in training normalizes over the batches of all ranks; it trains exactly when gradients are recorded."""
 
     def forward(self, X: Tensor) -> Tensor:
         if not torch.is_grad_enabled():

@@ -32,7 +32,7 @@ def positive(text: str) -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; what is not given is the recipe's."""
+    """The command line. An option that is left out takes the recipe's value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="book")
     parser.add_argument("--variant", choices=VARIANTS, default="scratch")
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
 
 
 def epoch_json(number: int, record: loops.Epoch) -> dict:
-    """An epoch's figures as numbers, and those that must not depend on the clock as bits."""
+    """An epoch's figures as numbers; and as bits, except for seconds."""
     figures = {name: json_float(value) for name, value in asdict(record).items()}
     exact = {name: getattr(record, name) for name in ("train_loss", "train_acc", "test_loss", "test_acc")}
     return {
@@ -94,7 +94,7 @@ def epoch_json(number: int, record: loops.Epoch) -> dict:
 
 
 def report(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Epoch]) -> dict:
-    """Everything chosen, the signature and the numbers."""
+    """All options, the signature and the numbers."""
     chosen = {
         name: value
         for name, value in vars(arguments).items()

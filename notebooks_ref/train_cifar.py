@@ -22,7 +22,7 @@ VARIANTS = ("augmented", "plain")
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; what is not given is the note's."""
+    """The command line. An option that is left out takes the note's value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=VARIANTS, default="augmented")
     parser.add_argument("--augment", choices=cifar10.AUGMENTATIONS, default="flip")

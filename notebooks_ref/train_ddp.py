@@ -2,9 +2,9 @@
 
     torchrun --nproc-per-node 2 train_ddp.py --recipe book --variant scratch --seed 0 --epochs 2 --out run.json
 
-Every rank seeds with --seed and takes its share of the training images from DistributedSampler; of the test images it takes
-every so-many-th. Batch size and learning rate are a rank's. Figures are sums over the ranks; rank 0 writes. `cifar` is
-d2l's ResNet-18, whose step is d2l.train_ch13's. The variant `scratch-sync` normalizes by the batches of all ranks.
+Every rank seeds with --seed. Its training images come from DistributedSampler; of N ranks, rank r tests images r, r + N, ... Batch size
+and learning rate are those of one rank. Figures are sums over the ranks; rank 0 writes. `cifar` is d2l's ResNet-18 with the step of
+d2l.train_ch13. The variant `scratch-sync` normalizes over the batches of all ranks.
 """
 
 import argparse
@@ -31,7 +31,7 @@ CIFAR, SYNC = "cifar", "scratch-sync"
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; what is not given is the recipe's."""
+    """The command line. An option that is left out takes the recipe's value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=(*RECIPES, CIFAR), default="book")
     parser.add_argument("--variant", choices=("scratch", "native", SYNC, "plain", "augmented"), default="scratch")
@@ -99,7 +99,7 @@ def summed(sums: tuple[float, float, float]) -> tuple[float, float]:
 
 
 def train_one_epoch(net, optimizer, loader, device, summed_loss: bool) -> tuple[float, float, float]:
-    """One pass over this rank's share; its sums while the weights were changing."""
+    """One pass over this rank's share. Gives its sums, measured while the weights were changing."""
     cross_entropy = nn.CrossEntropyLoss(reduction="none" if summed_loss else "mean")
     loss_sum, correct, examples = 0.0, 0.0, 0
     net.train()
@@ -119,7 +119,7 @@ def train_one_epoch(net, optimizer, loader, device, summed_loss: bool) -> tuple[
 
 @torch.no_grad()
 def evaluate(net, loader, device) -> tuple[float, float, float]:
-    """This rank's sums over its test images, by rank 0's running statistics, which are the ones that are saved."""
+    """This rank's sums over its test images. It uses rank 0's running statistics, which are the ones that are saved."""
     for buffer in net.buffers():
         dist.broadcast(buffer, 0)
     cross_entropy = nn.CrossEntropyLoss()

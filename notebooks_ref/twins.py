@@ -1,4 +1,4 @@
-"""Checks that the table of twins in README.md, and what the notebooks name, exist in the repository.
+"""Checks that every twin named in README.md's table and in the notebooks exists in the repository.
 
     python twins.py
 

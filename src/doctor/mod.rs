@@ -1,6 +1,6 @@
 //! `d2l_ch7 doctor`: what would keep a run from starting, or from using the GPU, said before a run meets it.
 //!
-//! [`facts`](Facts) are looked up on this machine; [`findings`] judges them, and is a function of them alone.
+//! [`facts`](Facts) are looked up on this machine; [`findings()`] judges them, and is a function of them alone.
 
 mod facts;
 mod findings;

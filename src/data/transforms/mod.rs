@@ -2,7 +2,7 @@
 //!
 //! torchvision 0.26 hands 8-bit images to Pillow, whose arithmetic is fixed-point or single precision; what is here
 //! follows Pillow 13. The random ones draw what torchvision draws, in its order, from any stream of PyTorch's random
-//! numbers ([`Draws`]). Names, parameters and defaults are torchvision's.
+//! numbers ([`Draws`](super::Draws)). Names, parameters and defaults are torchvision's.
 
 mod color;
 mod color_jitter;

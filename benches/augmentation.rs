@@ -38,7 +38,7 @@ fn main() {
             let examples = python_count.to_string();
             let output = Command::new(std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned()))
                 .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/notebooks_ref/bench_loader.py"))
-                .args(["--augment", augment.name(), "--examples", &examples, "--data-dir"])
+                .args(["--augment", &augment.to_string(), "--examples", &examples, "--data-dir"])
                 .arg(&folder)
                 .output()
                 .unwrap_or_else(|error| panic!("Python: {error}"));
@@ -62,7 +62,7 @@ fn prepared_per_second(images: &Arc<Images>, augment: Augmentation, workers: usi
 }
 
 fn report(augment: Augmentation, ours: [f64; 4], theirs: [f64; 4]) {
-    println!("{}, then ToTensor: images/s, medians of {ROUNDS} rounds", augment.name());
+    println!("{augment}, then ToTensor: images/s, medians of {ROUNDS} rounds");
     for ((workers, ours), theirs) in WORKERS.into_iter().zip(ours).zip(theirs) {
         println!("  {workers} workers: {ours:>10.0} ours, {theirs:>8.0} DataLoader");
     }

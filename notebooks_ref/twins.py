@@ -29,14 +29,15 @@ def defines(source: str, name: str) -> bool:
 
 def missing_command(words: list[str]) -> str | None:
     """What of `d2l_ch7 WORDS` the command line does not have."""
-    cli = ROOT / "src/cli"
     command = words[0] if words and not words[0].startswith("--") else "compare"
-    if not re.search(rf"^    {command.capitalize()}\b", text(cli / "mod.rs"), re.MULTILINE):
+    if not re.search(rf"^    {command.capitalize()}\b", text(ROOT / "src/cli/mod.rs"), re.MULTILINE):
         return f"the command {command}"
-    arguments = text(cli / f"{command}.rs") + text(cli / "shared.rs")
+    commands = ROOT / "src/experiments"
+    files = [commands / f"{command}.rs", *sorted((commands / command).rglob("*.rs")), commands / "options.rs"]
+    arguments = "".join(map(text, [*files, ROOT / "src/train/numerics.rs"]))
     for word, following in zip(words, [*words[1:], ""]):
         option = word.removeprefix("--").replace("-", "_")
-        if word.startswith("--") and not re.search(rf"^    (pub\(super\) )?{option}:", arguments, re.MULTILINE):
+        if word.startswith("--") and not re.search(rf"^    pub {option}s?:", arguments, re.MULTILINE):
             return f"the option {word}"
         listed = LISTED.get(word)
         if listed and following and f'"{following}"' not in text(ROOT / "src" / listed):

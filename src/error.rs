@@ -5,7 +5,7 @@ use crate::interrupt;
 /// The result of everything in this crate that can fail for a reason outside it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, and what to do about it; each a line for a person.
+/// What went wrong, and what to do about it: a line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Error {
@@ -31,7 +31,7 @@ impl Error {
         Self { what: what.into(), remedy: remedy.into(), kind, backtrace: None }
     }
 
-    /// The run cannot go on: `what` happened (name the file, the epoch, the value), `remedy` mends it.
+    /// The run cannot go on: `what` happened (name the file, the epoch, the value), and `remedy` says what to do.
     pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(what, remedy, Kind::Failed)
     }
@@ -46,16 +46,16 @@ impl Error {
         Self::new(what, remedy, Kind::Interrupted)
     }
 
-    /// The same error with the way to a panic.
+    /// The same error with a panic's backtrace.
     #[must_use]
     pub fn with_backtrace(self, backtrace: Option<String>) -> Self {
         Self { backtrace, ..self }
     }
 
-    /// The same error as one of `whom`, who is named before what went wrong.
+    /// The same error with the name of the process it comes from in front.
     #[must_use]
-    pub fn of(self, whom: &str) -> Self {
-        Self { what: format!("{whom}: {}", self.what), ..self }
+    pub fn of(self, process: &str) -> Self {
+        Self { what: format!("{process}: {}", self.what), ..self }
     }
 
     /// The line that says what to do.
@@ -63,12 +63,12 @@ impl Error {
         &self.remedy
     }
 
-    /// The way to the panic that this was, if `RUST_BACKTRACE` asked for it.
+    /// The panic's backtrace, if this was a panic and `RUST_BACKTRACE` asks for one.
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_deref()
     }
 
-    /// What this means for the process.
+    /// What kind of error this is.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -12,11 +12,11 @@ struct Seen {
     words: String,
     /// File and line.
     place: String,
-    /// If `RUST_BACKTRACE` asks for it.
+    /// `None` unless `RUST_BACKTRACE` asks for it.
     backtrace: Option<String>,
 }
 
-/// Those of the process, until [`caught`] looks for its own. Between a worker's panic and that, nothing else keeps the place.
+/// The panics of the process that [`caught`] has not taken yet: nothing else keeps a worker's place until then.
 static SEEN: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
 
 /// From now on, panics print nothing and are remembered for [`caught`].
@@ -34,11 +34,11 @@ pub fn remember() {
 /// Runs `f`; a panic, also one of another thread that is passed on, becomes an error. What was [raised](raise) is given as it is.
 ///
 /// # Errors
-/// What `f` gives, and a panic's words, with a request to report its place.
-pub fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+/// The error of `f`; or the panic's words, with a request to report its place.
+pub fn caught<T, E: From<Error>>(f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let payload = match payload.downcast::<Error>() {
-            Ok(error) => return Err(*error),
+            Ok(error) => return Err((*error).into()),
             Err(payload) => payload,
         };
         let words = words(payload.as_ref());
@@ -46,7 +46,7 @@ pub fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         let own = seen.iter().rposition(|seen| seen.words == words).map(|i| seen.swap_remove(i));
         let (place, backtrace) = own.map_or_else(Default::default, |own| (own.place, own.backtrace));
         let error = Error::failed(format!("the computation broke off: {words}"), remedy(&words, &place));
-        Err(error.with_backtrace(backtrace))
+        Err(error.with_backtrace(backtrace).into())
     })
 }
 
@@ -55,7 +55,7 @@ pub fn raise(error: Error) -> ! {
     panic::resume_unwind(Box::new(error))
 }
 
-/// What to do about it.
+/// What to do about a panic.
 fn remedy(words: &str, place: &str) -> String {
     if words.contains("does not have a deterministic implementation") {
         return "leave out --deterministic: the operation named has no deterministic kernel on this device"
@@ -71,7 +71,7 @@ fn remedy(words: &str, place: &str) -> String {
 pub fn words(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-    // `tch` unwraps `Torch("message\nbacktrace")`, and what it says of it is escaped.
+    // `tch` unwraps an error that prints as `Torch("message\nbacktrace")`, with the text escaped.
     let Some((_, message)) = text.split_once("Torch(\"") else {
         return text.lines().next().unwrap_or_default().to_owned();
     };

@@ -12,9 +12,12 @@ use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
 
 mod place;
+#[path = "place/recorded.rs"]
+mod recorded;
 
 use place::skipped::skipped;
 use place::{Place, assert_two_lines, outcome, program, stderr_of};
+use recorded::recorded;
 
 /// Runs that are killed, unless the environment says how many.
 const KILLED_RUNS: usize = 8;
@@ -67,7 +70,12 @@ fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
         command.args(run).args(["--checkpoint-every", "1"]);
     }
     command.arg(if out.exists() { "--resume" } else { "--out" }).arg(out);
-    command.arg(if graph { "--graph" } else { "--no-graph" }).stdout(Stdio::null()).stderr(Stdio::piped());
+    if graph {
+        command = recorded(&command);
+    } else {
+        command.arg("--no-graph");
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -336,7 +344,7 @@ fn a_damaged_or_foreign_configuration_is_refused() {
     refused(b"\xff\xfe{}", "line 1");
     refused(b"[]", "expected a map");
     refused(b"{\"model_type\": \"bert\"}", "not the configuration of a training run");
-    refused(b"{\"recipe\": \"alexnet\"}", "the recipes are book");
+    refused(b"{\"recipe\": \"alexnet\"}", "[possible values: book");
     let mut unsigned: serde_json::Value = serde_json::from_str(&sound).unwrap();
     unsigned.as_object_mut().unwrap().remove("signature");
     fs::write(&path, unsigned.to_string()).unwrap();
@@ -377,6 +385,12 @@ fn runs_of_earlier_versions_are_resumed() {
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
     assert!(outcome(&out) == outcome(&whole), "other bits");
     assert!(later.iter().all(|key| config(&out).get(key).is_some()), "they are saved from now on");
+    // They recorded steps on a CPU too, where the command line asked for it.
+    let mut recorded = config(&out);
+    recorded["graph"] = true.into();
+    fs::write(out.join("config.json"), recorded.to_string()).unwrap();
+    succeeds(&mut resume(&out, &["--quiet"]));
+    assert_eq!(config(&out)["graph"], false);
 }
 
 /// Another libtorch is refused. What else decides bits is only warned of, by name: another processor, another GPU, and

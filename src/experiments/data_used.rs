@@ -1,4 +1,4 @@
-//! Which images a run is trained and tested on, as its `config.json` says it.
+//! The images that a run is trained and tested on, for its `config.json`.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::data::Images;
 
-/// What tells one set of images from another: another one gives other bits.
+/// What identifies a set of images: another set gives other bits.
 #[derive(Clone, Debug, Serialize)]
 pub struct DataUsed {
     /// Training images.
     pub train_examples: usize,
     /// Test images.
     pub test_examples: usize,
-    /// The absolute path of the folder that the user named for them, if it is text.
+    /// The absolute path of the folder that the user named, if it is UTF-8.
     data_dir: Option<String>,
     data_is_published: bool,
     train_sha256: String,
@@ -21,7 +21,7 @@ pub struct DataUsed {
 }
 
 impl DataUsed {
-    /// Of a run with these images, out of files that are `published` or not, in the folder that was `named`, if one was.
+    /// Identifies images, from files that are the `published` ones or not, in the folder that the user `named`.
     pub fn of(train: &Images, test: &Images, published: bool, named: Option<PathBuf>) -> Self {
         let (train_sha256, test_sha256) = std::thread::scope(|scope| {
             let test = scope.spawn(|| test.sha256());

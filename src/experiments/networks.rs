@@ -1,13 +1,15 @@
-//! The networks of the notes by name, apart from how any note trains them.
+//! The table of the notes' networks, without how a note trains them.
 
+use clap::builder::TypedValueParser;
 use tch::nn::Path;
 
+use super::values::entry_of;
 use crate::layers::Sequential;
 use crate::nets::lenet::{lenet, lenet_relu, lenet224};
 use crate::nets::resnet18::{resnet18, resnet18_cifar};
 use crate::norm::{Norm, Variant};
 
-/// A network, and what its note gives it.
+/// A network of the notes.
 #[derive(Debug)]
 pub struct Network {
     /// What the command line calls it.
@@ -60,6 +62,11 @@ pub const NETWORKS: [Network; 5] = [
         build: |p, norm| resnet18_cifar(p, norm, 10, 3),
     },
 ];
+
+/// How the command line reads a network's name.
+pub fn network() -> impl TypedValueParser<Value = &'static Network> {
+    entry_of(&NETWORKS, |network| (network.name, network.about))
+}
 
 impl Network {
     /// The network of that name.

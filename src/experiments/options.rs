@@ -1,112 +1,134 @@
-//! What a user chooses alike for `compare` and `cifar`, and what such a run says of itself before it begins.
+//! The options that several commands share. Their documentation is the command line's help, and `config.json` has them under
+//! their names. What is skipped there stands in it as it was found (`threads`, the data), or changes no file (`quiet`).
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use clap::Args;
+use serde::{Serialize, Serializer};
 use tch::Device;
 
-use super::data_used::DataUsed;
-use super::ranks::batch_size;
-use super::resumed_config;
-use super::run_log::{RunPlan, facts};
+use super::resumed_config::CONFIG;
+use super::values::{at_least_one, check_devices, learning_rate, seed};
 use crate::data::Images;
 use crate::distributed::Distributed;
-use crate::torch::{Recording, Signature};
+use crate::report::RunDir;
+use crate::torch::{self, Determinism, Recording, Signature};
 use crate::{Error, Result};
 
-/// Choices, checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Seed of each variant's random streams.
-    pub seed: u64,
-    /// Passes over the training images, at least 1.
-    pub epochs: usize,
-    /// Images a step, at least 1.
-    pub batch_size: usize,
-    /// Learning rate, finite and positive.
-    pub lr: f64,
-    /// Whether steps are recorded and repeated.
-    pub graph: bool,
-    /// Whether each batch's loss and accuracy are waited for, whatever the device.
-    pub eager: bool,
-    /// Whether libtorch was told to take deterministic kernels only.
+/// What every command has that runs a network on images.
+#[derive(Args, Serialize, Clone, Debug)]
+#[command(allow_negative_numbers = true)]
+pub struct CommonOptions {
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, value_parser = at_least_one)]
+    #[serde(skip)]
+    pub threads: Option<usize>,
+    /// Take deterministic kernels only, so that a run on CUDA gives its bits again: torch.use_deterministic_algorithms(True) and
+    /// torch.backends.cudnn.deterministic. What has no such kernel ends the run, and is named
+    #[arg(long)]
     pub deterministic: bool,
-    /// How many of the first training images are used; `None`: all.
-    pub train_examples: Option<usize>,
-    /// How many of the first test images are used; `None`: all.
+    /// On CUDA: read loss and accuracy after each batch, and keep the images in main memory, as the notebook does. Slower, to the
+    /// same bits
+    #[arg(long)]
+    pub eager: bool,
+    /// Test on the first N test images only
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[serde(skip)]
     pub test_examples: Option<usize>,
-    /// Worker processes of the loader whose random streams are reproduced.
-    pub workers: usize,
-    /// Where the data set is; `None`: found, or fetched into the cache.
+    /// The folder that holds the data set's files [default: found, else fetched into the cache]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub data_dir: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
+}
+
+/// What `compare` and `cifar` have in common. Each gives `epochs`, `batch_size` and `lr` the defaults of its notes.
+#[derive(Args, Serialize, Clone, Debug)]
+#[command(allow_negative_numbers = true)]
+pub struct RunOptions {
+    /// Seed of each variant's random streams, as torch.manual_seed takes it
+    #[arg(long, default_value_t = 0, value_parser = seed)]
+    pub seed: u64,
+    /// Passes over the training images [default: the note's]
+    #[arg(long, required = false, value_parser = at_least_one)]
+    pub epochs: usize,
+    /// Images a step [default: the note's]
+    #[arg(long, required = false, value_parser = at_least_one)]
+    pub batch_size: usize,
+    /// Learning rate [default: the note's]
+    #[arg(long, required = false, value_parser = learning_rate)]
+    pub lr: f64,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[serde(skip)]
+    pub train_examples: Option<usize>,
+    /// On CUDA: capture the step in a CUDA graph and launch it at once, batch after batch, for small networks, whose steps are mostly
+    /// launches. Adam's update follows it. The same bits; off until it has been seen on a GPU
+    #[arg(long, overrides_with = "no_graph", conflicts_with = "eager")]
+    pub graph: bool,
+    /// Launch each operation by itself, which is the default
+    #[arg(long, overrides_with = "graph")]
+    #[serde(skip)]
+    pub no_graph: bool,
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
-    /// The directory of a run to go on with.
+    /// Go on with the run in this directory, to the bits that it would have given. It keeps the options that it was started
+    /// with; --epochs may be raised, to train on
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    #[serde(skip)]
     pub resume: Option<PathBuf>,
-    /// Batches from checkpoint to checkpoint within an epoch; `None`: one after each epoch.
+    /// Where torchrun started several processes: seconds that one waits for another before all end and say which one failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = at_least_one)]
+    pub dist_timeout: usize,
+    /// Also save a checkpoint after every N batches [default: after each epoch, and on Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub checkpoint_every: Option<usize>,
-    /// How long a process waits for another, where several train together.
-    pub dist_timeout: Duration,
-    /// Neither progress bars nor lines.
+    /// Show neither progress nor results; they are in the directory that is printed last
+    #[arg(long)]
+    #[serde(skip)]
     pub quiet: bool,
-}
-
-/// What a command says of its run beside the [`Options`].
-pub struct Words {
-    /// The recipe, which also begins the directory's name.
-    pub recipe: &'static str,
-    /// In the order of the report.
-    pub variants: Vec<String>,
-    /// The first line above the curves.
-    pub heading: String,
-    /// What is trained.
-    pub network: String,
-    /// By what.
-    pub optimizer: String,
-    /// On what.
-    pub dataset: &'static str,
-    /// What else the report tells.
-    pub facts: Vec<(&'static str, String)>,
-    /// What else `config.json` has.
-    pub config: Map<String, Value>,
-    /// What decides the bits beside all that was chosen.
-    pub signature: Signature,
-}
-
-/// `config.json`: every option under its name, with a value that the command line takes; what it was given for, and with.
-#[derive(Serialize)]
-struct Chosen<'a> {
-    recipe: &'static str,
-    variants: &'a [String],
-    seed: u64,
-    epochs: usize,
-    batch_size: usize,
-    lr: f64,
+    /// The options that `evaluate` has too.
+    #[command(flatten)]
     #[serde(flatten)]
-    data: DataUsed,
-    workers: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ranks: Option<usize>,
-    device: &'a str,
-    threads: usize,
-    deterministic: bool,
-    graph: bool,
-    eager: bool,
-    checkpoint_every: Option<usize>,
-    dist_timeout: u64,
-    #[serde(flatten)]
-    more: Map<String, Value>,
-    d2l_ch7: &'static str,
-    signature: &'a Signature,
+    pub common: CommonOptions,
 }
 
-impl Options {
+impl CommonOptions {
+    /// Tells libtorch its threads and kernels, before anything is computed, and checks that the `devices` are there.
+    ///
+    /// # Errors
+    /// A usage error for threads that cannot be; a failure for a device that is not there.
+    pub fn set_up(&self, devices: &[Device]) -> Result<()> {
+        if self.deterministic {
+            Determinism::reproducible().set()?;
+        }
+        torch::set_threads(self.threads)?;
+        check_devices(devices)
+    }
+}
+
+impl RunOptions {
+    /// Sets libtorch up for the command line's run on `devices`.
+    ///
+    /// # Errors
+    /// As [`CommonOptions::set_up`]; a usage error for `--graph` without CUDA.
+    pub fn set_up(&self, devices: &[Device]) -> Result<()> {
+        self.common.set_up(devices)?;
+        check_graph_device(self.graph, devices[0])
+    }
+
+    /// How long a process waits for another, where several train together.
+    pub fn dist_timeout(&self) -> Duration {
+        Duration::from_secs(self.dist_timeout as u64)
+    }
+
     /// Refuses to take more images than there are.
     pub(super) fn check_limits(&self, train: &Images, test: &Images) -> Result<()> {
         train.check_limit(self.train_examples, "--train-examples")?;
-        test.check_limit(self.test_examples, "--test-examples")
+        test.check_limit(self.common.test_examples, "--test-examples")
     }
 
     /// Refuses to record steps where they cannot be repeated.
@@ -122,60 +144,56 @@ impl Options {
             "leave it out, or choose one device and leave torchrun out",
         ))
     }
+}
 
-    /// The plan of a run, once its data is known.
-    pub(super) fn plan(&self, words: Words, data: DataUsed, ranks: Option<&Distributed>) -> RunPlan {
-        let Words { recipe, variants, heading, network, optimizer, dataset, signature, .. } = words;
-        let Self { seed, lr, epochs, .. } = *self;
-        let (size, device) = (batch_size(self.batch_size, ranks), &signature.device);
-        let kernels = if self.deterministic { "deterministic ones only" } else { "those that PyTorch takes" };
-        let mut told = vec![("network", network)];
-        told.extend(words.facts);
-        told.extend([
-            ("seed", seed.to_string()),
-            ("optimizer", format!("{optimizer}, learning rate {lr}")),
-            ("batch size", size.clone()),
-            ("training images", data.train_examples.to_string()),
-            ("test images", data.test_examples.to_string()),
-            ("kernels", kernels.to_owned()),
-            ("data", data.origin(dataset)),
-        ]);
-        told.extend(self.graph.then(|| ("steps", "recorded once and then repeated".to_owned())));
-        let title =
-            format!("{heading}\nseed {seed}, batch size {size}, {optimizer}, learning rate {lr}, {device}");
-        let facts = facts(told, &signature);
-        let chosen = Chosen {
-            recipe,
-            variants: &variants,
-            seed,
-            epochs,
-            batch_size: self.batch_size,
-            lr,
-            data,
-            workers: self.workers,
-            ranks: ranks.map(Distributed::size),
-            device: resumed_config::device(&signature.device, ranks.is_some()),
-            threads: signature.threads,
-            deterministic: self.deterministic,
-            graph: self.graph,
-            eager: self.eager,
-            checkpoint_every: self.checkpoint_every,
-            dist_timeout: self.dist_timeout.as_secs(),
-            more: words.config,
-            d2l_ch7: env!("CARGO_PKG_VERSION"),
-            signature: &signature,
-        };
-        let config = serde_json::to_value(chosen).expect("plain fields always serialize");
-        RunPlan {
-            name: recipe,
-            title,
-            variants,
-            epochs,
-            facts,
-            config,
-            out: self.out.clone(),
-            resume: self.resume.clone(),
-            quiet: self.quiet,
+/// Refuses `--graph` on a CPU, where steps are recorded only to test what a CUDA graph does.
+///
+/// # Errors
+/// A usage error.
+pub fn check_graph_device(graph: bool, device: Device) -> Result<()> {
+    if !graph || device.is_cuda() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "--graph captures steps in a CUDA graph, and the device is cpu",
+        "leave it out, or choose a CUDA device with --device",
+    ))
+}
+
+/// Refuses a variant that is named twice.
+///
+/// # Errors
+/// A usage error that names it.
+pub fn check_each_once<V: PartialEq + Display>(variants: &[V]) -> Result<()> {
+    for (i, variant) in variants.iter().enumerate() {
+        if variants[..i].contains(variant) {
+            return Err(Error::usage(
+                format!("--variants names {variant} twice"),
+                "name each variant once, separated by commas",
+            ));
         }
     }
+    Ok(())
+}
+
+/// Writes a path that may not be UTF-8 into `config.json`.
+pub fn as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
+}
+
+/// Writes the `config.json` of a command that trains nothing.
+///
+/// # Errors
+/// If the directory cannot be written.
+pub fn write_config(dir: &RunDir, options: &impl Serialize, signature: Option<Signature>) -> Result<()> {
+    #[derive(Serialize)]
+    struct Config<'a, T: Serialize> {
+        #[serde(flatten)]
+        options: &'a T,
+        d2l_ch7: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signature: Option<Signature>,
+    }
+    let config = Config { options, d2l_ch7: env!("CARGO_PKG_VERSION"), signature };
+    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))
 }

@@ -1,16 +1,16 @@
-//! What a run does where several processes train together.
+//! Several processes that train together: what each checks and takes.
 
 use serde_json::Value;
 use tch::Device;
 
-use super::run_log::RunPlan;
+use super::description::RunDescription;
 use crate::data::Share;
 use crate::distributed::Distributed;
 use crate::torch::ExchangeTimes;
 use crate::train::Totals;
 use crate::{Error, RankRecord, Result};
 
-/// Which images are this process's; `None`: all.
+/// This process's share of the images; `None`: all.
 pub fn share(ranks: Option<&Distributed>, seed: u64) -> Option<Share> {
     ranks.map(|ranks| Share { rank: ranks.rank(), ranks: ranks.size(), seed })
 }
@@ -31,24 +31,16 @@ pub fn check_devices(ranks: Option<&Distributed>, devices: &[Device]) -> Result<
     ))
 }
 
-/// What the report says of it.
-pub fn batch_size(batch_size: usize, ranks: Option<&Distributed>) -> String {
-    match ranks {
-        None => batch_size.to_string(),
-        Some(ranks) => format!("{batch_size} on each of {} processes", ranks.size()),
-    }
-}
-
 /// Makes sure that every process runs what this one runs: the same configuration, program, libtorch and images.
-pub fn agree(ranks: Option<&Distributed>, plan: &RunPlan) -> Result<()> {
+pub fn agree(ranks: Option<&Distributed>, run: &RunDescription) -> Result<()> {
     let Some(ranks) = ranks else { return Ok(()) };
-    let mut facts = plan.config.as_object().cloned().unwrap_or_default();
-    // Machines may differ in what they have; what they compute is exchanged.
+    let mut facts = run.config.clone();
+    // These may differ from machine to machine: each computes its own part, and results are exchanged.
     facts.retain(|key, _| !["data_dir", "device", "threads", "dist_timeout"].contains(&key.as_str()));
     if let Some(signature) = facts.remove("signature") {
         facts.insert("libtorch".to_owned(), signature["torch"].clone());
     }
-    facts.insert("resume".to_owned(), Value::from(plan.resume.is_some()));
+    facts.insert("resume".to_owned(), Value::from(run.options.resume.is_some()));
     ranks.agree(&facts)
 }
 

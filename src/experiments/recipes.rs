@@ -1,11 +1,12 @@
-//! The recipes: a network with its optimizer, batch size, epochs and initialization, as one of the study notes
-//! trains it.
+//! The table of recipes: a network with its optimizer, batch size, epochs and initialization, as a study note trains it.
 
 use std::fmt;
 
+use clap::builder::TypedValueParser;
 use tch::Tensor;
 use tch::nn::Path;
 
+use super::values::entry_of;
 use crate::data::transforms::{Resize, Size};
 use crate::init;
 use crate::layers::Sequential;
@@ -17,11 +18,11 @@ use crate::optim::{Adam, Optimizer, Sgd};
 /// A network and how a note trains it on Fashion-MNIST.
 #[derive(Debug)]
 pub struct Recipe {
-    /// What the command line calls it.
+    /// Its name on the command line.
     pub name: &'static str,
     /// Where it comes from and what it is, in a line.
     pub about: &'static str,
-    /// The length that the shorter edge of every image is resized to first; `None`: images as they are.
+    /// Every image is first resized so that its shorter edge has this length; `None`: images as they are.
     pub resize: Option<usize>,
     /// Builds the network with PyTorch's default initialization.
     pub net: fn(&Path, &Norm) -> Sequential,
@@ -46,7 +47,8 @@ pub enum Algorithm {
     AdamW(f64),
 }
 
-/// Every recipe; the first is the default.
+/// Every recipe. Another one is another entry here: the command line, `d2l_ch7 list`, the benchmark and the tests read this table.
+/// The first is the default.
 pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "book",
@@ -104,6 +106,11 @@ pub const RECIPES: [Recipe; 5] = [
         epochs: 10,
     },
 ];
+
+/// How the command line reads a recipe's name.
+pub fn recipe() -> impl TypedValueParser<Value = &'static Recipe> {
+    entry_of(&RECIPES, |recipe| (recipe.name, recipe.about))
+}
 
 impl Recipe {
     /// The recipe of that name.

@@ -1,21 +1,22 @@
-//! Whether a run directory is one that this command line may go on with.
+//! A run directory's `config.json`, and whether the run may go on with the options given now.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::run_log::CONFIG;
 use crate::report::{RunDir, STATISTICS};
 use crate::{Error, Result, output};
 
-/// What changes no bit may differ; the signature is looked at by itself.
+/// The file in a run directory that says what was chosen.
+pub const CONFIG: &str = "config.json";
+
+/// These may differ: they change no bit. The signature is compared by itself.
 const MAY_DIFFER: [&str; 7] =
     ["signature", "d2l_ch7", "data_dir", "graph", "eager", "checkpoint_every", "dist_timeout"];
 
-/// What is not chosen by an option.
+/// These no option chooses.
 const DATA: [&str; 3] = ["data_is_published", "train_sha256", "test_sha256"];
 
 /// The `config.json` of the run in `dir`; `None` if it has none.
@@ -27,30 +28,33 @@ pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
     if !path.exists() {
         return Ok(None);
     }
-    let unreadable = |why: &dyn ToString| unreadable(dir, &why.to_string());
-    let file = File::open(&path).map_err(|e| unreadable(&e))?;
-    let mut saved: Map<String, Value> =
-        serde_json::from_reader(BufReader::new(file)).map_err(|e| unreadable(&e))?;
+    let json = fs::read(&path).map_err(|e| unreadable(dir, &e.to_string()))?;
+    let saved = serde_json::from_slice(&json).map_err(|e| unreadable(dir, &e.to_string()));
+    let mut saved: Map<String, Value> = saved?;
     if !saved.get("recipe").is_some_and(Value::is_string) {
-        return Err(unreadable(&"it is not the configuration of a training run"));
+        return Err(unreadable(dir, "it is not the configuration of a training run"));
     }
     complete(&mut saved, dir);
     Ok(Some(saved))
 }
 
-/// Adds what runs of earlier versions did not save by itself.
+/// Brings what earlier versions saved to what this one saves.
 fn complete(saved: &mut Map<String, Value>, dir: &Path) {
     let signature = saved.get("signature").cloned().unwrap_or_default();
     let threads = &signature["threads"];
     saved.entry("threads").or_insert_with(|| threads.clone());
     let device = device(signature["device"].as_str().unwrap_or("auto"), saved.get("ranks").is_some());
     saved.entry("device").or_insert_with(|| device.into());
+    // Earlier versions took --graph on a CPU, which changed no bit.
+    if saved["device"] == "cpu" {
+        saved.insert("graph".to_owned(), false.into());
+    }
     if command(saved) == "compare" {
         saved.entry("inspect").or_insert_with(|| dir.join(STATISTICS).exists().into());
     }
 }
 
-/// The word for a device in `config.json`: of several `ranks`, each has its own.
+/// How `config.json` names a device: without its number where there are several `ranks`, of which each has its own.
 pub(super) fn device(name: &str, ranks: bool) -> &str {
     if ranks { name.split(':').next().unwrap_or(name) } else { name }
 }
@@ -69,7 +73,7 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// The error for a run whose `config.json` is damaged, or that of something else.
+/// The error for a `config.json` that is damaged, or not that of a run.
 pub fn unreadable(dir: &Path, why: &str) -> Error {
     Error::failed(
         format!("cannot resume: {}: {why}", dir.join(CONFIG).display()),
@@ -77,17 +81,20 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
     )
 }
 
-/// Compares the directory's `config.json` with what is `chosen` now, and gives what it is to be from now on. An empty
-/// directory is that of a run that ended before it began. Another signature on the same libtorch is only
-/// warned of, on standard error: the run may go on to other bits.
+/// Compares the directory's `config.json` with the one that is `chosen` now, and gives the one to write. An empty directory is that
+/// of a run that ended before it began. Another signature with the same libtorch is a warning on standard error: the run goes on,
+/// perhaps to other bits.
 ///
 /// # Errors
 /// If the directory holds something else than a run, a run of another configuration or on another libtorch, or if its
 /// `config.json` cannot be read.
-pub fn check(dir: &RunDir, chosen: &Value) -> Result<Value> {
+pub fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
     let Some(saved) = read(dir.path())? else {
         if !dir.is_empty() {
-            return Err(no_run(dir.path()));
+            return Err(Error::usage(
+                format!("{} does not hold a run", dir.path().display()),
+                "name a directory that a run left, under reports/",
+            ));
         }
         let dir = dir.path().display();
         output::complain(format_args!(
@@ -95,21 +102,14 @@ pub fn check(dir: &RunDir, chosen: &Value) -> Result<Value> {
         ));
         return Ok(chosen.clone());
     };
-    let mut chosen = chosen.as_object().cloned().unwrap_or_default();
+    let mut chosen = chosen.clone();
     check_choices(dir.path(), &saved, &chosen)?;
     check_signature(dir.path(), saved.get("signature").unwrap_or(&Value::Null), &chosen["signature"])?;
-    // What the run was started with stays.
+    // These stay those of the run's start.
     for key in ["signature", "d2l_ch7"] {
         chosen.extend(saved.get(key).map(|value| (key.to_owned(), value.clone())));
     }
-    Ok(chosen.into())
-}
-
-fn no_run(dir: &Path) -> Error {
-    Error::usage(
-        format!("{} does not hold a run", dir.display()),
-        "name a directory that a run left, under reports/",
-    )
+    Ok(chosen)
 }
 
 fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Value>) -> Result<()> {
@@ -143,9 +143,9 @@ fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Va
     Ok(())
 }
 
-/// Whether a run goes on to the same bits. Trained for more epochs, it is one that was started with so many.
+/// Whether a run goes on to the same bits. One that is trained for more epochs equals one that was started with so many.
 fn goes_on(key: &str, then: &Value, now: &Value) -> bool {
-    // GPUs are numbered otherwise elsewhere; the signature is about which they are.
+    // Another machine may number its GPUs differently; the signature names them.
     let kind = |device: &Value| device.as_str().map(|name| name.replace(char::is_numeric, ""));
     match key {
         "epochs" => then.as_u64() <= now.as_u64(),
@@ -154,7 +154,7 @@ fn goes_on(key: &str, then: &Value, now: &Value) -> bool {
     }
 }
 
-/// A choice in the words of the command line.
+/// An option and its value as one types them.
 fn choice(key: &str, value: &Value) -> String {
     let option = format!("--{}", key.replace('_', "-"));
     match value {
@@ -196,30 +196,27 @@ fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Warns of what decides bits and is not what it was: of each variable and each CUDA device by itself, and of those instructions
-/// alone that one of the processors lacks.
+/// Warns of a part of the signature that changed: of each variable and each CUDA device by itself, and of those instructions that one
+/// of the processors lacks.
 fn warn_of_change(dir: &Path, key: &str, then: &Value, now: &Value) {
-    let warn = |name: &str, then: Option<&Value>, now: Option<&Value>| {
-        let [then, now] = [then, now].map(|value| value.map_or("not set".to_owned(), Value::to_string));
-        let dir = dir.display();
-        output::complain(format_args!("warning: {dir}: {name} was {then} and is {now}; the bits may differ"));
-    };
-    let (Some(before), Some(after)) = (then.as_object(), now.as_object()) else {
-        if let ("instructions", Some(then), Some(now)) = (key, then.as_str(), now.as_str()) {
+    let text = |value: Option<&Value>| value.map_or("not set".to_owned(), Value::to_string);
+    let changes = match (then, now) {
+        (Value::Object(then), Value::Object(now)) => {
+            let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+            let changed = names.into_iter().filter(|name| then.get(*name) != now.get(*name));
+            changed.map(|name| (name.as_str(), text(then.get(name)), text(now.get(name)))).collect()
+        }
+        (Value::String(then), Value::String(now)) if key == "instructions" => {
             let without = |these: &str, others: &str| {
                 let lacks = |name: &&str| !others.split(' ').any(|other| other == *name);
-                Value::from(these.split(' ').filter(lacks).collect::<Vec<_>>().join(" "))
+                format!("{:?}", these.split(' ').filter(lacks).collect::<Vec<_>>().join(" "))
             };
-            return warn(
-                "what differs of the instructions",
-                Some(&without(then, now)),
-                Some(&without(now, then)),
-            );
+            vec![("what differs of the instructions", without(then, now), without(now, then))]
         }
-        return warn(key, Some(then), Some(now));
+        _ => vec![(key, text(Some(then)), text(Some(now)))],
     };
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for name in names.into_iter().filter(|name| before.get(*name) != after.get(*name)) {
-        warn(name, before.get(name), after.get(name));
+    let dir = dir.display();
+    for (name, then, now) in changes {
+        output::complain(format_args!("warning: {dir}: {name} was {then} and is {now}; the bits may differ"));
     }
 }

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tch::Tensor;
 
-use super::resumed_config;
+use super::description::RunDescription;
+use super::options::RunOptions;
+use super::resumed_config::{self, CONFIG};
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
@@ -15,46 +16,7 @@ use crate::report::{
     SYNCHRONIZED, Synchronization, draw_curves, draw_synchronized, read_rows, render_ranks, write_metrics,
     write_rows,
 };
-use crate::torch::{self, Signature};
 use crate::{EpochRecord, Error, RankRecord, Result, output, weights};
-
-/// What a run directory and its report say of a run before its first epoch.
-#[derive(Debug)]
-pub struct RunPlan {
-    /// The recipe, which also begins the directory's name.
-    pub name: &'static str,
-    /// Above the curves; a second line is written smaller.
-    pub title: String,
-    /// In the order of the report.
-    pub variants: Vec<String>,
-    /// Epochs of each variant.
-    pub epochs: usize,
-    /// What the report tells of the run, in its order.
-    pub facts: Vec<(String, String)>,
-    /// `config.json`.
-    pub config: Value,
-    /// The directory to create; `None`: a new one under `reports/`.
-    pub out: Option<PathBuf>,
-    /// The directory of the run to go on with, instead of creating one.
-    pub resume: Option<PathBuf>,
-    /// Print nothing.
-    pub quiet: bool,
-}
-
-/// What the report tells of a run: what was `chosen`, and what decides the bits beside it.
-pub fn facts(chosen: Vec<(&str, String)>, signature: &Signature) -> Vec<(String, String)> {
-    let machine = [
-        ("device", signature.device.clone()),
-        ("processor", format!("{}, kernels for {}", torch::processor_name(), signature.cpu_capability)),
-        ("libtorch", signature.torch.clone()),
-        ("threads", signature.threads.to_string()),
-    ];
-    let told = chosen.into_iter().chain(machine).map(|(key, value)| (key.to_owned(), value));
-    told.chain(signature.cuda.clone()).chain(signature.environment.clone()).collect()
-}
-
-/// The file that says what was chosen.
-pub(super) const CONFIG: &str = "config.json";
 
 /// Where a variant's checkpoint is, in the run directory.
 fn checkpoint_name(variant: &str) -> String {
@@ -64,7 +26,7 @@ fn checkpoint_name(variant: &str) -> String {
 /// Files and lines of a run that goes on. Of several processes, rank 0 alone has them.
 #[derive(Debug)]
 pub struct RunLog<'a> {
-    plan: RunPlan,
+    run: RunDescription,
     ranks: Option<&'a Distributed<'a>>,
     dir: Option<RunDir>,
     console: Console,
@@ -76,21 +38,21 @@ pub struct RunLog<'a> {
 }
 
 impl<'a> RunLog<'a> {
-    /// Creates the run directory, with `config.json` in it; or opens the one that the plan resumes.
+    /// Creates the run directory, with `config.json` in it; or opens the one that it resumes.
     ///
     /// # Errors
     /// If the directory cannot be made or written, or if it is not one of a run of the same configuration.
-    pub fn begin(plan: RunPlan, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
-        let mut plan = plan;
+    pub fn begin(run: RunDescription, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
+        let mut run = run;
         if let Some(ranks) = ranks {
-            go_on_if_restarted(&mut plan, ranks)?;
+            go_on_if_restarted(&mut run.options, ranks)?;
         }
         let writes = ranks.is_none_or(Distributed::is_first);
-        let dir = if writes { Some(open(&plan)?) } else { None };
-        let console = Console::new(&plan.variants, plan.epochs);
+        let dir = if writes { Some(open(&run)?) } else { None };
+        let console = Console::new(&run.variants, run.options.epochs);
         let (records, rank_records) = (Vec::new(), Vec::new());
         Ok(Self {
-            plan,
+            run,
             ranks,
             dir,
             console,
@@ -184,22 +146,22 @@ impl<'a> RunLog<'a> {
     }
 
     fn write_files(&self) -> Result<()> {
-        let RunPlan { title, variants, epochs, .. } = &self.plan;
+        let RunDescription { title, variants, options, .. } = &self.run;
         let records = &self.records;
         let Some(dir) = &self.dir else { return Ok(()) };
         write_metrics(dir, records)?;
         if !self.rank_records.is_empty() {
             write_rows(dir, RANKS, &self.rank_records)?;
         }
-        let curves = draw_curves(&Curves { title, variants, records, epochs: *epochs })?;
+        let curves = draw_curves(&Curves { title, variants, records, epochs: options.epochs })?;
         dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
         self.write_report()
     }
 
     fn write_report(&self) -> Result<()> {
-        let RunPlan { name, variants, epochs, facts, .. } = &self.plan;
+        let RunDescription { recipe, variants, facts, options, .. } = &self.run;
         let report =
-            Report { recipe: name, facts, variants, records: &self.records, epochs: *epochs }.render();
+            Report { recipe, facts, variants, records: &self.records, epochs: options.epochs }.render();
         let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
         let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
         let ranks = render_ranks(variants, &self.rank_records);
@@ -211,7 +173,7 @@ impl<'a> RunLog<'a> {
 
     /// Adds what a look into the networks found after an epoch, to the report, `statistics.csv` and the screen.
     pub fn inspected(&mut self, found: Inspection) -> Result<()> {
-        if !self.plan.quiet && self.dir.is_some() {
+        if !self.run.options.quiet && self.dir.is_some() {
             found.lines().for_each(output::say);
         }
         let inspection = self.inspection.get_or_insert_default();
@@ -235,7 +197,7 @@ impl<'a> RunLog<'a> {
 
     /// Says in the report what the numerics chosen change, as far as it is known.
     pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
-        if self.numerics.is_none() && !self.plan.quiet {
+        if self.numerics.is_none() && !self.run.options.quiet {
             output::say(effect.line());
         }
         self.numerics = Some(effect);
@@ -244,11 +206,11 @@ impl<'a> RunLog<'a> {
 
     /// The line of the last record and, when it ends a round of two variants, the line of their difference.
     fn print_last(&self) {
-        let Some(last) = self.records.last().filter(|_| !self.plan.quiet && self.dir.is_some()) else {
+        let Some(last) = self.records.last().filter(|_| !self.run.options.quiet && self.dir.is_some()) else {
             return;
         };
         output::say(self.console.epoch_line(last));
-        if let ([_, second], [.., before, _]) = (self.plan.variants.as_slice(), self.records.as_slice())
+        if let ([_, second], [.., before, _]) = (self.run.variants.as_slice(), self.records.as_slice())
             && last.variant == *second
         {
             output::say(self.console.difference_line(before, last));
@@ -298,26 +260,26 @@ impl<'a> RunLog<'a> {
 }
 
 /// A launcher that starts a job anew gives it the same command line: what it left in `--out` is then gone on with.
-fn go_on_if_restarted(plan: &mut RunPlan, ranks: &Distributed) -> Result<()> {
-    if ranks.may_be_restarted() && plan.out.is_none() && plan.resume.is_none() {
+fn go_on_if_restarted(options: &mut RunOptions, ranks: &Distributed) -> Result<()> {
+    if ranks.may_be_restarted() && options.out.is_none() && options.resume.is_none() {
         return Err(Error::usage(
             "a job that torchrun may restart must know its directory",
             "give --out DIR beside --max-restarts: a restarted job goes on with what it finds there",
         ));
     }
-    if ranks.is_restarted() && plan.out.as_ref().is_some_and(|out| out.exists()) {
-        plan.resume = plan.out.take();
+    if ranks.is_restarted() && options.out.as_ref().is_some_and(|out| out.exists()) {
+        options.resume = options.out.take();
     }
     Ok(())
 }
 
-/// Creates the run directory of `plan`, or opens the one that it resumes.
-fn open(plan: &RunPlan) -> Result<RunDir> {
-    let (dir, config) = match &plan.resume {
-        None => (RunDir::create(plan.out.as_deref(), plan.name)?, plan.config.clone()),
+/// Creates the directory of `run`, or opens the one that it resumes.
+fn open(run: &RunDescription) -> Result<RunDir> {
+    let (dir, config) = match &run.options.resume {
+        None => (RunDir::create(run.options.out.as_deref(), run.recipe)?, run.config.clone()),
         Some(path) => {
             let dir = RunDir::open(path)?;
-            let config = resumed_config::check(&dir, &plan.config)?;
+            let config = resumed_config::check(&dir, &run.config)?;
             (dir, config)
         }
     };

@@ -1,10 +1,11 @@
 //! A network's shapes: what `X = torch.rand(1, ...)` becomes, layer by layer, as the notes print it.
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
-use super::networks::Network;
+use super::networks::{Network, network};
 use crate::layers::Misfit;
 use crate::norm::Variant;
 use crate::state_dict::named_parameters;
@@ -13,21 +14,25 @@ use crate::{Error, Result, interrupt};
 /// The values that an image may have: 16 MiB of them. d2l's ResNet-18 makes feature maps 64 times as large.
 pub const MOST_VALUES: i64 = 1 << 22;
 
-/// Whose shapes to show, and how.
-#[derive(Debug)]
+/// The options of `d2l_ch7 shapes`.
+#[derive(Args, Clone, Debug)]
 pub struct Shapes {
-    /// The network.
+    /// The network
+    #[arg(value_parser = network())]
     pub network: &'static Network,
-    /// Its batch norm.
-    pub variant: Variant,
-    /// Channels, height and width of the image it is given; [`MOST_VALUES`] at most.
-    pub input: [i64; 3],
-    /// What the text is for.
+    /// The image it is given: channels x height x width [default: its note's, such as 1x224x224]
+    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
+    pub input: Option<[i64; 3]>,
+    /// The batch norm it is built with [default: its note's]
+    #[arg(long)]
+    pub variant: Option<Variant>,
+    /// How rows become text
+    #[arg(long, default_value = "table")]
     pub format: Format,
 }
 
 /// How rows become text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Aligned columns between the input and the total, for reading.
     Table,
@@ -37,17 +42,26 @@ pub enum Format {
     Json,
 }
 
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Table, Self::Csv, Self::Json];
+/// Channels, height and width of an image of [`MOST_VALUES`] at most.
+fn image_size(text: &str) -> Result<[i64; 3], String> {
+    let sizes = text.split('x').map(|size| size.parse().ok().filter(|&size| size > 0));
+    let sizes: Option<Vec<i64>> = sizes.collect();
+    let Some(&[channels, height, width]) = sizes.as_deref() else {
+        return Err("an input is channels x height x width, each 1 or more, such as 1x224x224".to_owned());
+    };
+    match channels.checked_mul(height).and_then(|values| values.checked_mul(width)) {
+        Some(values) if values <= MOST_VALUES => Ok([channels, height, width]),
+        _ => Err(format!("an input has {MOST_VALUES} values at most, as 1x2048x2048 has")),
+    }
+}
 
-    /// What the command line calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Csv => "csv",
-            Self::Json => "json",
-        }
+impl Shapes {
+    fn input(&self) -> [i64; 3] {
+        self.input.unwrap_or(self.network.input)
+    }
+
+    fn variant(&self) -> Variant {
+        self.variant.unwrap_or(self.network.variant)
     }
 }
 
@@ -67,8 +81,8 @@ pub struct Row {
 /// Runs the network; gives what it found as text, without the last line's end.
 ///
 /// # Errors
-/// An input that does not fit the network, which the message tells with the layer; an interruption.
-pub fn run(config: &Shapes) -> Result<String> {
+/// An input that does not fit the network, which the message names with the layer; an interruption.
+pub fn run(config: &Shapes) -> anyhow::Result<String> {
     let rows = rows(config)?;
     Ok(match config.format {
         Format::Table => table(config, &rows),
@@ -83,8 +97,8 @@ pub fn run(config: &Shapes) -> Result<String> {
 /// a single image once a channel is left with one value.
 fn rows(config: &Shapes) -> Result<Vec<Row>> {
     let vs = VarStore::new(Device::Cpu);
-    let net = (config.network.build)(&vs.root(), &config.variant.into());
-    let [channels, height, width] = config.input;
+    let net = (config.network.build)(&vs.root(), &config.variant().into());
+    let [channels, height, width] = config.input();
     let mut x = Tensor::rand([1, channels, height, width], (Kind::Float, Device::Cpu));
     let mut rows = Vec::new();
     for (name, layer) in net.layers() {
@@ -118,7 +132,7 @@ fn unfit(network: &Network, misfit: &Misfit) -> Error {
 
 fn table(config: &Shapes, rows: &[Row]) -> String {
     let shape = |sizes: &[i64]| format!("({})", joined(sizes, ", "));
-    let [channels, height, width] = config.input;
+    let [channels, height, width] = config.input();
     let input = shape(&[1, channels, height, width]);
     let mut lines = vec![["layer", "class", "output shape", "parameters"].map(str::to_owned)];
     lines.push(["", "input", &input, ""].map(str::to_owned));
@@ -156,8 +170,8 @@ struct Document<'a> {
 fn json(config: &Shapes, rows: &[Row]) -> String {
     let document = Document {
         network: config.network.name,
-        variant: config.variant.name(),
-        input: config.input,
+        variant: config.variant().name(),
+        input: config.input(),
         layers: rows,
         parameters: total(rows),
     };

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tch::Device;
 
 use super::inspector::Inspector;
+use super::options::RunOptions;
 use super::ranks::{rank_records, totals_of_all, totals_of_ranks};
 use super::run_log::RunLog;
 use super::saved::{BetweenEpochs, Saved, WithinEpoch};
@@ -43,8 +44,8 @@ pub struct Trainer<'a> {
 /// How a variant is trained and tested, and on which images.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Seed of the variant's random streams.
-    pub seed: u64,
+    /// The options of the run: seed, epochs, checkpoints, how steps are done.
+    pub options: &'a RunOptions,
     /// The training images.
     pub train_iter: &'a dyn Batches,
     /// The test images.
@@ -53,16 +54,8 @@ pub struct Setting<'a> {
     pub loss: Loss,
     /// Where the network is trained: one device or more. The first has the random streams.
     pub devices: &'a [Device],
-    /// Whether loss and accuracy are read after every batch, whatever the device.
-    pub eager: bool,
-    /// Whether steps are recorded and repeated, as with `--graph`.
-    pub graph: bool,
     /// The processes that train together, if there are several.
     pub ranks: Option<&'a Distributed<'a>>,
-    /// Epochs of the whole run.
-    pub epochs: usize,
-    /// A checkpoint is saved after so many batches; `None`: within an epoch, only when the run is interrupted.
-    pub checkpoint_every: Option<usize>,
     /// Show no progress.
     pub quiet: bool,
 }
@@ -82,7 +75,7 @@ impl<'a> Trainer<'a> {
         build: impl FnOnce() -> (Net, Box<dyn Optimizer>),
     ) -> Result<Self> {
         let device = setting.devices[0];
-        torch::manual_seed(setting.seed);
+        torch::manual_seed(setting.options.seed);
         let (mut net, mut optimizer) = build();
         let mut between = BetweenEpochs { generators: GeneratorState::capture(device)?, records: Vec::new() };
         let (mut within, mut layout) = (None, None);
@@ -100,7 +93,7 @@ impl<'a> Trainer<'a> {
         if let Some(ddp) = &ddp {
             net = ddp.around(net);
         }
-        let graphed = setting.graph.then(|| Graphed::new(device));
+        let graphed = setting.options.graph.then(|| Graphed::new(device));
         Ok(Self { variant, net, optimizer, setting, ddp, graphed, inspector, between, within })
     }
 
@@ -163,9 +156,9 @@ impl<'a> Trainer<'a> {
         start: Instant,
         log: &RunLog,
     ) -> Result<Option<Totals>> {
-        let Setting { train_iter, loss, devices, ranks, epochs, checkpoint_every, quiet, .. } = self.setting;
+        let Setting { options, train_iter, loss, devices, ranks, quiet, .. } = self.setting;
         let Self { variant, net, optimizer, ddp, graphed, inspector, between, .. } = self;
-        let bar = EpochBar::new(variant, between.records.len() + 1, epochs, train_iter, quiet);
+        let bar = EpochBar::new(variant, between.records.len() + 1, options.epochs, train_iter, quiet);
         let mut batches_done = within.batches;
         let after_batch = &mut |images: usize, metric: &Metric, optimizer: &dyn Optimizer| {
             batches_done += 1;
@@ -174,7 +167,7 @@ impl<'a> Trainer<'a> {
                 inspector.after_batch(images, &net.vs);
             }
             let interrupted = interrupt::requested();
-            let due = checkpoint_every.is_some_and(|every| batches_done.is_multiple_of(every));
+            let due = options.checkpoint_every.is_some_and(|every| batches_done.is_multiple_of(every));
             // Several ranks are interrupted after different batches: no checkpoint could hold that.
             if due || (interrupted && ranks.is_none()) {
                 let now = WithinEpoch {
@@ -211,7 +204,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn metric(setting: &Setting, done: Totals) -> Metric {
-        if setting.eager { Metric::Host(done) } else { Metric::new(setting.devices[0], done) }
+        if setting.options.common.eager { Metric::Host(done) } else { Metric::new(setting.devices[0], done) }
     }
 
     /// The sum of all devices' peaks; `None` if memory is not counted on one of them. Recorded steps work in memory that was allocated
@@ -219,7 +212,7 @@ impl<'a> Trainer<'a> {
     fn peak_memory_bytes(&self) -> Result<Option<u64>> {
         let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
         let now: Option<u64> = self.setting.devices.iter().map(peak).sum::<Result<_>>()?;
-        if !self.setting.graph {
+        if !self.setting.options.graph {
             return Ok(now);
         }
         let before = self.records().iter().map(|record| record.peak_memory_bytes);

@@ -15,6 +15,7 @@ pub mod scratch_sync;
 use std::fmt;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use tch::nn;
 
 use crate::layers::Layer;
@@ -33,20 +34,20 @@ pub enum Dims {
 }
 
 /// The name of a batch norm: what `d2l_ch7 compare` compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Variant {
     /// The book's formula, [`scratch::BatchNorm`].
+    #[value(help = "batch norm by hand, the book's formula")]
     Scratch,
     /// libtorch's kernels, [`native::BatchNorm`].
+    #[value(help = "libtorch's batch norm")]
     Native,
     /// The book's formula over the batches of all processes, [`scratch_sync::BatchNorm`].
+    #[value(help = "by hand, over the batches of all processes (torchrun)")]
     ScratchSync,
 }
 
 impl Variant {
-    /// All variants, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Scratch, Self::Native, Self::ScratchSync];
-
     /// The notebooks' variants, in the order in which they are compared.
     pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
 
@@ -62,7 +63,7 @@ impl Variant {
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 

@@ -1,7 +1,5 @@
 //! The number of threads of libtorch's kernels, and the settings that libtorch keeps for each thread by itself.
 
-use std::num::NonZeroUsize;
-
 use crate::{Error, Result};
 
 unsafe extern "C" {
@@ -19,9 +17,8 @@ pub const MOST_THREADS: usize = 1024;
 /// # Errors
 /// A usage error for more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT`, `OMP_DYNAMIC`
 /// or `OMP_MAX_ACTIVE_LEVELS` allows, with which oneDNN would wait for ever.
-pub fn set_threads(threads: Option<NonZeroUsize>) -> Result<()> {
-    let count =
-        threads.map_or_else(|| usize::try_from(tch::get_num_threads()).unwrap_or(1), NonZeroUsize::get);
+pub fn set_threads(threads: Option<usize>) -> Result<()> {
+    let count = threads.unwrap_or_else(|| usize::try_from(tch::get_num_threads()).unwrap_or(1));
     if threads.is_some() && count > MOST_THREADS {
         return Err(Error::usage(
             format!("--threads {count} is more than {MOST_THREADS}"),

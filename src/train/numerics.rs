@@ -1,5 +1,7 @@
 //! Mixed precision and memory format: two ways to compute the same network with other bits.
 
+use clap::Args;
+use serde::Serialize;
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
@@ -7,11 +9,13 @@ use crate::nets::Net;
 use crate::torch::{autocast_bfloat16, channels_last};
 
 /// Precision and memory format; by default PyTorch's own, float32 and contiguous.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Args, Serialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numerics {
-    /// `torch.autocast(device_type, dtype=torch.bfloat16)`: convolutions and matrix products in bfloat16.
+    /// Mixed precision: bfloat16 where torch.autocast takes it. Other bits, and less exact ones
+    #[arg(long)]
     pub amp: bool,
-    /// `torch.channels_last`: in memory, all channels of a pixel lie side by side, in images and in the weights of convolutions.
+    /// Images and weights in memory as torch.channels_last has them. Other bits
+    #[arg(long)]
     pub channels_last: bool,
 }
 

@@ -3,18 +3,24 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::place::{Place, assert_two_lines, program};
+use crate::recorded::recorded;
 
 fn bench(place: &Place, python: &Path, arguments: &[&str]) -> Output {
+    command(place, python, arguments).output().unwrap()
+}
+
+fn command(place: &Place, python: &Path, arguments: &[&str]) -> Command {
     let mut command = program();
     command.args(["bench", "--device", "cpu", "--threads", "1", "--data-dir"]).arg(place.data());
     command.arg("--out").arg(place.out()).args(arguments);
     if !arguments.contains(&"--recipes") {
         command.args(["--recipes", "book"]);
     }
-    command.env("D2L_PYTHON", python).output().unwrap()
+    command.env("D2L_PYTHON", python);
+    command
 }
 
 /// A Python that measures one network, lacks what another needs, and dies where there is none.
@@ -37,11 +43,8 @@ fn a_benchmark_has_every_round_of_everyone() {
     let python = place.folder.path().join("python");
     fs::write(&python, STUB).unwrap();
     fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = bench(
-        &place,
-        &python,
-        &["--sections", "step,epoch,data", "--rounds", "3", "--graph", "--recipes", "adamw"],
-    );
+    let arguments = ["--sections", "step,epoch,data", "--rounds", "3", "--recipes", "adamw"];
+    let output = recorded(&command(&place, &python, &arguments)).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(stdout.lines().last(), place.out().to_str());
@@ -77,6 +80,7 @@ fn a_benchmark_without_python_says_why() {
         let arguments = [&["--sections", "step", "--rounds", "1"], arguments].concat();
         let output = bench(&place, nowhere, &arguments);
         assert!(output.status.success());
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().last(), place.out().to_str());
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains(words) && stderr.is_empty() == words.is_empty(), "{stderr}");
         let csv = fs::read_to_string(place.out().join("bench.csv")).unwrap();
@@ -87,10 +91,11 @@ fn a_benchmark_without_python_says_why() {
 #[test]
 fn bench_refuses_what_it_cannot_do() {
     for (arguments, words) in [
-        (["--sections", "spin"], "the sections are batch-norm, step, epoch, data"),
+        (["--sections", "spin"], "[possible values: batch-norm, step, epoch, data]"),
         (["--recipes", "paper"], "lenet224, cifar"),
         (["--rounds", "0"], "--rounds"),
         (["--train-examples", "1"], "--train-examples"),
+        (["--graph", "--quiet"], "the device is cpu"),
     ] {
         let place = Place::new();
         assert_two_lines(&bench(&place, Path::new("python3"), &arguments), 2, words);

@@ -3,21 +3,27 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use d2l_ch7::report::read_metrics;
 
 use crate::place::{CIFAR10_BYTES, Place, assert_two_lines, outcome, program};
+use crate::recorded::recorded;
 
 /// A very short run on images of noise, with `arguments` besides.
 fn cifar(place: &Place, arguments: &[&str]) -> Output {
+    command(place, arguments).output().unwrap()
+}
+
+fn command(place: &Place, arguments: &[&str]) -> Command {
     let mut command = program();
     command.args(["cifar", "--threads", "1", "--quiet", "--epochs", "1"]);
     if !arguments.contains(&"--device") {
         command.args(["--device", "cpu"]);
     }
     command.args(["--batch-size", "4", "--train-examples", "6", "--test-examples", "2", "--data-dir"]);
-    command.arg(place.cifar10()).arg("--out").arg(place.out()).args(arguments).output().unwrap()
+    command.arg(place.cifar10()).arg("--out").arg(place.out()).args(arguments);
+    command
 }
 
 #[test]
@@ -42,20 +48,23 @@ fn recorded_steps_change_no_bit() {
     let place = Place::new();
     let data = place.cifar10();
     for numerics in [&[][..], &["--amp", "--channels-last"]] {
-        let run = |graph: &str| {
+        let run = |graph: bool| {
             let out = place.folder.path().join(format!("{graph}{}", numerics.len()));
             let mut command = program();
             command.args(["cifar", "--variants", "augmented", "--augment", "flip+crop", "--device", "cpu"]);
             command.args(["--batch-size", "2", "--train-examples", "11", "--test-examples", "11"]);
-            command.args(["--threads", "1", "--quiet", "--epochs", "1", graph]).args(numerics);
-            let output = command.arg("--data-dir").arg(&data).arg("--out").arg(&out).output().unwrap();
+            command.args(["--threads", "1", "--quiet", "--epochs", "1"]).args(numerics);
+            command.arg("--data-dir").arg(&data).arg("--out").arg(&out);
+            let mut command = if graph { recorded(&command) } else { command };
+            let output = command.output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             outcome(&out)
         };
-        assert!(run("--graph") == run("--no-graph"), "{numerics:?}");
+        assert!(run(true) == run(false), "{numerics:?}");
     }
-    let output = cifar(&place, &["--graph", "--device", "cpu,cpu"]);
+    let output = recorded(&command(&place, &["--device", "cpu,cpu"])).output().unwrap();
     assert_two_lines(&output, 2, "--graph records the steps of one process on one device");
+    assert_two_lines(&cifar(&place, &["--graph"]), 2, "the device is cpu");
 }
 
 #[test]
@@ -90,9 +99,9 @@ fn cifar_refuses_broken_data_and_leaves_no_run() {
 fn cifar_refuses_what_it_cannot_do() {
     let place = Place::new();
     for (arguments, words) in [
-        (["--augment", "spin"], "the augmentations are flip, flip+crop, flip+jitter, all"),
+        (["--augment", "spin"], "[possible values: flip, flip+crop, flip+jitter, all]"),
         (["--variants", "plain,plain"], "plain twice"),
-        (["--variants", "scratch"], "the variants are augmented, plain"),
+        (["--variants", "scratch"], "[possible values: augmented, plain]"),
         (["--workers", "257"], "257 workers"),
         (["--batch-size", "0"], "--batch-size"),
         (["--resume", "here"], "--out"),

@@ -2,6 +2,13 @@
 
 use std::fs;
 
+use clap::ValueEnum;
+use d2l_ch7::cli::Command;
+use d2l_ch7::experiments::networks::NETWORKS;
+use d2l_ch7::experiments::options::RunOptions;
+use d2l_ch7::experiments::recipes::RECIPES;
+use d2l_ch7::norm::Variant;
+
 use crate::place::job::Job;
 use crate::place::{Place, assert_two_lines, program};
 
@@ -139,7 +146,47 @@ fn help_and_list_are_not_errors() {
     let help = program().arg("--help").output().unwrap();
     assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().contains("--recipe"));
     let list = String::from_utf8(program().arg("list").output().unwrap().stdout).unwrap();
-    for word in ["book", "adamw", "dropout", "no-dropout", "scratch", "native"] {
-        assert!(list.contains(word), "{word} is not in: {list}");
+    let variants = Variant::value_variants().iter().map(|variant| variant.name());
+    let names = RECIPES.iter().map(|recipe| recipe.name).chain(variants);
+    for name in names.chain(NETWORKS.iter().map(|network| network.name)) {
+        assert!(list.contains(&format!("\n  {name} ")), "{name} is not in: {list}");
+    }
+    // Every description begins in one column.
+    let column = list
+        .lines()
+        .filter(|line| line.starts_with("  "))
+        .all(|line| &line[16..17] == " " && &line[17..18] != " ");
+    assert!(column, "{list}");
+}
+
+#[test]
+fn a_misspelt_name_is_answered_with_its_neighbour() {
+    for (arguments, neighbour) in [
+        (["compare", "--recipe", "bok"], "help: a similar value exists: 'book'"),
+        (["compare", "--variants", "scrach"], "help: a similar value exists: 'scratch'"),
+        (["cifar", "--augment", "flop"], "help: a similar value exists: 'flip'"),
+        (["compare", "--epoch", "1"], "help: a similar argument exists: '--epochs'"),
+    ] {
+        assert_two_lines(&program().args(arguments).output().unwrap(), 2, neighbour);
+    }
+}
+
+#[test]
+fn every_recipe_gives_its_defaults() {
+    let read = |arguments: &[&str]| {
+        let line = ["d2l_ch7"].iter().chain(arguments).map(Into::into);
+        match Command::read(line).unwrap() {
+            Some(Command::Compare(compare)) => compare,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(read(&[]).recipe.name, RECIPES[0].name);
+    for recipe in &RECIPES {
+        let chosen = read(&["--recipe", recipe.name]);
+        let RunOptions { epochs, batch_size, lr, .. } = chosen.options;
+        assert_eq!(chosen.recipe.name, recipe.name);
+        assert_eq!((epochs, batch_size, lr), (recipe.epochs, recipe.batch_size, recipe.lr));
+        let options = read(&["--epochs", "3", "--recipe", recipe.name, "--lr", "0.3"]).options;
+        assert_eq!((options.epochs, options.batch_size, options.lr), (3, recipe.batch_size, 0.3));
     }
 }

@@ -11,4 +11,6 @@ mod evaluate;
 mod output;
 #[path = "../place/mod.rs"]
 mod place;
+#[path = "../place/recorded.rs"]
+mod recorded;
 mod shapes;

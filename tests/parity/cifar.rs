@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use d2l_ch7::data::transforms::Compose;
 use d2l_ch7::data::{Batch, Batches, Cifar10, FashionMnist, ImageLoader};
 use d2l_ch7::experiments::cifar::Augmentation;
@@ -63,13 +64,11 @@ fn batches_are_the_data_loaders() {
     let python: Value = serde_json::from_str(&python).unwrap();
 
     let images = Arc::new(Cifar10::load(Some(&folder), false).unwrap().train.first(Some(300)));
-    let names = ["plain"].into_iter().chain(Augmentation::ALL.map(Augmentation::name));
-    for name in names {
+    let augmentations =
+        Augmentation::value_variants().iter().map(|augment| (augment.to_string(), Some(augment)));
+    for (name, augment) in [("plain".to_owned(), None)].into_iter().chain(augmentations) {
         for workers in [0, 1, 2, 4] {
-            let augs = || match Augmentation::ALL.into_iter().find(|augment| augment.name() == name) {
-                Some(augment) => augment.transforms(),
-                None => Compose::new(),
-            };
+            let augs = || augment.map_or_else(Compose::new, |augment| augment.transforms());
             let loader = ImageLoader::new(Arc::clone(&images), augs(), 64, true, workers, Device::Cpu);
             torch::manual_seed(5);
             let hashes: Vec<String> = (0..2).flat_map(|_| loader.iter()).map(|batch| hash(&batch)).collect();

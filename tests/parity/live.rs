@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use d2l_ch7::data::FashionMnist;
+use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::report::read_metrics;
 use serde_json::Value;
 use tch::Tensor;
@@ -229,13 +230,8 @@ fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
 fn runs_are_the_notebooks_to_the_last_bit() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs against the notebook's loop") else { return };
-    for (recipe, seeds) in [
-        ("book", ["0", "7"]),
-        ("adamw", ["1", "3"]),
-        ("dropout", ["0", "123456789"]),
-        ("no-dropout", ["2", "5"]),
-        ("lenet224", ["0", "8"]),
-    ] {
+    let seeds = [["0", "7"], ["1", "3"], ["0", "123456789"], ["2", "5"], ["0", "8"]];
+    for (recipe, seeds) in RECIPES.iter().map(|recipe| recipe.name).zip(seeds.into_iter().cycle()) {
         for (variant, seed) in ["scratch", "native"].into_iter().zip(seeds) {
             check(
                 &live,
@@ -252,7 +248,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let _turn = libtorch();
     let what = "whole runs on CUDA against Python's";
     let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
-    for recipe in ["book", "adamw", "dropout", "no-dropout", "lenet224"] {
+    for recipe in RECIPES.iter().map(|recipe| recipe.name) {
         for variant in ["scratch", "native"] {
             let run = Run { recipe, variant, seed: "0", threads: "2", device: "cuda", python_loop: "plain" };
             check_by(&live, &run, &[&["--eager"], &[], &["--graph"]]);

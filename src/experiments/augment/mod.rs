@@ -6,9 +6,14 @@ mod page;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use super::{config_file, thumbnail};
+use super::options::{as_text, write_config};
+use super::thumbnail;
+use super::values::seed;
 use crate::data::cifar10::LABELS;
 use crate::data::transforms::{
     ColorJitter, Compose, Image, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
@@ -33,22 +38,35 @@ const NO_CIFAR: &str = "cifar10.png is left out: CIFAR-10 is not in the cache; a
 /// Pixels of the longer side of the picture where it is shown by itself, at most.
 const PICTURE: usize = 640;
 
-/// What is chosen for `d2l_ch7 augment`.
-#[derive(Debug)]
+/// The options of `d2l_ch7 augment`.
+#[derive(Args, Serialize, Clone, Debug)]
+#[command(allow_negative_numbers = true)]
 pub struct Augment {
-    /// A PNG or JPEG file; `None`: [`CAT`].
-    pub image: Option<PathBuf>,
-    /// Seed from which each gallery is drawn.
+    /// Seed of each gallery's random stream
+    #[arg(long, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
-    /// Write the exact pixels too.
+    /// A PNG or JPEG file, read as Pillow reads it, up to 89 megapixels [default: a drawn cat]
+    #[serde(serialize_with = "as_text")]
+    pub image: Option<PathBuf>,
+    /// Also write every image's exact pixels, to galleries.safetensors: 24 times as much as the image takes in memory
+    #[arg(long)]
+    #[serde(skip)]
     pub pixels: bool,
-    /// Draw the first images of CIFAR-10, even if it must be fetched; it is also drawn if the cache has it.
+    /// Draw the first images of CIFAR-10 too, and fetch it if it is not found (170 MB) [default: if it is in the cache]
+    #[arg(long)]
+    #[serde(skip)]
     pub cifar: bool,
-    /// Where CIFAR-10 is, which is then drawn.
+    /// Where the six files of CIFAR-10's binary version are; their first images are drawn
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub data_dir: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
-    /// Print nothing.
+    /// Do not say what was drawn; the directory that is printed last holds it
+    #[arg(long)]
+    #[serde(skip)]
     pub quiet: bool,
 }
 
@@ -101,11 +119,11 @@ pub fn apply(seed: u64, image: &Image, aug: &dyn Transform) -> impl Iterator<Ite
 ///
 /// # Errors
 /// An image or data that cannot be read or fetched; a run directory that exists, or cannot be made or written.
-pub fn run(config: &Augment) -> Result<PathBuf> {
+pub fn run(config: &Augment) -> anyhow::Result<PathBuf> {
     let picture = config.image.as_deref().map_or_else(|| Image::decode(CAT), Image::open)?;
-    let cifar = config.cifar10()?;
+    let cifar = config.cifar10().context("no gallery of CIFAR-10 can be drawn")?;
     let dir = RunDir::create(config.out.as_deref(), "augment")?;
-    config_file::write_config(&dir, config.seed, config.image.as_deref(), None)?;
+    write_config(&dir, config, None)?;
     let mut output =
         Output { dir, page: page::head(config.seed, config.image.as_deref()), exact: Vec::new() };
     let say = |line: &str| {
@@ -132,7 +150,7 @@ pub fn run(config: &Augment) -> Result<PathBuf> {
     }
     let Some(data) = cifar else {
         say(NO_CIFAR);
-        return output.finish();
+        return Ok(output.finish()?);
     };
     let count = data.train.len().min(CIFAR_IMAGES);
     let images: Vec<_> = (0..count).map(|i| data.train.image(i)).collect();
@@ -145,7 +163,7 @@ pub fn run(config: &Augment) -> Result<PathBuf> {
     let names = names.collect();
     output.draw("cifar10", &Gallery { title, columns: CIFAR_COLUMNS, images: thumbnails, names })?;
     output.keep("cifar10", images.into_iter().filter(|_| config.pixels));
-    output.finish()
+    Ok(output.finish()?)
 }
 
 /// The run directory as it is filled.

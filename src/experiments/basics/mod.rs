@@ -8,30 +8,45 @@ mod page;
 use std::io::Write;
 use std::path::PathBuf;
 
+use clap::Args;
+use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
 pub use self::one_pass::OnePass;
-use super::config_file;
+use super::options::{as_text, write_config};
+use super::values::{at_least_one, seed};
 use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir, draw_histograms};
 use crate::torch::{self, Signature};
-use crate::{Result, output, weights};
+use crate::{output, weights};
 
 /// The shapes of the note's two inputs: (batch, channels, height, width).
 pub const SHAPES: [[i64; 4]; 2] = [[100, 16, 28, 28], [1, 16, 7, 7]];
 
-/// What is chosen for `d2l_ch7 basics`.
-#[derive(Debug)]
+/// The options of `d2l_ch7 basics`.
+#[derive(Args, Serialize, Clone, Debug)]
+#[command(allow_negative_numbers = true)]
 pub struct Basics {
-    /// Seed of the inputs and of the drawn images.
+    /// Seed of the inputs and of the drawn images
+    #[arg(long, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
-    /// A PNG or JPEG file whose pixels are scaled; `None`: colour gradients drawn from the seed.
+    /// A PNG or JPEG file whose pixels are scaled [default: colour gradients drawn from the seed]
+    #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "as_text")]
     pub image: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
+    /// The directory to create for the results [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
-    /// Print nothing.
+    /// Do not show the tables; they are in the directory that is printed last
+    #[arg(long)]
+    #[serde(skip)]
     pub quiet: bool,
+    /// Threads of libtorch's CPU kernels; they decide bits [default: libtorch's]
+    #[arg(long, value_parser = at_least_one)]
+    #[serde(skip)]
+    pub threads: Option<usize>,
 }
 
 /// Everything that `d2l_ch7 basics` computes.
@@ -70,12 +85,11 @@ impl Figures {
 ///
 /// # Errors
 /// An image that cannot be read; a run directory that exists, or cannot be made or written.
-pub fn run(config: &Basics) -> Result<PathBuf> {
+pub fn run(config: &Basics) -> anyhow::Result<PathBuf> {
     let image = config.image.as_deref().map(Image::open).transpose()?;
     let figures = Figures::compute(config.seed, image.as_ref());
     let dir = RunDir::create(config.out.as_deref(), "basics")?;
-    let signature = Signature::of(Device::Cpu);
-    config_file::write_config(&dir, config.seed, config.image.as_deref(), Some(signature))?;
+    write_config(&dir, config, Some(Signature::of(Device::Cpu)))?;
     weights::save(&dir.path().join("basics.safetensors"), &figures.tensors())?;
     let histograms = draw_histograms(&page::histograms(&figures.scaling, &config.images()))?;
     dir.write_atomically(CHANNELS, |file| file.write_all(&histograms))?;

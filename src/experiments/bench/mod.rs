@@ -8,12 +8,16 @@ mod subject;
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
+use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::cifar;
 use super::compare::check_last_batch;
+use super::description::facts;
+use super::options::check_graph_device;
 use super::recipes::{RECIPES, Recipe};
-use super::run_log::facts;
+use super::values::{at_least_one, check_devices, device};
 use crate::data::{Cifar10, DataSet, FashionMnist, Images};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
 use crate::torch::{self, Recording, Signature};
@@ -23,32 +27,48 @@ use jobs::{DataSets, SubjectImages, job};
 use python::Folders;
 use rounds::Rounds;
 pub use subject::{CIFAR, Section, recipe_names};
-use subject::{Size, Subject, subjects};
+use subject::{Size, Subject, measured_recipe, subjects};
 
-/// Everything chosen for a benchmark, checked.
-#[derive(Debug)]
+/// The options of `d2l_ch7 bench`.
+#[derive(Args, Clone, Debug)]
+#[command(allow_negative_numbers = true)]
 pub struct Bench {
-    /// What to measure.
+    /// What to measure, separated by commas [default: all]
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Section::value_variants().to_vec(), hide_default_value = true)]
     pub sections: Vec<Section>,
-    /// Names among [`recipe_names`].
+    /// Recipes to measure, separated by commas; `cifar` is the training of `d2l_ch7 cifar`, whose images are not fetched for this
+    /// [default: all]
+    #[arg(long, value_delimiter = ',', default_values = recipe_names(), hide_default_value = true, value_parser = measured_recipe())]
     pub recipes: Vec<&'static str>,
-    /// Where.
-    pub device: Device,
-    /// How often each is measured, at least 1.
+    /// How often each is measured, here and in Python in turn
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     pub rounds: usize,
-    /// Training images of an epoch; `None`: all on CUDA, few on a CPU.
+    /// Training images of an epoch, the first N [default: all on CUDA; on a CPU 6400, of large networks 320]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub train_examples: Option<usize>,
-    /// Whether epochs with recorded steps are measured too.
+    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: Device,
+    /// Threads of libtorch's CPU kernels, here and in Python [default: libtorch's]
+    #[arg(long, value_parser = at_least_one)]
+    pub threads: Option<usize>,
+    /// On CUDA: also measure epochs of this program with --graph
+    #[arg(long)]
     pub graph: bool,
-    /// Whether Python is measured too.
-    pub beside_python: bool,
-    /// Where Fashion-MNIST is; `None`: found, or fetched into the cache.
+    /// Measure this program alone
+    #[arg(long)]
+    pub no_python: bool,
+    /// The folder that holds Fashion-MNIST [default: found, else fetched into the cache]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Where CIFAR-10 is; `None`: found.
+    /// The folder that holds CIFAR-10 [default: found]
+    #[arg(long, value_name = "DIR")]
     pub cifar_dir: Option<PathBuf>,
-    /// The directory to create; `None`: a new one under `reports/`.
+    /// The directory to create [default: a new one under reports/]
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print nothing.
+    /// Print the directory alone
+    #[arg(long)]
     pub quiet: bool,
 }
 
@@ -56,14 +76,14 @@ pub struct Bench {
 ///
 /// # Errors
 /// Data that cannot be had or read, a directory that cannot be made or written, an interruption.
-pub fn run(config: &Bench) -> Result<PathBuf> {
+pub fn run(config: &Bench) -> anyhow::Result<PathBuf> {
     if config.graph {
         Recording::check_available(config.device)?;
     }
     let (data, folders) = config.data_sets()?;
     let subjects = config.subjects(&data)?;
     let dir = RunDir::create(config.out.as_deref(), "bench")?;
-    let folders = config.beside_python.then_some(&folders);
+    let folders = (!config.no_python).then_some(&folders);
     let mut rounds = Rounds::new(config.device, config.rounds, config.graph, folders);
     if config.reads_images() && config.recipes.contains(&CIFAR) && data.cifar10.is_none() {
         let remark =
@@ -104,26 +124,38 @@ pub fn micro_benchmarks(
 }
 
 impl Bench {
+    /// Refuses what clap cannot refuse, and sets libtorch's threads.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
+    pub fn set_up(&self) -> Result<()> {
+        torch::set_threads(self.threads)?;
+        check_devices(&[self.device])?;
+        check_graph_device(self.graph, self.device)
+    }
+
     fn reads_images(&self) -> bool {
         self.sections.iter().any(|section| matches!(section, Section::Epoch | Section::Data))
     }
 
     /// The images of the recipes that are measured. CIFAR-10 is not fetched for it.
-    fn data_sets(&self) -> Result<(DataSets, Folders)> {
+    fn data_sets(&self) -> anyhow::Result<(DataSets, Folders)> {
         let mut folders = Folders::new();
         let mut images = |option, set: DataSet| {
             set.train.check_limit(self.train_examples, "--train-examples")?;
             folders.push((option, set.folder().to_owned()));
-            Ok([set.train, set.test])
+            anyhow::Ok([set.train, set.test])
         };
         let mut data = DataSets { fashion_mnist: None, cifar10: None };
         if self.reads_images() && self.recipes.iter().any(|&recipe| recipe != CIFAR) {
-            let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet)?;
+            let set = FashionMnist::load(self.data_dir.as_deref(), !self.quiet);
+            let set = set.context("no epoch can be measured")?;
             data.fashion_mnist = Some(images("--fashion-mnist", set)?);
         }
         let is_here = self.cifar_dir.is_some() || Cifar10::find().is_some();
         if self.reads_images() && self.recipes.contains(&CIFAR) && is_here {
-            let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet)?;
+            let set = Cifar10::load(self.cifar_dir.as_deref(), !self.quiet);
+            let set = set.context("no epoch of cifar can be measured")?;
             data.cifar10 = Some(images("--cifar10", set)?);
         }
         Ok((data, folders))

@@ -1,5 +1,7 @@
 //! What is measured: each subject in words, for the report, and as a question in JSON, for Python.
 
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use crate::experiments::recipes::{RECIPES, Recipe};
@@ -12,7 +14,7 @@ pub const CIFAR: &str = "cifar";
 pub(super) const MIXED: &str = "plain, amp, channels last";
 
 /// The kinds of subjects, in the order of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Section {
     /// A batch norm layer alone.
     BatchNorm,
@@ -25,19 +27,6 @@ pub enum Section {
 }
 
 impl Section {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::BatchNorm, Self::Step, Self::Epoch, Self::Data];
-
-    /// What the command line calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BatchNorm => "batch-norm",
-            Self::Step => "step",
-            Self::Epoch => "epoch",
-            Self::Data => "data",
-        }
-    }
-
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::BatchNorm => "Batch norm",
@@ -157,7 +146,12 @@ pub(super) fn subjects(
                 .collect(),
         }
     };
-    Section::ALL.into_iter().filter(|section| sections.contains(section)).flat_map(of).collect()
+    Section::value_variants()
+        .iter()
+        .copied()
+        .filter(|section| sections.contains(section))
+        .flat_map(of)
+        .collect()
 }
 
 fn batch_norms() -> Vec<Subject> {
@@ -187,6 +181,13 @@ fn batches(recipes: &[&'static str]) -> impl Iterator<Item = (&'static str, &'st
     fashion_mnist.into_iter().chain(of_cifar.into_iter().flatten().map(|variant| (CIFAR, variant)))
 }
 
+/// How the command line reads one of [`recipe_names`].
+pub(super) fn measured_recipe() -> impl TypedValueParser<Value = &'static str> {
+    let named = |chosen: String| recipe_names().into_iter().find(|name| *name == chosen);
+    PossibleValuesParser::new(recipe_names())
+        .map(move |chosen| named(chosen).expect("clap takes these names only"))
+}
+
 /// Every recipe that can be measured.
 pub fn recipe_names() -> Vec<&'static str> {
     RECIPES.iter().map(|recipe| recipe.name).chain([CIFAR]).collect()
@@ -202,9 +203,10 @@ mod tests {
 
     #[test]
     fn every_recipe_has_its_subjects_and_no_other() {
-        let all = subjects(&Section::ALL, &["book", CIFAR], &size);
+        let all = subjects(Section::value_variants(), &["book", CIFAR], &size);
         let count = |section| all.iter().filter(|subject| subject.section() == section).count();
-        assert_eq!(Section::ALL.map(count), [SHAPES.len() * 4, 4, 5, 3]);
+        let counts: Vec<usize> = Section::value_variants().iter().copied().map(count).collect();
+        assert_eq!(counts, [SHAPES.len() * 4, 4, 5, 3]);
         assert!(
             subjects(&[Section::Step], &["lenet224"], &size).iter().all(|s| s.name().starts_with("lenet224"))
         );

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
 use crate::Result;
 use crate::data::transforms::{ColorJitter, Compose, RandomHorizontalFlip, RandomResizedCrop};
+use crate::experiments::values::name_of;
 
-/// What a comparison compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a comparison compares, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Data {
     /// Images changed at random, anew in every epoch.
     Augmented,
@@ -14,52 +17,34 @@ pub enum Data {
     Plain,
 }
 
-/// Transforms of the training images by the name that the command line gives them; `ToTensor` follows each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Transforms of the training images, the note's first; `ToTensor` follows each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Augmentation {
     /// The note's: mirrored left and right, or not.
     Flip,
     /// Then a part of 0.64 to 1 of the image, resized to 32 x 32, as d2l's section 13.13 crops CIFAR-10.
+    #[value(name = "flip+crop")]
     FlipCrop,
     /// Then the note's colours: brightness by up to 0.5, contrast by 0.2, saturation by 0.6, hue by 0.4.
+    #[value(name = "flip+jitter")]
     FlipJitter,
     /// Flip, crop, colours.
     All,
 }
 
-impl Data {
-    /// Both, in the order in which they are compared.
-    pub const ALL: [Self; 2] = [Self::Augmented, Self::Plain];
-
-    /// What the command line calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Augmented => "augmented",
-            Self::Plain => "plain",
-        }
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&name_of(self))
     }
 }
 
-impl fmt::Display for Data {
+impl fmt::Display for Augmentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(&name_of(self))
     }
 }
 
 impl Augmentation {
-    /// Every one, the note's first.
-    pub const ALL: [Self; 4] = [Self::Flip, Self::FlipCrop, Self::FlipJitter, Self::All];
-
-    /// What the command line calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flip => "flip",
-            Self::FlipCrop => "flip+crop",
-            Self::FlipJitter => "flip+jitter",
-            Self::All => "all",
-        }
-    }
-
     /// The transforms of a CIFAR-10 image.
     pub fn transforms(self) -> Compose {
         let flipped = Compose::new().then(RandomHorizontalFlip::default());

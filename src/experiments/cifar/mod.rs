@@ -1,18 +1,16 @@
 //! d2l's ResNet-18 on CIFAR-10, trained on augmented images and on plain ones (note 002; d2l sections 12.6 and 13.1).
 
 mod augmentation;
+mod config;
 mod numerics;
-mod plan;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tch::Device;
-
 pub use augmentation::{Augmentation, Data};
+pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 
 use super::data_used::DataUsed;
-use super::options::Options;
 use super::ranks;
 use super::run_log::RunLog;
 use super::trainer::{Setting, Trainer, resume};
@@ -26,73 +24,44 @@ use crate::optim::{Adam, Optimizer};
 use crate::train::{DataParallel, Loss, Numerics};
 use crate::{Error, Result, init};
 
-/// The note's learning rate.
-pub const LR: f64 = 1e-3;
-/// The note's images a step.
-pub const BATCH_SIZE: usize = 256;
-/// The note's passes over the training images.
-pub const EPOCHS: usize = 10;
-/// The note's worker processes.
-pub const WORKERS: usize = 4;
-
-/// Everything chosen for a run, checked.
-#[derive(Debug)]
-pub struct Cifar {
-    /// What is compared, in the order of the report; each once.
-    pub variants: Vec<Data>,
-    /// What the augmented variant does to its images.
-    pub augment: Augmentation,
-    /// Where the network is trained, one device or more: each batch is divided among them. The first has the images,
-    /// the loss and the optimizer.
-    pub devices: Vec<Device>,
-    /// Precision and memory format.
-    pub numerics: Numerics,
-    /// What is chosen alike for every training.
-    pub options: Options,
-}
-
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
 /// several processes that train together, on rank 0 alone.
 ///
 /// # Errors
 /// Data that cannot be had or read, a run directory that cannot be made or written, a loss that is not finite, an
 /// interruption, a fault on another process. Epochs finished before are on disk.
-pub fn run(config: &Cifar) -> Result<Option<PathBuf>> {
-    distributed::together(config.devices[0], config.options.dist_timeout, |ranks| train(config, ranks))
+pub fn run(config: &Cifar) -> anyhow::Result<Option<PathBuf>> {
+    let timeout = config.options.dist_timeout();
+    Ok(distributed::together(config.devices[0], timeout, |ranks| train(config, ranks))?)
 }
 
 fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     config.check(ranks)?;
     let quiet = config.options.quiet || !ranks::shows(ranks);
-    let data = Cifar10::load(config.options.data_dir.as_deref(), !quiet)?;
+    let data = Cifar10::load(config.options.common.data_dir.as_deref(), !quiet)?;
     config.options.check_limits(&data.train, &data.test)?;
     let published = data.is_published();
-    let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
+    let named = config.options.common.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train_images = Arc::new(data.train.first(config.options.train_examples));
-    let test_images = Arc::new(data.test.first(config.options.test_examples));
-    let plan = config.plan(DataUsed::of(&train_images, &test_images, published, named), ranks);
-    ranks::agree(ranks, &plan)?;
+    let test_images = Arc::new(data.test.first(config.options.common.test_examples));
+    let description = config.describe(DataUsed::of(&train_images, &test_images, published, named), ranks);
+    ranks::agree(ranks, &description)?;
     let share = ranks::share(ranks, config.options.seed);
 
     let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
     let train_iters: Vec<_> =
         config.variants.iter().map(|&data| config.train_iter(&train_images, data).shared(share)).collect();
-    let Options { seed, epochs, eager, graph, checkpoint_every, .. } = config.options;
-    let mut log = RunLog::begin(plan, ranks)?;
+    let mut log = RunLog::begin(description, ranks)?;
     let mut trainers = Vec::new();
     for (data, train_iter) in config.variants.iter().zip(&train_iters) {
         let setting = Setting {
-            seed,
+            options: &config.options,
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
             // The network itself draws nothing at random.
             devices: &config.devices,
-            eager,
-            graph,
             ranks,
-            epochs,
-            checkpoint_every,
             quiet,
         };
         let build = || config.begin(config.numerics);
@@ -101,7 +70,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     resume(&trainers, &mut log)?;
     let mut effect = config.numerics_effect(&train_iters[0]);
     effect.iter().try_for_each(|effect| log.numerics_changed(effect.clone()))?;
-    for epoch in 1..=epochs {
+    for epoch in 1..=config.options.epochs {
         for trainer in &mut trainers {
             if trainer.records().len() < epoch {
                 trainer.epoch(&mut log)?;
@@ -136,7 +105,7 @@ impl Cifar {
             augs,
             self.options.batch_size,
             is_train,
-            self.options.workers,
+            self.workers,
             self.devices[0],
         )
     }

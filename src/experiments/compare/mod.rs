@@ -1,20 +1,17 @@
 //! The main job: one recipe trained with each batch norm, epoch by epoch in turn, and what they gave set side
 //! by side.
 
-mod plan;
+mod config;
 mod synchronized;
 
 use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
-use tch::Device;
-
 use super::data_used::DataUsed;
 use super::inspector::{Inspector, inspect};
-use super::options::Options;
+use super::options::RunOptions;
 use super::ranks;
-use super::recipes::Recipe;
 use super::run_log::RunLog;
 use super::trainer::{Setting, Trainer, resume};
 use crate::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
@@ -24,21 +21,7 @@ use crate::norm::{Norm, Ranks, Variant};
 use crate::optim::Optimizer;
 use crate::train::Loss;
 use crate::{Error, Result};
-
-/// Everything chosen for a comparison, checked.
-#[derive(Debug)]
-pub struct Compare {
-    /// Network, optimizer, initialization.
-    pub recipe: &'static Recipe,
-    /// What is compared, in the order of the report; each once.
-    pub variants: Vec<Variant>,
-    /// Where the networks are trained.
-    pub device: Device,
-    /// Also look into the networks: gamma and beta, running statistics side by side.
-    pub inspect: bool,
-    /// What is chosen alike for every training.
-    pub options: Options,
-}
+pub use config::Compare;
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
 /// several processes that train together, on rank 0 alone.
@@ -46,47 +29,44 @@ pub struct Compare {
 /// # Errors
 /// Data that cannot be had or read, a run directory that cannot be made or written, a last batch of one image, a
 /// loss that is not finite, an interruption, a fault on another process. Epochs finished before are on disk.
-pub fn run(config: &Compare) -> Result<Option<PathBuf>> {
-    distributed::together(config.device, config.options.dist_timeout, |ranks| train(config, ranks))
+pub fn run(config: &Compare) -> anyhow::Result<Option<PathBuf>> {
+    let timeout = config.options.dist_timeout();
+    Ok(distributed::together(config.device, timeout, |ranks| train(config, ranks))?)
 }
 
 fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     ranks::check_devices(ranks, &[config.device])?;
     config.options.check_graph(&[config.device], ranks)?;
     let quiet = config.options.quiet || !ranks::shows(ranks);
-    let data = FashionMnist::load(config.options.data_dir.as_deref(), !quiet)?;
+    let data = FashionMnist::load(config.options.common.data_dir.as_deref(), !quiet)?;
     config.options.check_limits(&data.train, &data.test)?;
     let published = data.is_published();
-    let named = config.options.data_dir.as_ref().map(|_| data.folder().to_owned());
+    let named = config.options.common.data_dir.as_ref().map(|_| data.folder().to_owned());
     let train = data.train.first(config.options.train_examples);
-    let test = data.test.first(config.options.test_examples);
-    let plan = config.plan(DataUsed::of(&train, &test, published, named), ranks);
-    ranks::agree(ranks, &plan)?;
+    let test = data.test.first(config.options.common.test_examples);
+    let description = config.describe(DataUsed::of(&train, &test, published, named), ranks);
+    ranks::agree(ranks, &description)?;
     let [train_images, test_images] = [train, test].map(image_set);
     let share = ranks::share(ranks, config.options.seed);
 
-    let Options { seed, epochs, batch_size, eager, graph, checkpoint_every, .. } = config.options;
+    let RunOptions { epochs, batch_size, graph, ref common, .. } = config.options;
     let loader = |images, shuffle| {
         let loader = DataLoader::new(images, batch_size, shuffle, config.device);
         let loader = loader.shared(share).resize(config.recipe.resize());
-        if graph || (config.device.is_cuda() && !eager) { loader.resident() } else { loader }
+        if graph || (config.device.is_cuda() && !common.eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     check_last_batch(train_iter.examples(), batch_size)?;
     let setting = Setting {
-        seed,
+        options: &config.options,
         train_iter: &train_iter,
         test_iter: &test_iter,
         loss: Loss::Mean,
         devices: slice::from_ref(&config.device),
-        eager,
-        graph,
         ranks,
-        epochs,
-        checkpoint_every,
         quiet,
     };
-    let mut log = RunLog::begin(plan, ranks)?;
+    let mut log = RunLog::begin(description, ranks)?;
     let synchronized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
     let mut trainers = Vec::new();
     for &variant in &config.variants {

@@ -1,0 +1,75 @@
+//! The options of `d2l_ch7 compare`, and the description of its run.
+
+use clap::{Arg, Args};
+use serde::Serialize;
+use tch::Device;
+
+use crate::Result;
+use crate::distributed::Distributed;
+use crate::experiments::data_used::DataUsed;
+use crate::experiments::description::{RunDescription, to_json};
+use crate::experiments::options::{RunOptions, check_each_once};
+use crate::experiments::recipes::{RECIPES, Recipe, recipe};
+use crate::experiments::values::device;
+use crate::norm::Variant;
+
+/// The options of `d2l_ch7 compare`.
+#[derive(Args, Serialize, Clone, Debug)]
+#[command(mut_arg("epochs", |arg| by_recipe(arg, |recipe| recipe.epochs.to_string())))]
+#[command(mut_arg("batch_size", |arg| by_recipe(arg, |recipe| recipe.batch_size.to_string())))]
+#[command(mut_arg("lr", |arg| by_recipe(arg, |recipe| recipe.lr.to_string())))]
+pub struct Compare {
+    /// What to train
+    #[arg(long, default_value = RECIPES[0].name, value_parser = recipe())]
+    #[serde(skip)]
+    pub recipe: &'static Recipe,
+    /// Batch norms to train with, separated by commas
+    #[arg(long, default_value = "scratch,native", value_delimiter = ',')]
+    #[serde(skip)]
+    pub variants: Vec<Variant>,
+    /// The loader to reproduce: PyTorch's with this many worker processes. The images of these recipes are not
+    /// augmented, so that all counts give the same bits
+    #[arg(long, default_value_t = 0)]
+    pub workers: usize,
+    /// Also print the first batch norm's gamma and beta, and how far the variants' running statistics are apart
+    #[arg(long)]
+    pub inspect: bool,
+    /// auto (CUDA where there is one), cpu, cuda, or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    #[serde(skip)]
+    pub device: Device,
+    /// The options that `cifar` has too.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub options: RunOptions,
+}
+
+/// `arg` with each recipe's default.
+fn by_recipe(arg: Arg, default: fn(&Recipe) -> String) -> Arg {
+    arg.default_value_ifs(RECIPES.iter().map(|recipe| ("recipe", recipe.name, default(recipe))))
+}
+
+impl Compare {
+    /// Refuses what clap cannot refuse, and sets libtorch up.
+    ///
+    /// # Errors
+    /// A usage error for options that do not fit together; a failure for a device that is not there.
+    pub fn set_up(&self) -> Result<()> {
+        check_each_once(&self.variants)?;
+        self.options.set_up(&[self.device])
+    }
+
+    /// The description of this comparison, once its data is known.
+    pub(super) fn describe(&self, data: DataUsed, ranks: Option<&Distributed>) -> RunDescription {
+        let run = RunDescription {
+            recipe: self.recipe.name,
+            variants: self.variants.iter().map(ToString::to_string).collect(),
+            title: format!("{}: LeNet with batch norm on Fashion-MNIST", self.recipe.name),
+            facts: vec![("network".to_owned(), self.recipe.about.to_owned())],
+            config: to_json(self),
+            options: self.options.clone(),
+        };
+        let optimizer = self.recipe.optimizer.to_string();
+        run.completed(&optimizer, "Fashion-MNIST", &[self.device], data, ranks)
+    }
+}

@@ -1,7 +1,5 @@
 //! Errors a user can act on: one line what went wrong and where, one line what to do.
 
-use crate::interrupt;
-
 /// The result of everything in this crate that can fail for a reason outside it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -11,39 +9,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     what: String,
     remedy: String,
-    kind: Kind,
+    exit_code: u8,
     backtrace: Option<String>,
 }
 
-/// What an [`Error`] means for the process: its exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The run failed: exit code 1.
-    Failed,
-    /// The command line was wrong: exit code 2.
-    Usage,
-    /// Someone stopped the run (Ctrl-C, SIGTERM, SIGHUP); what was finished is saved: exit code 130, 143 or 129.
-    Interrupted,
-}
-
 impl Error {
-    fn new(what: impl Into<String>, remedy: impl Into<String>, kind: Kind) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), kind, backtrace: None }
+    fn new(what: impl Into<String>, remedy: impl Into<String>, exit_code: u8) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), exit_code, backtrace: None }
     }
 
     /// The run cannot go on: `what` happened (name the file, the epoch, the value), and `remedy` says what to do.
     pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::new(what, remedy, Kind::Failed)
+        Self::new(what, remedy, 1)
     }
 
     /// The command line asks for something that cannot be.
     pub fn usage(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::new(what, remedy, Kind::Usage)
+        Self::new(what, remedy, 2)
     }
 
-    /// A person stopped the run.
-    pub fn interrupted(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::new(what, remedy, Kind::Interrupted)
+    /// A person stopped the run (Ctrl-C, SIGTERM, SIGHUP), and what was finished is saved; see [`interrupt::error`](crate::interrupt::error).
+    pub fn interrupted(what: impl Into<String>, remedy: impl Into<String>, exit_code: u8) -> Self {
+        Self::new(what, remedy, exit_code)
     }
 
     /// The same error with a panic's backtrace.
@@ -68,17 +55,13 @@ impl Error {
         self.backtrace.as_deref()
     }
 
-    /// What kind of error this is.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// Whether a person stopped the run.
+    pub fn is_interruption(&self) -> bool {
+        self.exit_code > 128
     }
 
-    /// The process's exit code: 1 failed, 2 usage, that of the signal if interrupted.
+    /// The process's exit code: 1 failed, 2 the command line was wrong, 128 and the signal's number if a person stopped the run.
     pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::Interrupted => interrupt::exit_code(),
-        }
+        self.exit_code
     }
 }

@@ -35,6 +35,11 @@ pub fn requested() -> bool {
     SIGNAL.load(Ordering::Relaxed) != 0
 }
 
+/// The error of a run that ends because someone asked for it.
+pub fn error(what: impl Into<String>, remedy: impl Into<String>) -> Error {
+    Error::interrupted(what, remedy, exit_code())
+}
+
 /// The exit code of a run that was asked to end, as shells have it: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 pub fn exit_code() -> u8 {
     128 + SIGNAL.load(Ordering::Relaxed) as u8

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::launch::Launch;
-use crate::error::Kind;
 use crate::torch::{Store, StoreAddress};
 use crate::{Error, Result, interrupt, output, panics, torch};
 
@@ -69,14 +68,14 @@ impl Meeting {
     /// An error of this rank as the job sees it.
     fn explained(&self, error: Error) -> Error {
         let rank = self.launch.rank;
-        let interrupted = error.kind() == Kind::Interrupted;
+        let interrupted = error.is_interruption();
         if !interrupted && !is_of_exchange(&error.to_string()) {
             let reason = Reason { what: error.to_string(), remedy: error.remedy().to_owned() };
             let reason = serde_json::to_vec(&reason).expect("text serializes");
             // Where the store is gone, nobody is left to be told.
             let _ = self.store.set(&key(FAILED, rank), &reason);
             // A wrong command line is every rank's.
-            return if error.kind() == Kind::Usage { error } else { error.of(&format!("rank {rank}")) };
+            return if error.exit_code() == 2 { error } else { error.of(&format!("rank {rank}")) };
         }
         self.watchdog.get_or_init(|| Watchdog::start(&self.launch, &error));
         match self.who_failed() {

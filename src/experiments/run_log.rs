@@ -16,7 +16,7 @@ use crate::report::{
     SYNCHRONIZED, Synchronization, draw_curves, draw_synchronized, read_rows, render_ranks, write_metrics,
     write_rows,
 };
-use crate::{EpochRecord, Error, RankRecord, Result, output, weights};
+use crate::{EpochRecord, Error, RankRecord, Result, interrupt, output, weights};
 
 /// Where a variant's checkpoint is, in the run directory.
 fn checkpoint_name(variant: &str) -> String {
@@ -243,14 +243,11 @@ impl<'a> RunLog<'a> {
         let what =
             format!("interrupted after {} finished epochs, counted over all variants", self.records.len());
         let Some(dir) = &self.dir else {
-            return Error::interrupted(
-                what,
-                "the same command with --resume goes on from the last checkpoint",
-            );
+            return interrupt::error(what, "the same command with --resume goes on from the last checkpoint");
         };
         let dir = dir.path().display();
         let remedy = format!("what they gave is in {dir}; `d2l_ch7 --resume {dir}` goes on");
-        Error::interrupted(what, remedy)
+        interrupt::error(what, remedy)
     }
 
     /// Ends the run: says where its files are, if this process wrote them.

@@ -103,10 +103,7 @@ fn rows(config: &Shapes) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (name, layer) in net.layers() {
         if interrupt::requested() {
-            return Err(Error::interrupted(
-                format!("interrupted before layer {name}"),
-                "nothing was written",
-            ));
+            return Err(interrupt::error(format!("interrupted before layer {name}"), "nothing was written"));
         }
         x = tch::no_grad(|| layer.try_forward_t(&x, false))
             .map_err(|misfit| unfit(config.network, &misfit.within(name)))?;

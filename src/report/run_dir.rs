@@ -153,7 +153,6 @@ fn cannot_create(path: &Path, e: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
     use crate::whole_file::tests::names;
 
     #[test]
@@ -196,7 +195,7 @@ mod tests {
         assert!(out.is_dir());
 
         let error = RunDir::create(Some(&out), "book").unwrap_err();
-        assert_eq!(error.kind(), Kind::Usage);
+        assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("a/b/run exists"), "{error}");
     }
 
@@ -205,10 +204,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "kept").unwrap();
-        assert_eq!(RunDir::create(Some(&file), "book").unwrap_err().kind(), Kind::Usage);
+        assert_eq!(RunDir::create(Some(&file), "book").unwrap_err().exit_code(), 2);
         for out in [file.join("run"), file.join("a/run"), folder.path().join("a/b").join("x".repeat(4096))] {
             let error = RunDir::create(Some(&out), "book").unwrap_err();
-            assert_eq!(error.kind(), Kind::Failed, "{error}");
+            assert_eq!(error.exit_code(), 1, "{error}");
             assert!(!error.to_string().contains('\n') && !error.remedy().contains('\n'));
         }
         assert_eq!(names(folder.path()), ["file"]);

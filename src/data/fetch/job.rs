@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempPath;
 
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::whole_file;
 
 /// No file that is fetched is larger, in bytes.
@@ -93,7 +94,7 @@ impl Job<'_> {
         if !(self.stop)() {
             return Ok(());
         }
-        Err(Failure::End(Error::interrupted(
+        Err(Failure::End(interrupt::error(
             format!("interrupted while {} was fetched", self.wanted.dataset),
             "run again: what is there is kept, and the download goes on from where it was",
         )))

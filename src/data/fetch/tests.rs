@@ -17,7 +17,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::super::checksum;
 use super::job::{ANOTHER_CACHE, LOCK, one_line};
 use super::*;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 
 /// What the local server answers for a path.
 #[derive(Clone)]
@@ -507,7 +507,7 @@ fn an_interrupted_download_ends_at_once_and_is_kept() {
         STOP.store(true, Ordering::Relaxed);
         fetching.join().unwrap().unwrap_err()
     });
-    assert_eq!(error.kind(), Kind::Interrupted);
+    assert!(error.is_interruption());
     assert!(error.to_string().contains("Letters") && error.remedy().contains("run again"), "{error}");
     assert_eq!(fs::read(part(dir.path())).unwrap(), file[..3_000]);
 }
@@ -520,7 +520,7 @@ fn an_interrupted_program_is_ended() {
     let apt_get = &["sh", "-c", "sleep 1000"];
     origins.tried.push(Origin::Debian(Package { apt_get, name: "letters", folder: "" }));
     let error = fetch(&origins, dir.path()).unwrap_err();
-    assert_eq!((error.kind(), contents(dir.path())), (Kind::Interrupted, vec![]));
+    assert!(error.is_interruption() && contents(dir.path()).is_empty());
 }
 
 /// Of two that need the same files, one fetches them, and the other finds them.
@@ -568,7 +568,7 @@ fn who_waits_for_another_can_be_interrupted() {
         sleep(Duration::from_millis(250));
         assert!(!fetching.is_finished(), "it waits");
         STOP.store(true, Ordering::Relaxed);
-        assert_eq!(fetching.join().unwrap().unwrap_err().kind(), Kind::Interrupted);
+        assert!(fetching.join().unwrap().unwrap_err().is_interruption());
     });
     assert!(record.lock().unwrap().is_empty());
 

@@ -9,7 +9,7 @@ use super::python::{Folders, Python};
 use super::subject::Subject;
 use crate::report::{Measurement, Times};
 use crate::train::WARM_UP;
-use crate::{Error, Result, interrupt};
+use crate::{Result, interrupt};
 
 /// A round of something short takes so long at least, in seconds: the clock is read rarely.
 const ROUND: f64 = 0.1;
@@ -62,7 +62,7 @@ impl Rounds {
             let here = self.here(iterations, &mut job);
             rounds.push((here, self.beside(subject, recorded.as_mut(), iterations)));
             if interrupt::requested() {
-                return Err(Error::interrupted(
+                return Err(interrupt::error(
                     "the benchmark was interrupted",
                     "what was measured before is in the directory of the run",
                 ));

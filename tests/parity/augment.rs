@@ -1,4 +1,5 @@
-//! `d2l_ch7 augment`: the files that it opens have Pillow's pixels, and its galleries are torchvision's.
+//! `d2l_ch7 augment`: it reads the pixels that Pillow reads, and its galleries are torchvision's. The Python of each test
+//! stands above the test.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,14 +12,14 @@ use tempfile::TempDir;
 use crate::live::{python_side, succeed};
 use crate::support::{bytes, missing, notebooks_ref};
 
-/// Runs a script of the references.
+/// The command that runs a script of `notebooks_ref`.
 fn script(python: &str, name: &str) -> Command {
     let mut command = Command::new(python);
     command.arg(notebooks_ref().join(name));
     command
 }
 
-/// The image files that `image_files.py` makes, if its Pillow is new enough to read pixels as we do.
+/// A folder with the image files of `image_files.py`; none if Pillow is older than the version that this project follows.
 fn files(python: &str, what: &str) -> Option<TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let pillow = succeed(script(python, "image_files.py").arg("--out").arg(folder.path()));
@@ -29,6 +30,14 @@ fn files(python: &str, what: &str) -> Option<TempDir> {
     Some(folder)
 }
 
+/// `image_files.read`, for every file that `image_files.py` writes:
+///
+/// ```python
+/// try:
+///     pixels = np.array(Image.open(file).convert("RGB"))  # (height, width, 3), uint8
+/// except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+///     pixels = None  # Pillow refuses the file, and so must this program
+/// ```
 #[test]
 fn files_that_pillow_reads_have_its_pixels_and_others_are_refused() {
     const WHAT: &str = "pixels of image files";
@@ -58,7 +67,17 @@ fn files_that_pillow_reads_have_its_pixels_and_others_are_refused() {
     assert!(pixels.is_empty() && read > 400 && refused > 100, "{read} files read, {refused} refused");
 }
 
-/// The shipped picture, and files that Pillow wrote: every pixel of every gallery.
+/// Every pixel of every gallery, of the project's picture and of two files that Pillow wrote. `augment.galleries`:
+///
+/// ```python
+/// picture = Image.open("assets/cat.jpg").convert("RGB")
+/// flip = RandomHorizontalFlip()
+/// crop = RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))
+/// jitter = ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
+/// for aug in (flip, RandomVerticalFlip(), crop, jitter, Compose([flip, crop, jitter])):
+///     torch.manual_seed(seed)
+///     gallery = torch.stack([pil_to_tensor(aug(picture)).permute(1, 2, 0) for _ in range(8)])
+/// ```
 #[test]
 fn galleries_are_torchvisions() {
     const WHAT: &str = "galleries against torchvision";

@@ -1,4 +1,19 @@
-//! Note 001: batch norm after one forward pass, feature scaling, and tensors as PyTorch prints them.
+//! Note 001: a batch norm after one forward pass, feature scaling, and tensors as PyTorch prints them.
+//!
+//! `fixtures.basics` stores the numbers of this Python (`basics.figures`):
+//!
+//! ```python
+//! torch.manual_seed(seed)
+//! for shape in (100, 16, 28, 28), (1, 16, 7, 7):
+//!     x = torch.rand(shape)
+//!     layer = nn.BatchNorm2d(16)
+//!     y = layer(x)  # in training
+//!     print(layer.state_dict(), y.mean((0, 2, 3)), y.var((0, 2, 3), correction=0))
+//!     evaluated = layer.eval()(x)
+//! before = basics.gradient_images().to(torch.float32).div(255)
+//! after = Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(before)
+//! print(after.mean((0, 2, 3)), after.std((0, 2, 3)), after.amin((0, 2, 3)), after.amax((0, 2, 3)))
+//! ```
 
 use d2l_ch7::experiments::basics::Figures;
 use d2l_ch7::report::pytorch_text;
@@ -40,6 +55,11 @@ fn every_figure_is_pytorchs() {
     }
 }
 
+/// The lists are `fixtures.PRINTED`:
+///
+/// ```python
+/// str(torch.tensor(values)), str(torch.tensor(values).requires_grad_())
+/// ```
 #[test]
 fn tensors_print_as_in_python() {
     let _turn = libtorch();

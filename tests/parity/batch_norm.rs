@@ -1,4 +1,21 @@
 //! Both batch norms: output, every gradient, moving statistics, evaluation.
+//!
+//! `fixtures.batch_norm` stores the numbers of this Python, here for images; the variant `scratch` has the notebooks'
+//! `BatchNorm(C, num_dims=4)` (`recipes.BatchNorm`) with `gamma`, `beta`, `moving_mean` and `moving_var` instead:
+//!
+//! ```python
+//! X, X1, X2 = (torch.randn(4, C, 6, 5) * 2 + 3 for _ in range(3))
+//! X.requires_grad_()
+//! layer = nn.BatchNorm2d(C)
+//! with torch.no_grad():
+//!     layer.weight.copy_(gamma), layer.bias.copy_(beta)
+//! Y = layer(X)
+//! torch.autograd.grad((Y * W).sum(), (X, layer.weight, layer.bias))
+//! print(layer.running_mean, layer.running_var)  # after one batch: mean1, var1
+//! layer(X1), layer(X2)
+//! print(layer.running_mean, layer.running_var)  # after three: mean3, var3
+//! evaluated = layer.eval()(X)
+//! ```
 
 use d2l_ch7::norm::{Dims, Norm, Variant};
 use d2l_ch7::state_dict::buffers;
@@ -7,7 +24,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::support::{Stored, libtorch};
 
-/// The case's input, as a view of its stored `base`.
+/// A case's input: a view of the stored tensor `base`, as in `fixtures.VIEWS`.
 fn view(case: &str, base: &Tensor) -> Tensor {
     match case {
         "dense_transposed" => base.transpose(0, 1),
@@ -39,7 +56,7 @@ fn check(case: &str, variant: Variant) {
     for (name, grad) in ["grad_X", "grad_gamma", "grad_beta"].iter().zip(&grads) {
         assert(name, &grad.contiguous());
     }
-    // By name: moving_mean, moving_var; num_batches_tracked, running_mean, running_var.
+    // Sorted by name: moving_mean, moving_var; or num_batches_tracked, running_mean, running_var.
     let statistics = || {
         let floats = buffers(&vs).into_iter().filter(|buffer| buffer.kind() == Kind::Float);
         floats.map(|buffer| buffer.copy()).collect::<Vec<_>>()

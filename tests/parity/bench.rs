@@ -1,14 +1,26 @@
-//! The Python side of the benchmark measures everything that it is asked for.
+//! `d2l_ch7 bench` measures each subject in Rust and in Python: no measurement of Python's is missing.
+//!
+//! The times differ from run to run, so this test compares none. A time of Python's is that of `bench_worker.py`, for a
+//! training step:
+//!
+//! ```python
+//! start = time.perf_counter()
+//! for _ in range(iterations):
+//!     optimizer.zero_grad()
+//!     nn.functional.cross_entropy(net(X), y).backward()
+//!     optimizer.step()
+//! seconds = (time.perf_counter() - start) / iterations
+//! ```
 
 use std::process::Command;
 
 use crate::live::{Live, succeed};
 
-/// The names of the measured sides, for each subject; and the report.
+/// Runs `d2l_ch7 bench`; gives the column `who` of its bench.csv, and its report.
 fn bench(live: &Live, out: &str, arguments: &[&str]) -> (Vec<String>, String) {
     let out = live.folder.path().join(out);
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
-    // The folder of the checkout has the Python side.
+    // The program looks for `notebooks_ref/bench_worker.py` in the current folder.
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["bench", "--quiet", "--device", "cpu"]);
     command.args(["--rounds", "1", "--data-dir"]).arg(live.data()).args(arguments);
     succeed(command.arg("--out").arg(&out));
@@ -20,19 +32,19 @@ fn bench(live: &Live, out: &str, arguments: &[&str]) -> (Vec<String>, String) {
 #[test]
 fn every_subject_is_measured_beside_python() {
     let Some(live) = Live::find("bench") else { return };
-    // d2l's loop wants five batches.
+    // d2l's loop needs five batches.
     let recipes = ["--recipes", "book,adamw", "--train-examples", "1280"];
     let (who, report) = bench(&live, "fashion-mnist", &recipes);
     assert!(!report.lines().any(|line| line.starts_with("- ")), "no remark: {report}");
     let count = |name: &str| who.iter().filter(|who| *who == name).count();
-    // 24 batch norms and 4 steps; epochs of two recipes and two variants, of which d2l has a loop for one recipe.
+    // PyTorch: 24 batch norms and 4 steps. The loops: two recipes, each in two variants; only `book` has a loop in d2l.
     assert_eq!(count("PyTorch"), 28);
     assert_eq!(count("the notebook's loop"), 4);
     assert_eq!(count("the notebook's loop, by its own timer"), 2);
     assert_eq!(count("a plain PyTorch loop"), 4);
     assert_eq!(count("the notebook's DataLoader") + count("tensors in memory"), 2);
 
-    // The notebook's numerics, and mixed precision with channels last.
+    // Two steps: float32 as in the notebook, and mixed precision with channels last.
     let (who, report) = bench(&live, "cifar", &["--recipes", "cifar", "--sections", "step"]);
     assert_eq!(who, ["this program", "PyTorch", "this program", "PyTorch"], "{report}");
 }

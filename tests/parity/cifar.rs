@@ -1,5 +1,5 @@
 //! ResNet-18 on CIFAR-10 against Python, live: the batches of every augmentation and number of workers, and whole runs
-//! against d2l's own `train_ch13`.
+//! against d2l's own `train_ch13`. The Python of each test stands above the test.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,12 +19,12 @@ use tch::Device;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::{bytes, has_cuda, libtorch};
 
-/// Images of CIFAR-10's size in one file of its layout.
+/// The images in one file of CIFAR-10.
 const RECORDS: usize = 10_000;
 const SIDE: usize = 32;
 
-/// Six files in CIFAR-10's layout: the first `examples` images of the first training and of the test file are of
-/// Fashion-MNIST, three neighbours as red, green and blue; the rest is black.
+/// A folder with six files in CIFAR-10's layout. The first `examples` images of the first training file and of the test
+/// file come from Fashion-MNIST: three neighbours are an image's red, green and blue. All other images are black.
 pub fn cifar_folder(live: &Live, examples: usize) -> PathBuf {
     let data = FashionMnist::load(Some(live.data()), false).unwrap();
     let folder = live.folder.path().join("cifar-10-batches-bin");
@@ -42,6 +42,7 @@ pub fn cifar_folder(live: &Live, examples: usize) -> PathBuf {
     folder
 }
 
+/// The label and the pixels of one image, as CIFAR-10's files have them.
 fn record(images: &d2l_ch7::data::Images, i: usize) -> Vec<u8> {
     let mut record = vec![images.labels[i]];
     for plane in i..i + 3 {
@@ -54,6 +55,18 @@ fn record(images: &d2l_ch7::data::Images, i: usize) -> Vec<u8> {
     record
 }
 
+/// `cifar_batches.batches`, here with the augmentation `flip`:
+///
+/// ```python
+/// augs = Compose([RandomHorizontalFlip(), ToTensor()])
+/// train = cifar10.Cifar10(data_dir, cifar10.TRAIN_FILES, augs, examples=300)
+/// loader = DataLoader(train, batch_size=64, shuffle=True, num_workers=workers)
+/// torch.manual_seed(5)
+/// for epoch in range(2):
+///     for X, y in loader:
+///         print(hashlib.sha256(X.numpy().tobytes() + y.numpy().tobytes()).hexdigest())
+/// next_seed = torch.empty((), dtype=torch.int64).random_()
+/// ```
 #[test]
 fn batches_are_the_data_loaders() {
     let _turn = libtorch();
@@ -84,10 +97,11 @@ fn hash(batch: &Batch) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Five batches and a smaller last one, so that the workers' turns do not come out even.
+/// Five batches and a smaller last one, so that some workers prepare more batches than others.
 const EXAMPLES: [&str; 4] = ["--train-examples", "210", "--test-examples", "40"];
 
-/// One epoch on both sides, on the `place` that both command lines name; here by the loop that `steps` choose.
+/// Trains one epoch in Rust and in Python, and compares figures and weights. Both programs get the options of `place`, such as
+/// the device; only the Rust program gets those of `steps`.
 fn check(live: &Live, folder: &Path, arguments: &[&str], place: &[&str], steps: &[&str]) {
     let variant = arguments[1];
     let out = live.folder.path().join([arguments, steps].concat().concat());
@@ -118,6 +132,17 @@ fn check(live: &Live, folder: &Path, arguments: &[&str], place: &[&str], steps: 
     assert_same_weights(&out.join(format!("weights/{variant}.safetensors")), &weights);
 }
 
+/// `train_cifar.run`; `init_weights` is the note's Xavier initialization, and `cifar10.loaders` its `load_cifar10`:
+///
+/// ```python
+/// torch.manual_seed(seed)
+/// net = d2l.resnet18(10, 3)
+/// net.apply(init_weights)
+/// train_iter, test_iter = cifar10.loaders(data_dir, "flip", 40, 210, 40, workers)
+/// loss = nn.CrossEntropyLoss(reduction="none")
+/// trainer = torch.optim.Adam(net.parameters(), lr=0.001)
+/// d2l.train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs, devices=[torch.device("cpu")])
+/// ```
 #[test]
 fn runs_are_train_ch13s_to_the_last_bit() {
     let _turn = libtorch();
@@ -135,6 +160,7 @@ fn runs_are_train_ch13s_to_the_last_bit() {
     }
 }
 
+/// The same on a GPU, by steps and by CUDA graphs.
 #[test]
 fn runs_on_cuda_are_train_ch13s_to_the_last_bit() {
     let _turn = libtorch();

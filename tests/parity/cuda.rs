@@ -1,4 +1,6 @@
-//! Tests that need a GPU: graphs give an eager step's bits, and the allocator's counts match its tensors.
+//! CUDA only: a graph gives the bits of an eager step, and the allocator counts the bytes of the tensors.
+//!
+//! These tests compare this program with itself, and need no Python.
 
 use d2l_ch7::data::{DataLoader, ImageSet};
 use d2l_ch7::torch::{
@@ -10,7 +12,11 @@ use crate::support::{bytes, has_cuda, libtorch};
 
 const CUDA: Device = Device::Cuda(0);
 
-/// Python's loader scales them on the CPU.
+/// Python's loader scales them on the CPU, before they go to the device:
+///
+/// ```python
+/// pixels.to(torch.float32).div(255)  # transforms.ToTensor does the same
+/// ```
 #[test]
 fn pixels_are_scaled_as_on_a_cpu() {
     let _turn = libtorch();
@@ -23,7 +29,7 @@ fn pixels_are_scaled_as_on_a_cpu() {
     assert_eq!(bytes(&batch(CUDA).to_device(Device::Cpu)), bytes(&batch(Device::Cpu)));
 }
 
-/// Random numbers go on in replays as they do in eager steps, and inputs may change between them.
+/// A replay draws the random numbers that the next eager step would draw. Inputs may change from replay to replay.
 #[test]
 fn replays_give_an_eager_steps_bits() {
     let _turn = libtorch();
@@ -33,7 +39,7 @@ fn replays_give_an_eager_steps_bits() {
     let mut input = Tensor::ones([64, 64], (Kind::Float, CUDA));
     let step =
         |input: &Tensor| input.matmul(input).dropout(0.5, true).sum_dim_intlist(1i64, false, Kind::Float);
-    // cuBLAS takes its memory before the capture.
+    // cuBLAS allocates its workspace here, before the capture.
     let _ = step(&input);
     let (graph, output) = CudaGraph::capture(CUDA, || step(&input)).unwrap();
 
@@ -50,7 +56,7 @@ fn replays_give_an_eager_steps_bits() {
     assert_ne!(eager[0], eager[1]);
 }
 
-/// The numbers are those of the moment of the call, although it does not wait for the device.
+/// A value that is read back without waiting does not contain what the stream does afterwards.
 #[test]
 fn values_are_read_as_they_were_when_the_reading_began() {
     let _turn = libtorch();
@@ -60,7 +66,7 @@ fn values_are_read_as_they_were_when_the_reading_began() {
     let busy = Tensor::ones([4096, 4096], (Kind::Float, CUDA));
     let mut sum = Tensor::zeros([], (Kind::Double, CUDA));
     for i in 1..=20 {
-        // Some time before the stream comes to it: a value that is taken too early is another one.
+        // The products keep the stream busy. A value that is read before the stream comes to it would be wrong.
         let _ = busy.matmul(&busy);
         sum += i;
         let readback = Readback::begin(&[&sum]).unwrap();
@@ -74,8 +80,8 @@ fn values_are_read_as_they_were_when_the_reading_began() {
     }
 }
 
-/// A panic within a step ends the capture, and the device works on. (After an operation that CUDA does not capture, no other
-/// capture is taken in this process.)
+/// A panic within a step ends the capture, and the device stays usable. (After an operation that CUDA cannot capture, this
+/// process captures no graph any more.)
 #[test]
 fn a_capture_that_fails_leaves_the_device_as_it_was() {
     let _turn = libtorch();

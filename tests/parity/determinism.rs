@@ -1,4 +1,21 @@
-//! The switches that decide bits on CUDA are set as Python sets them, and read as Python reads them.
+//! The switches that decide bits on CUDA: this program sets and reads them as Python does.
+//!
+//! `determinism.py` sets one after the other, and prints all six after each:
+//!
+//! ```python
+//! def read():
+//!     return [
+//!         torch.are_deterministic_algorithms_enabled(),
+//!         torch.is_deterministic_algorithms_warn_only_enabled(),
+//!         torch.backends.cudnn.deterministic,
+//!         torch.backends.cudnn.benchmark,
+//!         torch.backends.cuda.matmul.allow_tf32,
+//!         torch.backends.cudnn.allow_tf32,
+//!     ]
+//! print(*map(int, read()))
+//! torch.use_deterministic_algorithms(True, warn_only=True)
+//! print(*map(int, read()))
+//! ```
 
 use std::process::Command;
 
@@ -19,7 +36,7 @@ fn switches_read_as_pythons_do() {
 
     let default = Determinism::default();
     let settings = [
-        None, // as libtorch begins
+        None, // libtorch's defaults
         Some(Determinism { algorithms: true, ..default }),
         Some(Determinism { algorithms: true, warn_only: true, ..default }),
         Some(Determinism { cudnn_deterministic: true, ..default }),
@@ -46,7 +63,7 @@ fn switches_read_as_pythons_do() {
     }
 }
 
-/// Some operations have no deterministic kernel on the CPU either.
+/// `put_` has no deterministic kernel, on a CPU either.
 #[test]
 fn an_operation_without_a_deterministic_kernel_is_refused_by_name() {
     let _turn = libtorch();

@@ -1,5 +1,22 @@
-//! Data-parallel training compared live with Python's `DistributedDataParallel`, bit for bit: whole runs of two and three
-//! processes, both started by torchrun.
+//! Data-parallel training against Python's `DistributedDataParallel`, live: torchrun starts both, and whole runs of two and
+//! three processes are compared bit for bit.
+//!
+//! `train_ddp.run`, for a recipe on a CPU (`torchrun --nproc-per-node 2 FILE.py`):
+//!
+//! ```python
+//! dist.init_process_group("gloo")
+//! torch.manual_seed(seed)
+//! net = RECIPES["adamw"].build("native")
+//! optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.01)
+//! trained = DistributedDataParallel(net)
+//! sampler = DistributedSampler(train, shuffle=True, seed=seed)
+//! for epoch in range(num_epochs):
+//!     sampler.set_epoch(epoch)
+//!     for X, y in DataLoader(train, batch_size=64, sampler=sampler):
+//!         optimizer.zero_grad()
+//!         nn.functional.cross_entropy(trained(X), y).backward()
+//!         optimizer.step()
+//! ```
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,19 +31,19 @@ use crate::support::{has_cuda, libtorch, notebooks_ref};
 
 const CPU: &str = "cpu";
 
-/// One job, in words that both command lines take.
+/// One job: the options that both programs get.
 struct Job<'a> {
     ranks: &'a str,
     recipe: &'a str,
     variant: &'a str,
     seed: &'a str,
     epochs: usize,
-    /// Examples, batch size and the recipe's own options, in words that both command lines take.
+    /// Further options, separated by spaces.
     more: &'a str,
     device: &'a str,
 }
 
-/// torchrun, run by the Python that we compare with.
+/// torchrun, of the Python that the job is compared with.
 fn torchrun(live: &Live, ranks: &str) -> Command {
     let mut command = live.module("torch.distributed.run");
     command.args(["--standalone", "--nproc-per-node", ranks]);
@@ -58,7 +75,7 @@ fn check(live: &Live, data: &Path, job: &Job) {
     assert_same_weights(&out.join(format!("weights/{variant}.safetensors")), &weights);
 }
 
-/// The ranks' shares and their test images are not all of one size, and the last batch is smaller.
+/// Neither the training nor the test images divide evenly among the ranks, and the last batch is smaller.
 #[test]
 fn jobs_are_distributed_data_parallels_to_the_last_bit() {
     let _turn = libtorch();
@@ -78,7 +95,7 @@ fn jobs_are_distributed_data_parallels_to_the_last_bit() {
     }
 }
 
-/// Augmentation draws from each rank's own worker streams, or from its default generator.
+/// Each rank draws its augmentation from its own workers' generators, or from its default generator.
 #[test]
 fn jobs_on_cifar_are_distributed_data_parallels_to_the_last_bit() {
     let _turn = libtorch();
@@ -99,7 +116,7 @@ fn jobs_on_cifar_are_distributed_data_parallels_to_the_last_bit() {
     }
 }
 
-/// Over NCCL. One GPU is enough for one rank, which then exchanges with itself.
+/// Over NCCL, with one rank: one GPU is enough, and the rank averages its gradients with itself alone.
 #[test]
 fn a_job_on_cuda_is_distributed_data_parallels_to_the_last_bit() {
     let _turn = libtorch();
@@ -118,10 +135,10 @@ fn a_job_on_cuda_is_distributed_data_parallels_to_the_last_bit() {
     }
 }
 
-/// How many jobs are restarted, unless `D2L_KILLED_RUNS` says otherwise.
+/// How many jobs lose ranks, unless `D2L_KILLED_RUNS` gives another number.
 const KILLED_RUNS: usize = 2;
 
-/// A job that torchrun starts anew whenever one of its ranks fails.
+/// A job that torchrun restarts when a rank fails.
 fn restartable(live: &Live, out: &Path, name: &str) -> Command {
     let mut job = torchrun(live, "3");
     job.args(["--max-restarts", "5", "--no-python", env!("CARGO_BIN_EXE_d2l_ch7"), "--recipe", "dropout"]);
@@ -141,10 +158,10 @@ fn restartable(live: &Live, out: &Path, name: &str) -> Command {
     job
 }
 
-/// Distinguishes the ranks of a job from all other processes.
+/// The environment variable that marks the processes of a job.
 const JOB: &str = "D2L_TEST_JOB";
 
-/// The process of a rank, if it is running.
+/// The process id of a rank, if it runs.
 fn process_of(name: &str, rank: usize) -> Option<u32> {
     let [job, rank] = [format!("{JOB}={name}"), format!("RANK={rank}")];
     std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
@@ -154,7 +171,7 @@ fn process_of(name: &str, rank: usize) -> Option<u32> {
     })
 }
 
-/// Kills random ranks at random moments, once the job has a checkpoint to go on from. Gives the number of kills.
+/// Kills random ranks at random moments, each once the job has a checkpoint. Gives the number of kills.
 fn kill_ranks(job: &mut Child, name: &str, out: &Path, chance: &mut Mt19937, took: Duration) -> usize {
     let mut kills = 0;
     for _ in 0..=chance.randint(2) {

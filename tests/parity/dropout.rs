@@ -1,4 +1,17 @@
-//! Dropout's masks are made of integers from the generator, and so equal on every machine.
+//! Dropout's masks come from integers of the random generator, so they are equal on every machine.
+//!
+//! `fixtures.dropout` stores the numbers of this Python:
+//!
+//! ```python
+//! torch.manual_seed(seed)
+//! layer = nn.Dropout(0.5)
+//! kept = layer(torch.ones(256, 120)) != 0
+//! kept = layer(torch.ones(256, 84)) != 0
+//! X = torch.linspace(-1.0, 1.1, 21).reshape(7, 3).requires_grad_()
+//! Y = layer(X)
+//! (grad_X,) = torch.autograd.grad(Y.sum(), X)
+//! next_seed = torch.empty((), dtype=torch.int64).random_()
+//! ```
 
 use d2l_ch7::layers::dropout;
 use d2l_ch7::torch;

@@ -1,4 +1,21 @@
-//! One epoch on 4,096 real images, of every variant of the recipes that do not resize: figures and final weights.
+//! One epoch on 4,096 real images, for every variant of the recipes that do not resize: figures and final weights.
+//!
+//! `fixtures.epoch4096` stores the numbers of this Python (`loops.train_one_epoch`); the test's figures are those of
+//! `loops.evaluate`:
+//!
+//! ```python
+//! train_iter, test_iter = memory_loaders(data_dir, recipe.batch_size, 4096, 1000)
+//! torch.manual_seed(0)
+//! net = recipe.build(variant)
+//! recipe.initialize(net)
+//! optimizer, metric = recipe.optimizer(net.parameters(), recipe.lr), d2l.Accumulator(3)
+//! for X, y in train_iter:
+//!     y_hat = net(X)
+//!     l = nn.functional.cross_entropy(y_hat, y)
+//!     optimizer.zero_grad(), l.backward(), optimizer.step()
+//!     metric.add(l * len(X), d2l.accuracy(y_hat, y), len(X))
+//! train_loss, train_acc = metric[0] / metric[2], metric[1] / metric[2]
+//! ```
 
 use std::ops::ControlFlow;
 
@@ -63,8 +80,8 @@ fn epochs_on_real_images_are_pytorchs() {
     }
 }
 
-/// Three epochs of four whole batches and a smaller one, done in one `way`. Gives the sums and a gradient after every batch, and the
-/// figures and weights after every epoch.
+/// Trains three epochs of four whole batches and a smaller one. Gives the sums and a gradient after every batch, and figures
+/// and weights after every epoch.
 fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u8>> {
     const N: usize = 70;
     let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
@@ -110,12 +127,12 @@ fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u
     seen
 }
 
-/// How steps are done.
+/// How the program takes its steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
-    /// As the notebook does them.
+    /// As the notebook does.
     Eager,
-    /// Images, order and sums stay on the device, which here is the CPU.
+    /// Images, order and sums stay on the device.
     OnDevice,
     /// As `OnDevice`; the fourth whole batch is recorded, and the whole batches after it are replays.
     Recorded,
@@ -132,15 +149,14 @@ fn check_ways(device: Device) {
     }
 }
 
-/// No bit of figures, gradients and weights differs. A number that a CUDA graph would freeze, or memory that it would miss, mostly
-/// shows on the CPU too.
+/// On a CPU. Mistakes such as a tensor that is replaced between two replays show here too, not only on CUDA.
 #[test]
 fn the_way_of_doing_steps_changes_no_bit() {
     let _turn = libtorch();
     check_ways(Device::Cpu);
 }
 
-/// The same on a GPU, with deterministic kernels.
+/// On a GPU, with deterministic kernels.
 #[test]
 fn the_way_of_doing_steps_changes_no_bit_on_cuda() {
     let _turn = libtorch();

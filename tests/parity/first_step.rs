@@ -1,4 +1,21 @@
 //! The first training step of every recipe and variant: logits, loss, every gradient, and every tensor after the step.
+//!
+//! `fixtures.first_step` stores the numbers of this Python:
+//!
+//! ```python
+//! torch.manual_seed(2024)
+//! images = torch.randint(0, 256, (recipe.batch_size, 1, 28, 28), dtype=torch.uint8)
+//! labels = torch.randint(0, 10, (recipe.batch_size,))
+//! torch.manual_seed(0)
+//! net = recipe.build(variant)
+//! recipe.initialize(net)
+//! optimizer = recipe.optimizer(net.parameters(), recipe.lr)
+//! logits = net(images.to(torch.float32).div(255))
+//! loss = nn.functional.cross_entropy(logits, labels)
+//! loss.backward()
+//! gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
+//! optimizer.step()
+//! ```
 
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
@@ -10,11 +27,11 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, bytes, libtorch};
 
-/// The tolerance of gradients, and of weights after a step of SGD. Observed between SSE4.1 and AVX-512: 1.9e-5 at most, in a bias
-/// that a batch norm subtracts again.
+/// The tolerance for gradients, and for parameters after a step of SGD. Observed between SSE4.1 and AVX-512: 1.9e-5 at most,
+/// in the bias of a layer before a batch norm, which subtracts it again.
 const GRADIENT_ROUNDING: f64 = 5e-5;
 
-/// The images in the step's batch for large images: the recipe's own batch would take gigabytes.
+/// The batch size of a recipe that resizes: its own batch size would take gigabytes.
 const LARGE: i64 = 8;
 
 /// The references' synthetic images (n, 1, 28, 28) and labels (n,).
@@ -24,7 +41,7 @@ fn synthetic_batch(n: i64) -> (Tensor, Tensor) {
     (images, Tensor::randint(10, [n], (Kind::Int64, Device::Cpu)))
 }
 
-/// All images as the single batch that the recipe's loader makes of them.
+/// All images as one batch of the recipe's loader, resized where the recipe resizes.
 fn whole_batch(images: &Tensor, labels: &Tensor, recipe: &Recipe) -> Tensor {
     let labels: Vec<u8> = Vec::try_from(labels.to_kind(Kind::Uint8)).unwrap();
     let set = ImageSet::new(&bytes(images), &labels, 28, 28, None);

@@ -1,4 +1,18 @@
-//! Initial weights: every layer of every recipe.
+//! Initial weights of every layer of every recipe.
+//!
+//! `fixtures.init` and `fixtures.init_digests` store the numbers of this Python, here for the recipe `book`; `adamw` keeps
+//! PyTorch's default weights:
+//!
+//! ```python
+//! def init_weights(m):
+//!     if type(m) in (nn.Linear, nn.Conv2d):
+//!         nn.init.xavier_uniform_(m.weight)
+//! torch.manual_seed(seed)
+//! net = lenet_sigmoid(native_norm)  # nn.Sequential(nn.Conv2d(1, 6, kernel_size=5), nn.BatchNorm2d(6), ...)
+//! default = copy.deepcopy(net.state_dict())
+//! net.apply(init_weights)
+//! xavier = net.state_dict()
+//! ```
 
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::init::xavier_weights;
@@ -8,7 +22,7 @@ use d2l_ch7::torch;
 
 use crate::support::{ROUNDING, Stored, libtorch};
 
-/// Two recipes float by float, so that a failure says which tensor differs and by how much.
+/// Every float of two recipes: a failure names the tensor and the difference.
 #[test]
 fn default_and_xavier_weights_are_pytorchs() {
     let _turn = libtorch();
@@ -28,7 +42,7 @@ fn default_and_xavier_weights_are_pytorchs() {
     }
 }
 
-/// All recipes and variants with three seeds, by the digests of their tensors.
+/// All recipes and variants with three seeds, by the SHA-256 of each tensor.
 #[test]
 fn every_recipe_begins_as_in_pytorch() {
     let _turn = libtorch();

@@ -1,7 +1,21 @@
-//! Whole runs compared live with Python: the program and the notebook's loop run on this machine and must give the same bits.
+//! Whole runs against Python, live: this machine runs the program and the notebook's loop, and compares them bit for bit.
 //!
-//! They need Fashion-MNIST and a Python (`D2L_PYTHON`, else `python3`) with PyTorch 2.11.0, torchvision, d2l and safetensors;
-//! `cargo xtask test` provides these. Without them the tests say that they were skipped, or fail with D2L_REQUIRE_LIVE=1.
+//! `train.run`; for `adamw`, which d2l has no loop for, `loops.train` does the same with AdamW:
+//!
+//! ```python
+//! train_iter, test_iter = fashion_mnist.torchvision_loaders(data_dir, batch_size, 2100, 500, workers=4)
+//! torch.manual_seed(seed)
+//! net = RECIPES["book"].build("scratch")
+//! d2l.train_ch6(net, train_iter, test_iter, num_epochs, lr, torch.device("cpu"))
+//! save_file(net.state_dict(), "weights.safetensors")
+//! ```
+//!
+//! `torchvision_loaders` gives the loaders of `d2l.load_data_fashion_mnist`, without its download, of the first 2,100 and 500
+//! images.
+//!
+//! The tests need Fashion-MNIST and a Python (`D2L_PYTHON`, else `python3`) that can import PyTorch 2.11.0, torchvision, d2l
+//! and safetensors; `cargo xtask test` provides it. Without them the tests report that they were skipped; with
+//! D2L_REQUIRE_LIVE=1 they fail.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,26 +28,26 @@ use tch::Tensor;
 
 use crate::support::{bytes, has_cuda, libtorch, missing, notebooks_ref};
 
-/// The things that both sides need.
+/// What a live test needs: a Python, Fashion-MNIST, and a folder for temporary files.
 pub struct Live {
     python: String,
     data: PathBuf,
     pub folder: tempfile::TempDir,
 }
 
-/// One run, in words that both command lines take.
+/// One run: the options that both programs get.
 struct Run {
     recipe: &'static str,
     variant: &'static str,
     seed: &'static str,
     threads: &'static str,
-    /// `cpu` or `cuda`; on `cuda`, kernels are deterministic.
+    /// `cpu`, or `cuda` with deterministic kernels.
     device: &'static str,
-    /// `notebook` is d2l's own loop with worker processes, `plain` the same arithmetic without them.
+    /// Python's `--loop`: `notebook` is d2l's own loop with worker processes, `plain` the same arithmetic without them.
     python_loop: &'static str,
 }
 
-/// The Python to compare with. If it lacks a package, prints which, and gives `None`.
+/// The Python to compare with. If it lacks a package, reports that and gives none.
 pub fn python_side(what: &str) -> Option<String> {
     let python = std::env::var("D2L_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports =
@@ -58,7 +72,7 @@ pub fn python_side(what: &str) -> Option<String> {
 }
 
 impl Live {
-    /// Finds the Python and the data. If something is missing, prints it, and gives `None`.
+    /// Finds everything. If something is missing, reports that and gives none.
     pub fn find(what: &str) -> Option<Self> {
         let python = python_side(what)?;
         match FashionMnist::load(None, false) {
@@ -79,33 +93,33 @@ impl Live {
         &self.data
     }
 
-    /// A command that runs a module in that Python.
+    /// The command `python -m MODULE`.
     pub fn module(&self, module: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.args(["-m", module]);
         command
     }
 
-    /// A command that runs a script of `notebooks_ref`.
+    /// The command that runs a script of `notebooks_ref`.
     pub fn script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(notebooks_ref().join(script));
         command
     }
 
-    /// The same, with `--data-dir` for Fashion-MNIST.
+    /// The same with `--data-dir`, the folder of Fashion-MNIST.
     pub fn python(&self, script: &str) -> Command {
         let mut command = self.script(script);
         command.arg("--data-dir").arg(&self.data);
         command
     }
 
-    /// Trains in Rust; gives the run directory.
+    /// Trains in Rust. Gives the run directory.
     fn rust(&self, run: &Run) -> PathBuf {
         self.rust_by(run, &[])
     }
 
-    /// Trains in Rust with further `arguments`; gives the run directory.
+    /// Trains in Rust with further `arguments`. Gives the run directory.
     fn rust_by(&self, run: &Run, arguments: &[&str]) -> PathBuf {
         let Run { recipe, variant, seed, threads, .. } = run;
         let name = format!("{recipe}-{variant}-{seed}-{threads}{}", arguments.concat());
@@ -123,7 +137,7 @@ impl Live {
         out
     }
 
-    /// Trains in Python; gives its numbers and its weights.
+    /// Trains in Python. Gives the file with the figures and the file with the weights.
     fn reference(&self, run: &Run) -> (PathBuf, PathBuf) {
         let (json, weights) =
             (self.folder.path().join("out.json"), self.folder.path().join("python.safetensors"));
@@ -152,24 +166,24 @@ impl Run {
             .collect()
     }
 
-    /// The number of images to train and test on: at least five batches, which d2l's loop needs, and a smaller last one.
+    /// The numbers of images: at least five batches, which d2l's loop needs, and a smaller last one.
     fn examples(&self) -> Vec<&'static str> {
         match self.recipe {
-            // Images of 64 times the pixels.
+            // Each image has 64 times the pixels.
             "lenet224" => ["--train-examples", "84", "--test-examples", "24", "--batch-size", "16"].into(),
             _ => ["--train-examples", "2100", "--test-examples", "500"].into(),
         }
     }
 }
 
-/// Runs a command. If it fails, shows its standard error.
+/// Runs a command and gives its standard output. If it fails, panics with its standard error.
 pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Compares the weights that both sides saved, name by name and byte by byte.
+/// Compares two files of weights, name by name and byte by byte.
 pub fn assert_same_weights(rust: &Path, python: &Path) {
     let read = |path: &Path| {
         let mut tensors = Tensor::read_safetensors(path).unwrap();
@@ -186,7 +200,7 @@ pub fn assert_same_weights(rust: &Path, python: &Path) {
     }
 }
 
-/// Compares the figures of a run directory of one variant with those of Python's run, as bits.
+/// Compares the figures of a run directory with one variant, bit by bit, with those that Python wrote.
 pub fn assert_same_figures(out: &Path, json: &Path, epochs: usize) {
     let python: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     let rust = read_metrics(&out.join("metrics.csv")).unwrap();
@@ -201,7 +215,7 @@ pub fn assert_same_figures(out: &Path, json: &Path, epochs: usize) {
             ("test_acc", rust.test_acc),
         ];
         for (name, value) in figures {
-            // d2l's own loops measure no test loss.
+            // d2l's own loops compute no test loss.
             if let Some(bits) = python["bits"].get(name) {
                 let place = format!("{} epoch {} {name}", out.display(), rust.epoch);
                 assert_eq!(format!("{:016x}", value.to_bits()), bits.as_str().unwrap(), "{place}");
@@ -215,7 +229,7 @@ fn check(live: &Live, run: &Run) {
     check_by(live, run, &[&[]]);
 }
 
-/// Compares Rust's loops with Python. Each of the `loops` is a list of further arguments.
+/// Compares the run with Python, once for each of the `loops`: the arguments that choose the program's loop.
 fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
     let (python, python_weights) = live.reference(run);
     for arguments in loops {
@@ -225,7 +239,7 @@ fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
     }
 }
 
-/// Compares every recipe and variant, each with another seed, with the loop that the notebook runs.
+/// Every recipe and variant, with different seeds, against the notebook's loop.
 #[test]
 fn runs_are_the_notebooks_to_the_last_bit() {
     let _turn = libtorch();
@@ -241,8 +255,7 @@ fn runs_are_the_notebooks_to_the_last_bit() {
     }
 }
 
-/// With deterministic kernels, a GPU computes the same bits here and in Python: by the loop that waits for every batch, by the loop that
-/// waits for none, and by a CUDA graph.
+/// On a GPU, with deterministic kernels: the loop that waits for every batch, the loop that waits for none, and a CUDA graph.
 #[test]
 fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let _turn = libtorch();
@@ -256,7 +269,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
     }
 }
 
-/// One thread gives other bits than two: they must be Python's with one thread.
+/// One thread gives other bits than two threads: they must be those of Python with one thread.
 #[test]
 fn one_thread_is_pythons_one_thread() {
     let _turn = libtorch();
@@ -269,7 +282,7 @@ fn one_thread_is_pythons_one_thread() {
     }
 }
 
-/// Two variants that take turns in one process draw the streams that each would draw alone.
+/// Two variants that train in one process, epoch by epoch, draw the random numbers that each would draw alone.
 #[test]
 fn taking_turns_changes_no_bit() {
     let _turn = libtorch();
@@ -297,7 +310,14 @@ fn taking_turns_changes_no_bit() {
     }
 }
 
-/// Weights go both ways: what one side trained gives the same figures on the other.
+/// Rust and Python evaluate a file of weights alike, whichever of them trained it. `evaluate.py`:
+///
+/// ```python
+/// net = RECIPES["adamw"].build(variant)
+/// net.load_state_dict(load_file("weights.safetensors"), strict=True)
+/// _, test_iter = fashion_mnist.memory_loaders(data_dir, 64, None, 500)
+/// loss, accuracy = loops.evaluate(net, test_iter, torch.device("cpu"))
+/// ```
 #[test]
 fn weights_load_on_the_other_side() {
     let _turn = libtorch();
@@ -324,7 +344,7 @@ fn weights_load_on_the_other_side() {
     }
 }
 
-/// Everything that `d2l_ch7 basics` stores, with other seeds and thread counts than the stored references, and for an image file.
+/// Everything that `d2l_ch7 basics` stores, with seeds and threads that the stored references lack, and for an image file.
 #[test]
 fn basics_are_pythons() {
     let _turn = libtorch();

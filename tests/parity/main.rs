@@ -1,8 +1,10 @@
-//! Parity with Python's PyTorch: the references of `notebooks_ref/stored` are computed again here and compared.
+//! Parity with Python's PyTorch. Each file opens with the Python that made its numbers.
 //!
-//! Integers, permutations and masks always compare exactly. Floats compare bit for bit if this machine has the stored signature,
-//! and otherwise within a tolerance; `support` states each with its reason. Whole runs on other machines are left to `live`, which
-//! runs Python on this machine and compares bits.
+//! Some numbers are stored in `notebooks_ref/stored`. Integers, permutations and masks must be equal on every machine. Floats
+//! must be equal bit for bit if this machine's signature is the stored one; else they may differ by a tolerance, which
+//! `support` states and explains. Other tests are live: they run the Python on this machine and compare bits.
+//!
+//! The Python leaves out its imports. `recipes`, `loops`, `cifar10` and the like are files of `notebooks_ref`.
 
 mod augment;
 mod basics;

@@ -1,5 +1,16 @@
-//! Kernels for lists of tensors: ten steps with given gradients, compared with `torch.optim` on this machine, with `fused=True` and
-//! with `foreach=True`.
+//! Kernels for lists of tensors: ten steps of `torch.optim` with `fused=True` and with `foreach=True`, with given gradients.
+//!
+//! `multi_tensor.trained`, run live, here for one optimizer of `multi_tensor.OPTIMIZERS`:
+//!
+//! ```python
+//! tensors = load_file("notebooks_ref/stored/optim.safetensors")
+//! params = [tensors[f"initial.{i}"].clone().requires_grad_() for i in range(4)]
+//! optimizer = torch.optim.SGD(params, lr=0.05, momentum=0.9, nesterov=True, fused=True)
+//! for step in range(1, 11):
+//!     for i, param in enumerate(params):
+//!         param.grad = tensors[f"grad.{step}.{i}"].clone()
+//!     optimizer.step()
+//! ```
 
 use d2l_ch7::optim::{Adam, Optimizer, Sgd};
 use d2l_ch7::torch::device_name;
@@ -11,10 +22,10 @@ use tch::{Device, Kind, Tensor};
 use crate::live::{python_side, succeed};
 use crate::support::{Stored, has_cuda, libtorch, notebooks_ref};
 
-/// Of the gradients.
+/// The stored gradients are for so many steps.
 const STEPS: usize = 10;
 
-/// Python's results, and the tensors that both sides begin with.
+/// The parameters and gradients that both programs begin with, and the parameters that Python ends with.
 struct Steps {
     device: Device,
     initial: Stored,
@@ -81,7 +92,7 @@ impl Steps {
         for step in 1..=STEPS {
             optimizer.zero_grad();
             for (param, grad) in params.iter().zip(self.grads(step)) {
-                // A loss whose gradient is the given one, to the bit: 1 times it.
+                // The gradient of this loss is 1 times the given one, which are the same bits.
                 (param * grad).sum(Kind::Float).backward();
             }
             optimizer.step();

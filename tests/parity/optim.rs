@@ -1,4 +1,18 @@
 //! One and ten steps of every optimizer, with given gradients.
+//!
+//! `fixtures.optim` stores the numbers of this Python, here for one of its optimizers:
+//!
+//! ```python
+//! generator = torch.Generator().manual_seed(0)
+//! shapes = (6, 1, 5, 5), (6,), (1, 6, 1, 1), (17, 13)
+//! parameters = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+//! grads = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(10)]
+//! optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
+//! for step in range(10):
+//!     for parameter, grad in zip(parameters, grads[step]):
+//!         parameter.grad = grad.clone()
+//!     optimizer.step()
+//! ```
 
 use d2l_ch7::optim::{Adam, Optimizer, Sgd};
 use tch::{Kind, Tensor};
@@ -14,7 +28,7 @@ fn check(name: &str, optimizer: impl FnOnce(Vec<Tensor>) -> Box<dyn Optimizer>) 
     for step in 1..=10 {
         optimizer.zero_grad();
         for (i, param) in params.iter().enumerate() {
-            // A loss whose gradient is the given one, to the bit: 1 times it.
+            // The gradient of this loss is 1 times the given one, which are the same bits.
             (param * stored.get(&format!("grad.{step}.{i}"))).sum(Kind::Float).backward();
         }
         optimizer.step();

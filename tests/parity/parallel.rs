@@ -1,4 +1,17 @@
-//! Several devices: `d2l_ch7 cifar --device cpu,cpu` compared live with the arithmetic of `nn.DataParallel` in Python.
+//! `d2l_ch7 cifar` on several devices, with mixed precision and with channels last, against Python, live.
+//!
+//! `nn.DataParallel` works on accelerators only. `replicas.Replicas` does its arithmetic on a CPU. `train_cifar.run`:
+//!
+//! ```python
+//! torch.manual_seed(3)
+//! net = d2l.resnet18(10, 3)
+//! net.apply(init_weights)
+//! train_iter, test_iter = cifar10.loaders(data_dir, "flip", 7, 32, 15, workers=1)
+//! loss = nn.CrossEntropyLoss(reduction="none")
+//! trainer = torch.optim.Adam(net.parameters(), lr=0.001)
+//! trained = Replicas(net, 2)  # on GPUs: nn.DataParallel(net, device_ids=[0, 1])
+//! d2l.train_ch13(trained, train_iter, test_iter, loss, trainer, 1, devices=[torch.device("cpu")])
+//! ```
 
 use std::path::Path;
 use std::process::Command;
@@ -14,12 +27,12 @@ use crate::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::libtorch;
 
-/// The options of both sides. There are five batches, which d2l's loop needs. Two devices get 4 and 3 images of each, three get 3, 3
-/// and 1. Of the last batch's 4 images, two of the three devices get 2 each. The last test image is the first device's alone.
+/// The options that both programs get. d2l's loop needs five batches. Of a batch of 7 images, two devices get 4 and 3, and three
+/// get 3, 3 and 1. The last batch has 4 images: the first two devices get 2 each. The last test image goes to the first device.
 const COMMON: &str =
     "--seed 3 --epochs 1 --batch-size 7 --train-examples 32 --test-examples 15 --workers 1 --threads 1";
 
-/// Trains on both sides, compares every figure and every weight, and gives the run's `config.json` and report.
+/// Trains in Rust and in Python and compares every figure and every weight. Gives the run's `config.json` and report.
 fn check(live: &Live, data: &Path, rust: &[&str], python: &[&str]) -> (Value, String) {
     let out = live.folder.path().join(rust.concat());
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
@@ -47,6 +60,16 @@ fn several_devices_are_data_parallel() {
     }
 }
 
+/// `numerics.ChannelsLast` and `numerics.Autocast` wrap the net and the loss of `d2l.train_ch13`. A step is then:
+///
+/// ```python
+/// net.to(memory_format=torch.channels_last)
+/// trainer.zero_grad()
+/// with torch.autocast("cpu", dtype=torch.bfloat16):
+///     l = loss(net(X.to(memory_format=torch.channels_last)), y)
+/// l.sum().backward()
+/// trainer.step()
+/// ```
 #[test]
 fn mixed_precision_and_memory_format_are_pytorchs() {
     let _turn = libtorch();
@@ -67,6 +90,7 @@ fn mixed_precision_and_memory_format_are_pytorchs() {
     );
 }
 
+/// The copies of a net leave the random generator as the net alone leaves it.
 #[test]
 fn replicas_take_no_random_number() {
     let _turn = libtorch();

@@ -1,6 +1,21 @@
 //! The residual block and both ResNet-18: initial weights, forward, every gradient, running statistics, a step of Adam.
 //!
-//! Compared with the stored references, and live with the same made anew by this machine's Python.
+//! `fixtures.residual` and `fixtures.resnets` store the numbers of this Python, here for d2l's ResNet-18; a live test has the
+//! Python of this machine make them again:
+//!
+//! ```python
+//! torch.manual_seed(2024)
+//! images, labels = torch.rand(4, 3, 32, 32), torch.randint(0, 10, (4,))
+//! torch.manual_seed(0)
+//! net = d2l.resnet18(10, 3)
+//! net.apply(init_weights)  # Xavier, as in init.rs
+//! logits = net(images)
+//! loss = nn.functional.cross_entropy(logits, labels, reduction="none").sum()
+//! loss.backward()
+//! with torch.no_grad():
+//!     evaluated = net.eval()(images)
+//! torch.optim.Adam(net.parameters(), lr=1e-3).step()
+//! ```
 
 use d2l_ch7::experiments::networks::Network;
 use d2l_ch7::init::xavier_weights;
@@ -19,18 +34,18 @@ use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, libtorch, notebooks_ref}
 const SEED: u64 = 0;
 const DATA_SEED: u64 = 2024;
 
-/// The tolerance for the gradient of a bias that a batch norm subtracts again. Its terms cancel, and only their rounding remains, which
-/// differs from kernel to kernel. Observed between AVX2 and AVX-512: 9e-6 at most.
+/// The tolerance for the gradient of a bias before a batch norm, which subtracts the bias again: its terms cancel, and the
+/// rounding that is left differs from kernel to kernel. Observed between AVX2 and AVX-512: 9e-6 at most.
 const CANCELLED: f64 = 3e-5;
 
-/// The tolerance for logits and losses after eighteen layers. Observed as above: 4e-6 at most.
+/// The tolerance for logits and losses after eighteen layers. Observed between AVX2 and AVX-512: 4e-6 at most.
 const NETWORK_ROUNDING: f64 = 2e-5;
 
-/// The tolerance for gradients of such a network on four images: where a ReLU's input is nearly zero, its gradient passes with some
-/// kernels and not with others. Observed between SSE4.1 and AVX-512: 1.9e-2 at most.
+/// The tolerance for gradients after eighteen layers, on few images: where the input of a ReLU is nearly zero, its sign, and so
+/// the gradient, depends on the kernel. Observed between SSE4.1 and AVX-512: 1.9e-2 at most.
 const FLIPPED: f64 = 6e-2;
 
-/// The blocks of `fixtures.residual`.
+/// The blocks of `fixtures.BLOCKS`.
 fn block(p: &Path, name: &str, norm: &Norm) -> Residual {
     match name {
         "identity" => Residual::new(p, norm, 3),
@@ -125,6 +140,17 @@ fn check_networks(stored: &Stored) {
     }
 }
 
+/// `fixtures.residual`, here for the block that halves its images:
+///
+/// ```python
+/// torch.manual_seed(0)
+/// block = Residual(native_norm, 3, 6, 2)  # as in d2l: Residual(3, 6, use_1x1conv=True, strides=2)
+/// Y = block(X)
+/// (Y * W).sum().backward()
+/// with torch.no_grad():
+///     evaluated = block.eval()(X)
+/// torch.optim.Adam(block.parameters(), lr=1e-3).step()
+/// ```
 #[test]
 fn residual_blocks_are_the_notebooks() {
     let _turn = libtorch();
@@ -137,7 +163,7 @@ fn both_resnet18_are_the_notebooks() {
     check_networks(&Stored::open("resnets"));
 }
 
-/// Bit for bit on every machine, because Python runs on it too.
+/// Bit for bit, on every machine.
 #[test]
 fn they_are_pythons_of_this_machine() {
     let _turn = libtorch();

@@ -1,4 +1,5 @@
-//! Weights of every network, saved by Rust and loaded by Python, and the other way round.
+//! Weights of every network: Rust saves and Python loads them, and the other way round. The Python of each test stands above
+//! the test.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,13 +22,27 @@ fn net(network: &Network, variant: Variant) -> Net {
     Net::new(|p| (network.build)(p, &variant.into()))
 }
 
-/// The output for `x` of a new network with the weights in `file`.
+/// The output for `x`, in evaluation, of a new network that has loaded the weights in `file`.
 fn evaluated(network: &Network, variant: Variant, file: &Path, x: &Tensor) -> Tensor {
     let net = net(network, variant);
     weights::load_into(&net.vs, file).unwrap();
     tch::no_grad(|| net.forward_t(x, false))
 }
 
+/// `networks.carry`, for every network and variant:
+///
+/// ```python
+/// X = torch.rand(2, 1, 28, 28)
+/// net = lenet_sigmoid(native_norm)
+/// net.load_state_dict(load_file("lenet.native.rust.safetensors"), strict=True)
+/// with torch.no_grad():
+///     Y = net.eval()(X)
+/// net = lenet_sigmoid(native_norm)
+/// net(X)  # moves the running statistics
+/// save_file(net.state_dict(), "lenet.native.python.safetensors")
+/// with torch.no_grad():
+///     expected = net.eval()(X)
+/// ```
 #[test]
 fn weights_of_every_network_go_both_ways() {
     let _turn = libtorch();
@@ -37,8 +52,7 @@ fn weights_of_every_network_go_both_ways() {
     torch::manual_seed(5);
     for (network, variant) in each() {
         let net = net(network, variant);
-        // Running statistics as training leaves them: with those of a new net, mean 0 and variance 1 could change
-        // places unseen.
+        // One batch moves the running statistics. In a new net they are all 0 and 1, and a mistake between them might not show.
         let [channels, height, width] = network.input;
         let x = Tensor::rand([2, channels, height, width], (Kind::Float, Device::Cpu));
         let _ = tch::no_grad(|| net.forward_t(&x, true));
@@ -56,8 +70,17 @@ fn weights_of_every_network_go_both_ways() {
     }
 }
 
-/// A file of `state_dicts.py` is loaded, with the same bits, if Python's strict `load_state_dict` takes it, and refused if that refuses
-/// it.
+/// Rust loads a file of `state_dicts.py` if Python's strict `load_state_dict` loads it, to the same bits; else it refuses the
+/// file. The script makes many such files; three of them:
+///
+/// ```python
+/// net = lenet_sigmoid(native_norm)
+/// state = net.state_dict()
+/// half = {key: tensor.to(torch.float16) for key, tensor in state.items()}  # loads
+/// prefixed = {"module." + key: tensor for key, tensor in state.items()}  # loads, without the prefix
+/// missing = {key: tensor for key, tensor in state.items() if key != "5.weight"}  # RuntimeError
+/// net.load_state_dict(half, strict=True)
+/// ```
 #[test]
 fn state_dicts_are_taken_as_python_takes_them() {
     let _turn = libtorch();
@@ -76,7 +99,7 @@ fn state_dicts_are_taken_as_python_takes_them() {
             continue;
         }
         let net = net(network, variant);
-        // A count that a file lacks stays.
+        // The file may lack a count of batches; the net keeps its own then. A refused file must change nothing.
         let fresh: Vec<_> = net.state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
         let loaded = path.with_extension("loaded.safetensors");
         if !loaded.exists() {
@@ -93,7 +116,7 @@ fn state_dicts_are_taken_as_python_takes_them() {
     }
     assert!(refused >= 10, "{refused}");
 
-    // What `torch.save` wrote becomes a file that is taken, by the line that the refusal gives.
+    // The program refuses a file of `torch.save` and prints a line of Python. That line converts the file to one that loads.
     for (name, converted) in
         [("trained.pt", "trained.safetensors"), ("old.safetensors", "old.new.safetensors")]
     {

@@ -1,4 +1,18 @@
-//! Shuffling: `torch.randperm`, and the random numbers that a `DataLoader` draws.
+//! Shuffling: `torch.randperm`, and the random numbers that a `DataLoader` draws, in their order.
+//!
+//! `fixtures.sampler` stores the numbers of this Python:
+//!
+//! ```python
+//! torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+//! torch.manual_seed(seed)
+//! train_loader = DataLoader(range(n), batch_size=256, shuffle=True)
+//! test_loader = DataLoader(range(3), batch_size=2)
+//! for epoch in range(3):
+//!     batches = iter(train_loader)  # draws batches._base_seed; the first batch draws the sampler's seed
+//!     order = torch.cat(list(batches))
+//!     list(test_loader)  # draws a base seed too, though it does not shuffle
+//! next_seed = torch.empty((), dtype=torch.int64).random_()
+//! ```
 
 use d2l_ch7::data::{Share, epoch_order, randperm};
 use d2l_ch7::torch::{self, GeneratorState};
@@ -12,7 +26,7 @@ use crate::support::{Stored, libtorch};
 const SEEDS: [u64; 3] = [0, 1, 12345];
 const SIZES: [usize; 5] = [1, 2, 10, 1000, 60_000];
 
-/// Compares an order with the stored one; of a long one, its ends and its checksum.
+/// Compares an order with the stored one: a long one by its ends and its checksum.
 fn assert_order(stored: &Stored, name: &str, order: &[i64]) {
     if order.len() <= 1000 {
         return stored.assert_equal(name, &Tensor::from_slice(order));
@@ -33,7 +47,7 @@ fn randperm_is_pytorchs() {
     }
 }
 
-/// Three epochs, each followed by an evaluation. Every seed must be drawn, and in the right order.
+/// Three epochs, each followed by an evaluation: both must draw their seeds from the generator, in the same order.
 #[test]
 fn epochs_draw_what_a_data_loader_draws() {
     let _turn = libtorch();
@@ -61,8 +75,8 @@ fn a_restored_state_draws_the_same_numbers_again() {
     assert_ne!(first[0], first[1]);
 }
 
-/// Lengths that divide evenly among the ranks and lengths that do not, fewer images than ranks, and seeds whose sum with the epoch
-/// overflows 32 bits.
+/// Lengths that do and do not divide evenly among the ranks, fewer images than ranks, and seeds whose sum with the epoch
+/// overflows 32 bits. The Python is in the test.
 #[test]
 fn shares_are_the_distributed_samplers() {
     let Some(python) = python_side("DistributedSampler's orders") else { return };

@@ -1,4 +1,14 @@
-//! Python makes the same signature from the same sources, whatever the environment sets.
+//! The signature: what decides the bits of a run, besides the seed and the code. Python computes the same one.
+//!
+//! `bits.signature` reads, among others:
+//!
+//! ```python
+//! torch.__version__
+//! torch.cpu.get_capabilities()  # instructions
+//! torch.backends.cpu.get_cpu_capability()
+//! torch.get_num_threads()
+//! {name: os.environ[name] for name in bits.SETTINGS if name in os.environ}
+//! ```
 
 use std::process::Command;
 
@@ -12,7 +22,7 @@ use crate::support::notebooks_ref;
 fn signatures_are_pythons() {
     let Some(python) = python_side("signatures against Python's") else { return };
     let folder = tempfile::tempdir().unwrap();
-    // All of them at once, with values that these libraries take.
+    // All variables of SETTINGS at once, with values that oneDNN, MKL, OpenMP and the C library accept.
     let value = |name: &str| match name {
         name if name.ends_with("MAX_CPU_ISA") => "AVX2",
         name if name.ends_with("CPU_ISA_HINTS") => "PREFER_YMM",

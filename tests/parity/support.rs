@@ -1,4 +1,4 @@
-//! Reading references and comparing with them.
+//! Reads the references and compares tensors with them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use tch::{Device, Kind, Tensor};
 
 pub use crate::skipped::skipped;
 
-/// How far apart elementwise results of float32 kernels for different instruction sets may lie, relative to the
-/// largest element. Observed between AVX2 and AVX-512 for every tensor of these tests: 5e-7 at most; between an Intel and an AMD
-/// processor with AVX-512 both: 1.2e-6.
+/// The largest difference, relative to the largest element, between float32 results of kernels for different instruction
+/// sets. Observed in these tests between AVX2 and AVX-512: 5e-7 at most; between an Intel and an AMD processor, both with
+/// AVX-512: 1.2e-6.
 pub const ROUNDING: f64 = 2e-6;
 
-/// How far apart parameters may lie after a first step of Adam with a learning rate of 1e-3: where a gradient is nothing but
-/// rounding, the step goes by all of that either way.
+/// The largest difference between parameters after a first step of Adam with a learning rate of 1e-3. Where a gradient is
+/// only rounding, its sign depends on the kernel, and the parameter moves by 1e-3 up or down.
 pub const ADAM_EITHER_WAY: f64 = 2.1e-3;
 
-/// The threads that the stored references were made with.
-const THREADS: usize = 2;
+/// The number of threads with which Python made the stored references.
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-/// Only one test at a time may use libtorch: random generators and thread counts belong to the process.
+/// Lets one test at a time use libtorch, whose random generator and thread count belong to the process.
 pub fn libtorch() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    // A test that failed while it held its turn has told so; the others go on.
+    // A test that fails while it holds the lock poisons it. The other tests run nevertheless.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     torch::set_threads(Some(THREADS)).unwrap();
     turn
@@ -37,15 +37,15 @@ pub fn notebooks_ref() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks_ref")
 }
 
-/// Says that something was not tested, as a part of the set-up is missing; with D2L_REQUIRE_LIVE=1, as CI has it, fails. What a
-/// machine cannot have, such as a GPU, is [`skipped`].
+/// Reports that something was not tested because a part of the set-up is missing. With D2L_REQUIRE_LIVE=1, as in CI, fails. For
+/// what a machine cannot have, such as a GPU, see [`skipped`].
 pub fn missing(what: &str, why: &str) {
     let required = std::env::var_os("D2L_REQUIRE_LIVE").is_some_and(|value| value == "1");
     assert!(!required, "D2L_REQUIRE_LIVE=1, and {what} is not tested: {why}");
     skipped(what, why);
 }
 
-/// Lets libtorch choose its kernels by default again when a test ends, however it does.
+/// Resets libtorch's choice of kernels when a test ends, also when it fails.
 pub struct DefaultKernels;
 
 impl Drop for DefaultKernels {
@@ -54,7 +54,7 @@ impl Drop for DefaultKernels {
     }
 }
 
-/// Whether libtorch can use a GPU; if not, says what is not tested.
+/// Whether libtorch can use a GPU. If not, reports that `what` was not tested.
 pub fn has_cuda(what: &str) -> bool {
     let has_cuda = tch::Cuda::is_available();
     if !has_cuda {
@@ -63,7 +63,7 @@ pub fn has_cuda(what: &str) -> bool {
     has_cuda
 }
 
-/// One file of stored references.
+/// The tensors of one file of references.
 pub struct Stored {
     file: String,
     tensors: BTreeMap<String, Tensor>,
@@ -79,14 +79,14 @@ impl Stored {
         Self { same_signature, ..Self::made_here(&folder.join(format!("{name}.safetensors"))) }
     }
 
-    /// A file that the Python of this machine wrote just now: its floats hold to the last bit.
+    /// A file that the Python of this machine wrote just now: its floats must be equal bit for bit.
     pub fn made_here(path: &Path) -> Self {
         let tensors = Tensor::read_safetensors(path).unwrap();
         let file = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         Self { file, tensors: tensors.into_iter().collect(), same_signature: true }
     }
 
-    /// Whether floats made here must be the stored ones to the last bit.
+    /// Whether floats must be equal bit for bit: the stored signature is this machine's.
     pub fn same_signature(&self) -> bool {
         self.same_signature
     }
@@ -95,7 +95,7 @@ impl Stored {
         self.tensors.get(name).unwrap_or_else(|| panic!("{}: no reference {name}", self.file))
     }
 
-    /// The names that begin with `prefix`, without it; not those of samples, which a digest has each.
+    /// The names that begin with `prefix`, without the prefix. The samples beside the digests are left out.
     pub fn below(&self, prefix: &str) -> Vec<&str> {
         let names = self.tensors.keys().filter_map(|name| name.strip_prefix(prefix));
         let names: Vec<&str> = names.filter(|name| !name.ends_with(".sample")).collect();
@@ -107,7 +107,7 @@ impl Stored {
         self.get(name).int64_value(&[])
     }
 
-    /// Integers, bytes and masks: equal.
+    /// Integers, bytes and masks must be equal.
     pub fn assert_equal(&self, name: &str, actual: &Tensor) {
         let expected = self.get(name);
         assert_eq!(actual.size(), expected.size(), "{name}: shape");
@@ -115,12 +115,13 @@ impl Stored {
         assert!(actual == expected, "{}: {name}: got {actual} expected {expected}", self.file);
     }
 
-    /// Floats: the same bits under the same signature, else within [`ROUNDING`].
+    /// Floats must have the same bits under the same signature, else they may differ by [`ROUNDING`].
     pub fn assert_floats(&self, name: &str, actual: &Tensor) {
         self.assert_near(name, actual, ROUNDING);
     }
 
-    /// Floats: the same bits under the same signature, else within `tolerance` of the largest element, or of 1.
+    /// Floats must have the same bits under the same signature, else they may differ by `tolerance` times the largest element, or
+    /// times 1 if that is larger.
     pub fn assert_near(&self, name: &str, actual: &Tensor, tolerance: f64) {
         let expected = self.get(name);
         assert_eq!(actual.size(), expected.size(), "{name}: shape");
@@ -138,7 +139,7 @@ impl Stored {
         }
     }
 
-    /// Floats or integers, as their kind says.
+    /// [`Self::assert_floats`] or [`Self::assert_equal`], by the tensor's kind.
     pub fn assert_number(&self, name: &str, actual: &Tensor) {
         match actual.kind() {
             Kind::Float => self.assert_floats(name, actual),
@@ -146,8 +147,8 @@ impl Stored {
         }
     }
 
-    /// Tensors too large to keep. Under the same signature, and of integers, `NAME.sha256`: the same bits. Of floats also
-    /// `NAME.sample`: within `tolerance` of its largest element, or of 1.
+    /// Compares a tensor that is too large to be stored. Its SHA-256 must be `NAME.sha256`, of floats only under the same
+    /// signature. For floats, [`sample`] must also be near `NAME.sample`, as in [`Self::assert_near`].
     pub fn assert_digest(&self, name: &str, actual: &Tensor, tolerance: f64) {
         let is_float = actual.kind() == Kind::Float;
         if is_float {
@@ -160,7 +161,7 @@ impl Stored {
     }
 }
 
-/// `fixtures.sample`: sixteen elements, evenly spaced from the first to the last, and the mean of all.
+/// Sixteen elements, evenly spaced from the first to the last, and the mean of all, as in `fixtures.sample`.
 fn sample(tensor: &Tensor) -> Tensor {
     let elements = tensor.detach().reshape([-1]).to_kind(Kind::Double);
     let last = elements.size()[0] - 1;
@@ -169,7 +170,7 @@ fn sample(tensor: &Tensor) -> Tensor {
     Tensor::cat(&[elements.index_select(0, &Tensor::from_slice(&places)), mean], 0)
 }
 
-/// Whether the stored signature is that of the CPU computing here.
+/// Whether the stored signature is that of this machine's CPU. If not, reports once which parts differ.
 fn is_this_machine(stored: &Value) -> bool {
     static SAID: Once = Once::new();
     let here = Signature { threads: THREADS, ..Signature::of(Device::Cpu) };
@@ -185,9 +186,9 @@ fn is_this_machine(stored: &Value) -> bool {
     differ.is_empty()
 }
 
-/// The elements as they lie in memory, row by row.
+/// The bytes of all elements, in row-major order.
 pub fn bytes(tensor: &Tensor) -> Vec<u8> {
-    // A scalar has no dimension to view as bytes.
+    // `view_dtype` needs a dimension, which a scalar lacks.
     let bytes = tensor.detach().contiguous().reshape([-1]).view_dtype(Kind::Uint8);
     Vec::try_from(bytes).unwrap()
 }

@@ -1,4 +1,5 @@
-//! Transforms: every pixel is torchvision's and Pillow's, on every machine.
+//! Transforms of images: every pixel is torchvision's and Pillow's, on every machine. The Python of each test stands above
+//! the test.
 
 use d2l_ch7::data::transforms::{
     ColorJitter, Compose, Image, Mode, Normalize, RandomHorizontalFlip, RandomResizedCrop,
@@ -25,6 +26,13 @@ fn tensor(image: &Image) -> Tensor {
     Tensor::from_data_size(image.pixels(), &size, Kind::Uint8)
 }
 
+/// `fixtures.resize` stores the pixels of this Python, for every image and size of `fixtures.RESIZES`:
+///
+/// ```python
+/// image = torch.randint(0, 256, (12, 12, 1), dtype=torch.uint8)
+/// resized = Resize(96)(to_pil_image(image.permute(2, 0, 1)))  # bilinear
+/// pil_to_tensor(resized).permute(1, 2, 0)
+/// ```
 #[test]
 fn resized_pixels_are_pillows() {
     let stored = Stored::open("resize");
@@ -51,6 +59,7 @@ fn resized_pixels_are_pillows() {
     }
 }
 
+/// `fashion_mnist.resized` of the first 1,000 test images.
 #[test]
 fn a_thousand_real_images_resize_to_pillows_pixels() {
     let data = match FashionMnist::load(None, false) {
@@ -65,7 +74,7 @@ fn a_thousand_real_images_resize_to_pillows_pixels() {
     Stored::open("resize").assert_digest("fashion_mnist", &resized, ROUNDING);
 }
 
-/// The list of `notebooks_ref/random_transforms.py`.
+/// The transforms of `random_transforms.TRANSFORMS`, in the same order.
 fn transforms() -> Vec<(&'static str, Box<dyn Transform>)> {
     fn boxed(transform: impl Transform + 'static) -> Box<dyn Transform> {
         Box::new(transform)
@@ -103,18 +112,18 @@ fn transforms() -> Vec<(&'static str, Box<dyn Transform>)> {
     ]
 }
 
-/// An image after `transform`, drawn so many times: (draws, height, width, channels).
+/// `transform`, applied to an image `count` times: (count, height, width, channels).
 fn drawn(image: &Image, transform: &dyn Transform, count: i64, draws: &mut dyn Draws) -> Tensor {
     let out: Vec<_> = (0..count).map(|_| tensor(&transform.transform(image.clone(), draws))).collect();
     Tensor::stack(&out, 0)
 }
 
-/// Images (n, height, width, channels).
+/// The images of a tensor (n, height, width, channels).
 fn images(tensor: &Tensor) -> Vec<Image> {
     (0..tensor.size()[0]).map(|i| image(&tensor.get(i))).collect()
 }
 
-/// The int64 that `random_()` would draw: 63 of 64 bits.
+/// The int64 that PyTorch's `random_()` would draw: 64 bits of the generator without the highest.
 fn next_seed(draws: &mut dyn Draws) -> i64 {
     let high = u64::from(draws.next_u32());
     (((high << 32) | u64::from(draws.next_u32())) & (u64::MAX >> 1)) as i64
@@ -122,7 +131,17 @@ fn next_seed(draws: &mut dyn Draws) -> i64 {
 
 const SETS: [&str; 6] = ["rgb", "gray", "rgb_pixel", "gray_pixel", "row", "column"];
 
-/// An own generator and the process's default generator give the same stream.
+/// A generator of its own and the process's default generator give the same pixels. `random_transforms.transformed`, stored by
+/// `fixtures.transforms`, here for one of `TRANSFORMS`:
+///
+/// ```python
+/// torch.manual_seed(0)
+/// transform = RandomResizedCrop((9, 11), scale=(0.1, 1), ratio=(0.5, 2))
+/// for image in images:
+///     pil = to_pil_image(image.permute(2, 0, 1))
+///     out = torch.stack([pil_to_tensor(transform(pil)).permute(1, 2, 0) for _ in range(4)])
+/// next_seed = torch.empty((), dtype=torch.int64).random_()
+/// ```
 #[test]
 fn transformed_pixels_are_torchvisions() {
     let _turn = libtorch();
@@ -142,6 +161,12 @@ fn transformed_pixels_are_torchvisions() {
     }
 }
 
+/// Stored by `fixtures.transforms`, here for RGB images:
+///
+/// ```python
+/// batch = torch.stack([ToTensor()(to_pil_image(image.permute(2, 0, 1))) for image in images])
+/// normalized = Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(batch)
+/// ```
 #[test]
 fn tensors_of_images_are_torchvisions() {
     let _turn = libtorch();
@@ -182,7 +207,17 @@ fn impossible_transforms_are_refused() {
     assert!(Normalize::new(&[0.5, 0.5], &[1.0]).is_err());
 }
 
-/// 1,000 real images of ten shapes, gray and RGB, twenty draws of every transform: the pixels, by their digests.
+/// 1,000 real images of ten shapes, gray and RGB, and every transform twenty times: the SHA-256 of the pixels.
+/// `random_transforms.py`, run live:
+///
+/// ```python
+/// for seed, images in enumerate(random_transforms.image_sets(data_dir).values()):
+///     for name in random_transforms.TRANSFORMS:
+///         out, next_seed = random_transforms.drawn(name, images, 20, seed)
+///         pixels = [b"".join(pil.tobytes() for pil in of_image) for of_image in out]
+///         digests = [hashlib.sha256(of_image).digest() for of_image in pixels]
+/// turned = adjust_hue(random_transforms.every_colour(), 0.2)
+/// ```
 #[test]
 fn a_thousand_images_transform_to_torchvisions_pixels() {
     const DRAWS: usize = 20;
@@ -201,7 +236,7 @@ fn a_thousand_images_transform_to_torchvisions_pixels() {
     let tensors: std::collections::BTreeMap<_, _> =
         Tensor::read_safetensors(file).unwrap().into_iter().collect();
     let mut compared = 0;
-    // The names in the order of their seeds: gray0, rgb0, gray1, ...
+    // The sets in the order of their seeds: gray0, rgb0, gray1, ...
     let mut sets: Vec<&str> = tensors.keys().filter_map(|name| name.strip_suffix(".images")).collect();
     sets.sort_by_key(|set| (set.split('_').next().unwrap().trim_start_matches(char::is_alphabetic), *set));
     for (seed, set) in sets.into_iter().enumerate() {
@@ -230,7 +265,7 @@ fn a_thousand_images_transform_to_torchvisions_pixels() {
     assert!(Tensor::from_slice(digest.as_slice()) == tensors["every_colour.sha256"]);
 }
 
-/// All 2^24 colours, blue fastest, with their hue turned by a fifth.
+/// An image of all 2^24 colours, blue changing fastest, after its hue was turned by a fifth.
 fn every_colour_turned() -> Image {
     let colours = (0..1u32 << 24).flat_map(|colour| colour.to_be_bytes().into_iter().skip(1)).collect();
     let image = Image::new(Mode::Rgb, 4096, 4096, colours).unwrap();

@@ -1,8 +1,8 @@
-//! How many images a second are prepared for training, by this project and by a PyTorch `DataLoader` beside it.
+//! How many images per second this project's loader and a PyTorch `DataLoader` prepare for training.
 //!
-//! `cargo bench --profile dev --bench augmentation -- --data-dir FOLDER`: CIFAR-10's folder. Without it the data is found or
-//! fetched. The Python is `D2L_PYTHON`, else `python3`; it must import PyTorch and torchvision. Both sides take turns;
-//! the medians of the rounds are compared, each at its best number of workers.
+//! `cargo bench --profile dev --bench augmentation -- --data-dir FOLDER`: FOLDER is CIFAR-10's. Without the option the data is
+//! found or fetched. The Python is `D2L_PYTHON`, else `python3`; it must import PyTorch and torchvision. Each round measures
+//! both loaders with several numbers of workers. The report has the medians, and compares the best of each loader.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn main() {
     }
 }
 
-/// An epoch's preparation, without training.
+/// Images per second in an epoch of the loader, without training.
 fn prepared_per_second(images: &Arc<Images>, augment: Augmentation, workers: usize) -> f64 {
     let loader = ImageLoader::new(Arc::clone(images), augment.transforms(), 256, true, workers, Device::Cpu);
     let start = Instant::now();

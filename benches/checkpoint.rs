@@ -1,7 +1,7 @@
 //! The seconds that a checkpoint takes, compared with the epoch of `book` after which it is saved.
 //!
-//! `cargo bench --profile dev --bench checkpoint -- --data-dir FOLDER`: Fashion-MNIST's folder. Without it the data is found or fetched.
-//! The file is written to cargo's target folder, and has reached the disk when the clock stops.
+//! `cargo bench --profile dev --bench checkpoint -- --data-dir FOLDER`: FOLDER is Fashion-MNIST's. Without the option the data
+//! is found or fetched. The file goes to cargo's target folder. The time includes the write to the disk (fsync).
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn main() {
             ROUNDS * CHECKPOINTS
         );
     }
-    // Nothing depends on whether it is gone.
+    // If the file cannot be removed, it stays in the target folder.
     let _ = std::fs::remove_file(file);
 }
 
@@ -64,7 +64,7 @@ fn seconds(f: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Training and evaluation.
+/// An epoch: training and evaluation.
 fn epoch(net: &Net, optimizer: &mut dyn Optimizer, train_iter: &DataLoader, test_iter: &DataLoader) {
     let mut metric = Metric::new(Device::Cpu, Totals::default());
     let go_on = &mut |_: usize, _: &Metric, _: &dyn Optimizer| Ok(ControlFlow::Continue(()));

@@ -7,11 +7,11 @@ const EPS: f64 = 1e-5; // keeps the root away from zero
 const KEPT: f64 = 0.9; // the share of the old moving statistics that stays
 
 fn main() {
-    // Four examples (rows) of two features (columns) that live on different scales.
+    // Four examples (rows) of two features (columns) on different scales.
     let x = Tensor::from_slice(&[1.0f32, 100.0, 2.0, 300.0, 3.0, 500.0, 6.0, 700.0]).reshape([4, 2]);
     show("x", &x);
 
-    // What is typical of each feature in this batch.
+    // Mean and variance of each feature in this batch.
     let mean = x.mean_dim(0i64, false, None::<Kind>);
     show("mean over the batch", &mean);
     let centred = &x - &mean;
@@ -19,16 +19,16 @@ fn main() {
     let var = centred.square().mean_dim(0i64, false, None::<Kind>); // divided by 4, not by 3
     show("variance over the batch", &var);
 
-    // Both features on one scale: mean 0, variance 1.
+    // Both features on the same scale: mean 0, variance 1.
     let x_hat = &centred / (&var + EPS).sqrt();
     show("x_hat = (x - mean) / sqrt(variance + eps)", &x_hat);
 
-    // A scale and a shift for each feature, which training would find; here they are given.
+    // A scale and a shift for each feature. Training would learn them; here they are given.
     let (gamma, beta) = (Tensor::from_slice(&[1.0f32, 2.0]), Tensor::from_slice(&[0.0f32, 10.0]));
     let y = &gamma * &x_hat + &beta;
     show("y = gamma * x_hat + beta, with gamma (1, 2) and beta (0, 10)", &y);
 
-    // What evaluation will use in place of the batch's own: averages over the batches that have been.
+    // Evaluation uses moving averages over all batches so far, not the statistics of its own batch.
     let moving_mean = KEPT * mean.zeros_like() + (1.0 - KEPT) * &mean;
     let moving_var = KEPT * var.ones_like() + (1.0 - KEPT) * &var;
     show("moving mean, a tenth of the way from 0", &moving_mean);

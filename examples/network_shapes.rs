@@ -1,5 +1,5 @@
-//! A network's shapes are found by running it, layer by layer. ResNet-18 halves the image and doubles the channels from
-//! stage to stage; its average pooling leaves one pixel of whatever remains, so that the dense layer always fits.
+//! Runs a network layer by layer and prints the shape after each layer. From stage to stage ResNet-18 halves the image and
+//! doubles the channels. Its average pooling leaves one pixel, so the dense layer fits images of every size.
 //!
 //! `cargo run --example network_shapes`
 
@@ -21,7 +21,7 @@ fn walk(net: &Sequential, side: i64) {
     let mut x = Tensor::rand([1, 1, side, side], (Kind::Float, Device::Cpu));
     println!("{:18} {:?}", "image", x.size());
     for (_, layer) in net.layers() {
-        // Evaluation: one image has no batch statistics worth the name.
+        // In evaluation: the statistics of one image would mean little.
         x = tch::no_grad(|| layer.forward_t(&x, false));
         println!("{:18} {:?}", layer.class(), x.size());
     }

@@ -17,20 +17,20 @@ fn main() {
     let block = Net::new(|p| Residual::new(p, &Norm::Native, 3));
     println!("x {:?}, block(x) {:?}", x.size(), block.forward_t(&x, true).size());
 
-    // g ends in the batch norm bn2. With its scale at zero, g(x) is 0 for every x.
+    // g ends with the batch norm bn2. With the scale 0 of bn2, g(x) is 0 for every x.
     let _ = tch::no_grad(|| block.vs.variables()["bn2.weight"].shallow_clone().zero_());
     let y = block.forward_t(&x, true);
     println!("without g, block(x) is x: {}", y == x);
     y.sum(Kind::Float).backward();
     println!("and the gradient of its sum is 1 everywhere: {}", x.grad() == Tensor::ones_like(&x));
 
-    // To change the shape, the shortcut takes a 1x1 convolution along.
+    // If g changes the shape, a 1x1 convolution changes the shape of x too.
     let halving = Net::new(|p| Residual::with_1x1conv(p, &Norm::Native, 3, 6, 2));
     println!("with a 1x1 convolution {:?}", halving.forward_t(&x, true).size());
     println!("made of {}", children(&halving).join(", "));
 }
 
-/// What the names of its variables begin with, sorted.
+/// The names of the block's layers, sorted: the first parts of the names of its variables.
 fn children(net: &Net) -> Vec<String> {
     let first = |(name, _): (String, Tensor)| name.split('.').next().map(str::to_owned);
     let mut children: Vec<_> = net.state().into_iter().filter_map(first).collect();

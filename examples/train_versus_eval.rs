@@ -14,8 +14,8 @@ fn main() {
     let batch = || Tensor::randn([1000, 1], (Kind::Float, Device::Cpu)) * 2 + 5;
     let fixed = batch();
 
-    // In training the batch is normalized by its own statistics, in evaluation by the running ones. They start at
-    // mean 0 and variance 1, and every batch takes them a tenth of the way to its own.
+    // Training normalizes a batch by its own statistics, evaluation by the running ones. These start at mean 0 and variance 1,
+    // and every batch moves them a tenth of the way to its own.
     println!("batches  running mean  running var  mean of the output in evaluation");
     let mut seen = 0;
     for until in [0, 1, 10, 100] {
@@ -33,7 +33,7 @@ fn main() {
         "after many batches, evaluation is like training"
     );
 
-    // Training needs company: what a number becomes depends on the others of its batch. Evaluation does not.
+    // In training, the output for a number depends on the other numbers of its batch. In evaluation it does not.
     let alone = fixed.narrow(0, 0, 1);
     let in_half = layer.forward_t(&fixed.narrow(0, 0, 500), false).narrow(0, 0, 1);
     assert!(layer.forward_t(&alone, false) == in_half, "evaluation takes each example by itself");

@@ -1,4 +1,4 @@
-//! Weights that Rust trained, loaded in Python and back: `cargo run --example weights_with_python`
+//! Python loads weights that Rust trained, and Rust loads weights from Python: `cargo run --example weights_with_python`
 //!
 //! Writes `rust.safetensors` and prints what to type in Python, which writes `python.safetensors`. Run again, it loads that
 //! file.
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     }
     println!("In Python:\n{PYTHON}");
 
-    // Back: Python's file, or our own where Python has not written one yet. A net of fresh weights takes them all.
+    // A new net loads Python's file, or this program's own if Python has written none yet.
     let python = Path::new("python.safetensors");
     let file = if python.exists() { python } else { Path::new("rust.safetensors") };
     let loaded = net();

@@ -1,5 +1,5 @@
 """Writes the first inputs of every fuzz target to corpus/TARGET/: sound files of every kind that the readers know, and
-files that promise more than they hold. Inputs that fuzzing found lie beside them, and are left alone.
+files whose headers promise more than the files contain. Inputs in these folders that fuzzing found are not changed.
 
     python fuzz/make_corpus.py
 
@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from safetensors.torch import save as save_torch
 
 CORPUS = Path(__file__).parent / "corpus"
-# Of checkpoints.
+# The version of checkpoints.
 VERSION = 2
 NOISE = np.random.default_rng(0)
 
@@ -107,7 +107,7 @@ def checkpoint():
 
 
 def sealed(state, generator):
-    """A checkpoint whose SHA-256 is right."""
+    """A checkpoint with a correct SHA-256."""
     tensors = {name: generator for name in ("generators.cpu", "generators_within.cpu")}
     tensors["state"] = np.frombuffer(state, np.uint8)
     digest = hashlib.sha256()
@@ -142,7 +142,7 @@ def image():
 
 
 def damaged_pngs():
-    """Files that promise more than they hold, and damage that Pillow forgives and does not forgive."""
+    """Files whose headers promise too much, and damaged files that Pillow reads or refuses."""
 
     def chunk(kind, content, damage=0):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content) ^ damage)

@@ -1,4 +1,4 @@
-//! Several processes that train together. Their bits are compared with Python's in `tests/parity/distributed.rs`.
+//! Several processes that train together. `tests/parity/distributed.rs` compares their bits with Python's.
 
 use std::fs;
 use std::path::Path;
@@ -29,17 +29,17 @@ fn rank_0_alone_writes_and_tells() {
     assert!(read("config.json").contains("\"ranks\": 3"));
     let report = read("report.md");
     assert!(report.contains("3 processes") && report.contains("32 on each of 3 processes"), "{report}");
-    // Two variants, two epochs, three ranks, which had a third of the images each.
+    // Two variants, two epochs, three ranks; each rank trained on a third of the images.
     let rows: Vec<String> = read("ranks.csv").lines().skip(1).map(str::to_owned).collect();
     assert_eq!(rows.len(), 2 * 2 * 3);
     assert!(rows.iter().all(|row| row.split(',').nth(3) == Some(&(TRAIN / 3).to_string())), "{rows:?}");
-    // From the second step on it is known what the exchange took, and what of it the backward pass hid.
+    // From the second step on, the time of the exchange is known, and how much of it the backward pass hid.
     for row in rows.iter().filter(|row| row.split(',').nth(1) == Some("2")) {
         let [exchange, hidden] = [6, 7].map(|i| row.split(',').nth(i).unwrap().parse::<f64>().unwrap());
         assert!(0.0 < hidden && hidden <= exchange, "{row}");
     }
     assert!(report.contains("of it hidden"), "{report}");
-    // Every test image was counted once: accuracies are so many of all.
+    // Every test image was counted once: accuracy times the number of images is a whole number.
     for row in read_metrics(&place.out().join("metrics.csv")).unwrap() {
         let correct = row.test_acc * TEST as f64;
         assert!((correct - correct.round()).abs() < 1e-9, "{row:?}");
@@ -53,7 +53,7 @@ fn synchronized_statistics_stand_beside_each_ranks_own() {
     assert_all_succeed(&Job::new(2).run(|_| place.compare(&variants)));
     let report = fs::read_to_string(place.out().join("report.md")).unwrap();
     let section = report.split_once("## Synchronized statistics").expect(&report).1;
-    // LeNet's four batch norms; each rank's batch has other means than both together.
+    // LeNet has four batch norms. The statistics of one rank's batch differ from those of both batches together.
     let rows: Vec<Vec<&str>> = section
         .lines()
         .filter(|line| line.starts_with('|'))
@@ -121,14 +121,14 @@ fn a_killed_rank_ends_all_and_the_job_goes_on_to_the_same_bits() {
         let took = started.elapsed();
 
         let mut ranks = Job::new(3).start(|_| command(run, "--out", &killed));
-        // Not before there is something to go on from.
+        // The job needs a checkpoint before a rank is killed.
         until("a checkpoint", || fs::read_dir(killed.join("checkpoints")).map_or(0, Iterator::count) > 0);
         std::thread::sleep(took.mul_f32(0.4 * chance.rand()));
         let victim = chance.randint(3);
         ranks[victim].kill().unwrap();
         let ended = ranks.into_iter().map(|child| child.wait_with_output().unwrap());
         for (_, output) in ended.enumerate().filter(|(rank, _)| *rank != victim) {
-            // Who was done by then has nothing to tell.
+            // A rank that had finished before prints no error.
             if !output.status.success() {
                 assert_two_lines(&output, 1, &format!("rank {victim}"));
                 kills += 1;

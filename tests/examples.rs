@@ -36,7 +36,7 @@ fn examples_show_what_they_claim() {
 
         let program = built(name);
         assert!(program.exists(), "{} is not built: cargo build --examples", program.display());
-        // Some leave files where they run.
+        // Some examples write files to the current folder.
         let place = tempfile::tempdir().unwrap();
         let output = Command::new(program).current_dir(&place).output().unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));

@@ -12,7 +12,7 @@ mod place;
 use place::skipped::skipped;
 use place::{Place, assert_two_lines, program, until};
 
-/// Sends the process a signal, as `kill` names it.
+/// Sends a signal, named as for `kill`, to the process.
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
@@ -45,7 +45,7 @@ fn long_run_started_by(shell: &[&str], place: &Place) -> Child {
     child
 }
 
-/// Waits until a run in `place` has finished so many epochs.
+/// Waits until the metrics of the run in `place` have so many records.
 fn until_epochs(place: &Place, epochs: usize) {
     let metrics = place.out().join("metrics.csv");
     until("an epoch", || read_metrics(&metrics).is_ok_and(|records| records.len() >= epochs));
@@ -98,7 +98,8 @@ fn a_signal_that_is_ignored_stays_ignored() {
 fn a_disk_that_fills_up_loses_nothing() {
     let place = Place::new();
     let mut child = long_run(&place);
-    // No file may be larger from now on: a write fails as on a full disk, if the signal that comes first does not kill.
+    // From now on no file can grow beyond 4 KiB. A write then fails as on a full disk. The program must ignore SIGXFSZ,
+    // which comes first and would kill it.
     let limited = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=4096"]).status();
     if !limited.is_ok_and(|status| status.success()) {
         let _ = child.kill();
@@ -157,7 +158,7 @@ fn fetching_ends_at_the_first_interrupt() {
         command
     };
     let child = cifar(&place.folder.path().join("cache")).spawn().unwrap();
-    // It asks, and will wait for an answer.
+    // The program has connected and waits for an answer.
     let (_asked, _) = silent.accept().unwrap();
     signal(&child, "-TERM");
     assert_two_lines(&child.wait_with_output().unwrap(), 143, "interrupted while CIFAR-10 was fetched");

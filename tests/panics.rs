@@ -16,7 +16,7 @@ fn the_place_of_a_panic_is_kept_on_every_thread() {
     assert_eq!(error.to_string(), "the computation broke off: too much");
     assert!(error.remedy().contains(&here(line!() - 2)), "{}", error.remedy());
 
-    // Two workers, of which the first is joined last.
+    // Two workers panic; the first is joined last.
     let (mut workers, line) = (Vec::new(), line!());
     workers.push(thread::spawn(|| panic!("the first")));
     let first = workers.remove(0);

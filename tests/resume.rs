@@ -1,6 +1,6 @@
-//! Runs that are killed at any moment, and go on: to the bits of a run that nobody killed.
+//! Runs that are killed at random moments and resumed end with the bits of a run that was not killed.
 //!
-//! `D2L_KILLED_RUNS=100` kills more of them than the few that a test run does.
+//! `D2L_KILLED_RUNS=100` kills 100 runs instead of a few.
 
 use std::fs;
 use std::path::Path;
@@ -19,10 +19,10 @@ use place::skipped::skipped;
 use place::{Place, assert_two_lines, outcome, program, stderr_of};
 use recorded::recorded;
 
-/// Runs that are killed, unless the environment says how many.
+/// How many runs are killed, unless `D2L_KILLED_RUNS` gives another number.
 const KILLED_RUNS: usize = 8;
 
-/// A short run in each of the ways in which random streams, optimizers and loaders differ.
+/// The options of short runs, which differ in their random numbers, optimizers and loaders.
 fn runs(place: &Place) -> Vec<Vec<String>> {
     let fashion_mnist = place.data().display().to_string();
     let compare = |recipe: &str| {
@@ -42,7 +42,7 @@ fn runs(place: &Place) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Every file that a killed run left under its own name can be read.
+/// Asserts that every file of a killed run can be read, without the temporary ones.
 fn assert_whole(out: &Path) {
     for entry in fs::read_dir(out).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -63,7 +63,8 @@ fn assert_whole(out: &Path) {
     }
 }
 
-/// Starts `run` in `out`, or resumes it where it has begun; `graph` records its steps. A run that has begun knows its options.
+/// The command that starts `run` in `out`, or resumes it there. With `graph` the program records its steps and replays
+/// them. A run that has a config.json needs no options.
 fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
     let mut command = program();
     if !out.join("config.json").exists() {
@@ -79,14 +80,14 @@ fn go_on(run: &[String], out: &Path, graph: bool) -> Command {
     command
 }
 
-/// `--resume` of the run in `out`, and `options`.
+/// The command that resumes the run in `out` with these `options`.
 fn resume(out: &Path, options: &[&str]) -> Command {
     let mut command = program();
     command.arg("--resume").arg(out).args(options);
     command
 }
 
-/// Where `option` of a `run` is followed by another value.
+/// The `run` with another value of `option`.
 fn with(run: &[String], option: &str, value: &str) -> Vec<String> {
     let mut run = run.to_vec();
     let i = run.iter().position(|word| word == option).unwrap();
@@ -115,7 +116,7 @@ fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
     for i in 0..killed_runs {
         let (run, (took, whole)) = (&runs[i % runs.len()], &whole[i % runs.len()]);
         let out = place.folder.path().join(format!("killed-{i}"));
-        // Killed once to three times, each time some way into what a whole run takes.
+        // One to three kills, each after a random part of the time that a whole run takes.
         for _ in 0..=chance.randint(3) {
             let mut child = go_on(run, &out, chance.randint(2) == 0).spawn().unwrap();
             std::thread::sleep(took.mul_f32(chance.rand()).max(Duration::from_millis(1)));
@@ -131,7 +132,7 @@ fn killed_runs_end_with_the_bits_of_those_that_nobody_killed() {
     println!("{kills} kills of {killed_runs} runs");
 }
 
-/// Whether a checkpoint of the run was saved between two batches.
+/// Whether a checkpoint of the run was saved between two batches of an epoch.
 fn breaks_into_an_epoch(out: &Path) -> bool {
     let state = |variant: &str| {
         let tensors = tch::Tensor::read_safetensors(out.join(format!("checkpoints/{variant}.safetensors")));
@@ -141,7 +142,7 @@ fn breaks_into_an_epoch(out: &Path) -> bool {
     ["scratch", "native"].into_iter().filter_map(state).any(|state| state["state"]["within"].is_object())
 }
 
-/// SIGTERM (as Ctrl-C) saves a checkpoint in the middle of an epoch, though none was asked for.
+/// After SIGTERM, as after Ctrl-C, the run saves a checkpoint in the middle of an epoch, even without `--checkpoint-every`.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
@@ -170,12 +171,12 @@ fn an_interrupted_run_goes_on_from_the_batch_it_reached() {
     assert!(outcome(&place.out()) == outcome(&whole));
 }
 
-/// File systems of several sizes that fill up at several moments: a run says so, leaves whole files, and goes on once there
-/// is room.
+/// Small file systems of several sizes, which are full at different moments. The run reports an error and leaves whole
+/// files. It is resumed after the file system has become larger.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_file_system_loses_nothing() {
-    // In a room of its own: a small disk, and later a larger one.
+    // Runs in a mount namespace of its own: mounts a small disk, starts the run, makes the disk larger, resumes the run.
     const SCRIPT: &str = "size=$1 disk=$2 kept=$3; shift 3
         mount -t tmpfs -o size=$size tmpfs \"$disk\" || exit 99
         \"$@\" --out \"$disk/run\" >/dev/null 2>\"$kept/stderr\"; echo $? >\"$kept/code\"
@@ -213,7 +214,7 @@ fn a_full_file_system_loses_nothing() {
     assert!(full >= 4, "only {full} disks were full");
 }
 
-/// A run of `place` in its `out`, which is done.
+/// Trains a short run in `place` to its end. Gives its options.
 fn finished(place: &Place) -> Vec<String> {
     let run = runs(place).swap_remove(1);
     succeeds(&mut go_on(&run, &place.out(), false));
@@ -250,11 +251,11 @@ fn config(out: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap()
 }
 
-/// One epoch, and then another that was not asked for at first: the run of two.
+/// A run of one epoch, resumed with `--epochs 2`, gives the results of a run of two epochs.
 #[test]
 fn more_epochs_train_on_to_the_bits_of_a_run_that_had_them() {
     let place = Place::new();
-    // Adam's steps, and the random stream of dropout.
+    // The runs with Adam, which counts its steps, and with dropout, which draws random numbers.
     for (i, run) in runs(&place)[1..3].iter().enumerate() {
         let [whole, raised] = ["whole", "raised"].map(|name| place.folder.path().join(format!("{name}-{i}")));
         succeeds(&mut go_on(run, &whole, false));
@@ -294,9 +295,9 @@ fn what_does_not_fit_is_not_resumed() {
     let cifar =
         |options: &[&str]| program().arg("cifar").args(options).arg("--resume").arg(&out).output().unwrap();
     assert_two_lines(&cifar(&[]), 2, "it is a run of `d2l_ch7 compare`, and `d2l_ch7 cifar` is asked for");
-    // The options that it was started with, again.
+    // The same options as at the start are accepted.
     succeeds(program().args(&run).arg("--resume").arg(&out));
-    // The last bit of the last pixel.
+    // Changes one bit of the last pixel.
     let images = place.data().join("train-images-idx3-ubyte");
     let sound = fs::read(&images).unwrap();
     let (last, others) = sound.split_last().unwrap();
@@ -326,7 +327,7 @@ fn what_does_not_fit_is_not_resumed() {
     assert!(outcome(&place.out()) == before, "a refusal changes nothing");
 }
 
-/// Whoever wrote the file.
+/// Files that are cut off, that another program wrote, or that lack an option or have a wrong one.
 #[test]
 fn a_damaged_or_foreign_configuration_is_refused() {
     let place = Place::new();
@@ -364,7 +365,7 @@ fn a_damaged_or_foreign_configuration_is_refused() {
     }
 }
 
-/// Earlier versions saved fewer options by themselves.
+/// Earlier versions saved fewer options in config.json.
 #[test]
 fn runs_of_earlier_versions_are_resumed() {
     let place = Place::new();
@@ -381,7 +382,7 @@ fn runs_of_earlier_versions_are_resumed() {
     fs::write(out.join("config.json"), earlier.to_string()).unwrap();
     let data = place.data().display().to_string();
     let output = resume(&out, &["--quiet", "--epochs", "2", "--data-dir", &data]).output().unwrap();
-    // No warning of other threads or another device either.
+    // There is no warning about threads or device either.
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
     assert!(outcome(&out) == outcome(&whole), "other bits");
     assert!(later.iter().all(|key| config(&out).get(key).is_some()), "they are saved from now on");
@@ -393,8 +394,8 @@ fn runs_of_earlier_versions_are_resumed() {
     assert_eq!(config(&out)["graph"], false);
 }
 
-/// Another libtorch is refused. What else decides bits is only warned of, by name: another processor, another GPU, and
-/// variables that libraries read.
+/// A run of another libtorch version is not resumed. For another processor, another GPU or other environment variables the
+/// program prints a warning that names them.
 #[test]
 fn another_signature_is_told() {
     let place = Place::new();
@@ -419,7 +420,7 @@ fn another_signature_is_told() {
     ]);
     assert!(told.contains("ONEDNN_MAX_CPU_ISA was not set and is \"AVX2\""), "{told}");
     assert!(told.contains("MKLDNN_DEFAULT_FPMATH_MODE was not set and is \"BF16\""), "{told}");
-    // Not every libtorch has MKL, or kernels for several instruction sets.
+    // Not every libtorch has MKL, nor kernels for several instruction sets.
     let has_mkl = signature["mkl_cbwr"] != 0;
     assert_eq!(told.contains("mkl_cbwr was "), has_mkl, "{told}");
     let has_choice = signature["cpu_capability"] != "DEFAULT";
@@ -435,7 +436,7 @@ fn another_signature_is_told() {
     assert!(told.contains("of the instructions was \"beads\" and is \"\";"), "{told}");
     assert!(told.contains("cuda:0 was \"NVIDIA H100\" and is not set"), "{told}");
 
-    // As the first versions wrote it.
+    // The signature that the first versions wrote.
     signed(&place, |signature| {
         let kept = ["torch", "device", "cpu_capability", "threads"]
             .map(|key| (key.to_owned(), signature[key].clone()));
@@ -451,7 +452,7 @@ fn another_signature_is_told() {
     assert_two_lines(&go_on(&run, &place.out(), false).output().unwrap(), 1, "libtorch \"2.10.0\"");
 }
 
-/// Changes the signature in the run's `config.json`; gives what it now is.
+/// Changes the signature in the run's `config.json`. Gives the new signature.
 fn signed(place: &Place, change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
     let path = place.out().join("config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! A job on two hosts, which are network namespaces of this machine, joined by a link that may be slow or break.
+//! A job on two hosts. They are network namespaces of this machine; the link between them may be slow or may be cut.
 
 #![cfg(target_os = "linux")]
 
@@ -13,7 +13,7 @@ use place::job::{Job, assert_all_succeed};
 use place::skipped::skipped;
 use place::{Outcome, Place, outcome, program, stderr_of};
 
-/// Five epochs of six steps on each rank, and a checkpoint after every other step.
+/// The options of the run: five epochs of six steps on each rank, and a checkpoint after every second step.
 fn run(place: &Place) -> Vec<String> {
     let options = "compare --recipe adamw --variants native --batch-size 8 --epochs 5 --checkpoint-every 2 --dist-timeout 5 \
                    --device cpu --threads 1 --quiet --data-dir";

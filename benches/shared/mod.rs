@@ -1,6 +1,6 @@
 //! Functions that all benchmarks use.
 
-// Each benchmark uses its own part of this.
+// No benchmark uses all of this module.
 #![allow(dead_code)]
 
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub fn median(mut measured: Vec<f64>) -> f64 {
     measured[measured.len() / 2]
 }
 
-/// Measures `job` until the device has done it.
+/// Measures `job`, including the wait until the device has done it.
 pub fn timed(bencher: &mut Bencher, device: Device, mut job: impl FnMut()) {
     let wait = || {
         if let Device::Cuda(index) = device {

@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::place::{CIFAR10_BYTES, CIFAR10_FILES, assert_two_lines, program};
 
-/// `d2l_ch7 augment` with a run directory in `folder`, and a home without any data.
+/// Runs `d2l_ch7 augment` with its run directory in `folder` and a home folder without data.
 fn augment(folder: &TempDir, arguments: &[&str]) -> Output {
     let mut command = program();
     command.arg("augment").args(arguments).arg("--out").arg(folder.path().join("out"));
     command.env("HOME", folder.path().join("home")).env_remove("XDG_CACHE_HOME").output().unwrap()
 }
 
-/// A PNG file's pixels.
+/// The pixels of a PNG file.
 fn picture(path: &Path) -> Image {
     Image::open(path).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -40,7 +40,7 @@ fn augment_leaves_a_gallery_of_every_transform() {
             assert!(page.contains(&format!("]({name}.png)")), "{name} is not in: {page}");
             assert!(picture(&out.join(format!("{name}.png"))).width() > 500, "{name}");
         }
-        // Nothing but what is promised.
+        // The pictures, galleries.md and config.json, and no other file.
         assert_eq!(fs::read_dir(&out).unwrap().count(), NAMES.len() + 3);
     }
     for name in NAMES {
@@ -63,7 +63,7 @@ fn augment_shows_the_first_images_of_cifar10() {
     for name in CIFAR10_FILES {
         let mut file = fs::File::create(data.join(name)).unwrap();
         file.write_all(&(0..40).flat_map(record).collect::<Vec<_>>()).unwrap();
-        // The other images are black, and take no room on the disk.
+        // The other images are black, and take no space on the disk.
         file.set_len(CIFAR10_BYTES).unwrap();
     }
     let output = augment(&folder, &["--quiet", "--pixels", "--data-dir", data.to_str().unwrap()]);
@@ -77,12 +77,12 @@ fn augment_shows_the_first_images_of_cifar10() {
         let pixel = [7 * i as u8, 100, 200 - i as u8];
         let corner = Vec::<u8>::try_from(images.get(i).get(31).get(0)).unwrap();
         assert_eq!(corner, pixel, "image {i}");
-        // 32 x 32 pixels, each as a square.
+        // 32 x 32 pixels, each drawn as a square of 4 x 4.
         let count = shown.pixels().as_chunks().0.iter().filter(|&&other| other == pixel).count();
         assert_eq!(count, 128 * 128, "image {i}");
     }
 
-    // One image of another class has another name below it.
+    // An image of another class gets another name in the picture.
     let mut first = fs::OpenOptions::new().write(true).open(data.join("data_batch_1.bin")).unwrap();
     first.write_all(&[9]).unwrap();
     let renamed = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ fn a_name_may_be_no_utf8() {
 fn augment_refuses_what_is_no_image() {
     let folder = tempfile::tempdir().unwrap();
     let cat = d2l_ch7::experiments::augment::CAT;
-    // A header that claims 65,536 x 65,536 pixels; its checksum is right.
+    // A header with a correct checksum that claims 65,536 x 65,536 pixels.
     let mut huge = Vec::new();
     std::mem::forget(png::Encoder::new(&mut huge, 1 << 16, 1 << 16).write_header().unwrap());
     for (name, content, words) in [

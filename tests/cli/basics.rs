@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::place::{assert_two_lines, program};
 
-/// `d2l_ch7 basics` with a run directory in `folder`.
+/// Runs `d2l_ch7 basics` with its run directory in `folder`.
 fn basics(folder: &TempDir, arguments: &[&str]) -> Output {
     program().arg("basics").args(arguments).arg("--out").arg(folder.path().join("out")).output().unwrap()
 }
@@ -36,7 +36,7 @@ fn basics_leaves_tables_figures_and_a_picture() {
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     assert_eq!(reader.next_frame(&mut pixels).unwrap().width, 1200);
 
-    // The picture that the first run left is an image like any other.
+    // A picture of the first run serves as the image.
     let other = tempfile::tempdir().unwrap();
     let image = out.join("channels.png");
     let output = basics(&other, &["--quiet", "--image", image.to_str().unwrap()]);

@@ -23,7 +23,7 @@ fn command(place: &Place, python: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// A Python that measures one network, lacks what another needs, and dies where there is none.
+/// A program in the place of Python: it measures `scratch`, cannot measure `native`, and ends when it is asked for `data`.
 const STUB: &str = r#"#!/bin/sh
 echo '{"torch": "a stub"}'
 while read -r question; do
@@ -38,7 +38,7 @@ done
 #[test]
 fn a_benchmark_has_every_round_of_everyone() {
     let place = Place::new();
-    // Enough for steps to be recorded, at AdamW's batches of 64.
+    // Four batches of AdamW's 64 images: enough to record a step.
     place.write_images("train", 4 * 64);
     let python = place.folder.path().join("python");
     fs::write(&python, STUB).unwrap();

@@ -10,7 +10,7 @@ use d2l_ch7::report::read_metrics;
 use crate::place::{CIFAR10_BYTES, Place, assert_two_lines, outcome, program};
 use crate::recorded::recorded;
 
-/// A very short run on images of noise, with `arguments` besides.
+/// Runs `d2l_ch7 cifar` for one epoch on a few images of noise, with further `arguments`.
 fn cifar(place: &Place, arguments: &[&str]) -> Output {
     command(place, arguments).output().unwrap()
 }
@@ -42,7 +42,7 @@ fn cifar_leaves_what_a_comparison_leaves() {
     assert_eq!((config["augment"].as_str(), config["workers"].as_u64()), (Some("all"), Some(4)));
 }
 
-/// Five batches and a smaller one, of which the fourth is recorded and the fifth a replay; Adam follows it.
+/// Five batches and a smaller one. The step of the fourth batch is recorded, and the fifth replays it.
 #[test]
 fn recorded_steps_change_no_bit() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The command line itself: what is no command, which devices there are, help, and the doctor.
+//! The command line: unknown commands, devices, help, and `d2l_ch7 doctor`.
 
 use std::fs;
 
@@ -51,7 +51,7 @@ fn wrong_command_lines_are_refused_in_two_lines() {
     }
 }
 
-/// oneDNN waits for ever for threads that libgomp may not start.
+/// oneDNN would wait for ever for threads that libgomp is not allowed to start.
 #[test]
 fn more_threads_than_openmp_may_start_are_refused() {
     let place = Place::new();
@@ -108,7 +108,7 @@ fn every_rank_is_told_of_a_port_that_is_none() {
 
 #[test]
 fn a_device_that_is_not_there_is_named() {
-    // No machine has so many GPUs.
+    // No machine has 99 GPUs.
     for arguments in [["compare", "--device", "cuda:99"], ["cifar", "--device", "cuda:98,cuda:99"]] {
         assert_two_lines(&program().args(arguments).output().unwrap(), 1, "cuda:9");
     }

@@ -1,4 +1,4 @@
-//! `d2l_ch7 compare`: what a run leaves, and what it refuses.
+//! `d2l_ch7 compare`: the files of a run, and the options and data that it refuses.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn a_run_leaves_everything_it_promises() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.stderr.is_empty(), "no progress bar on a pipe");
     let lines: Vec<&str> = stdout.lines().collect();
-    // Each epoch: scratch, native, their difference; then where the files are.
+    // Three lines for each epoch (scratch, native, their difference), then the run's directory.
     assert_eq!(lines.len(), 7, "{stdout}");
     assert!(lines[2].contains("difference") && lines[5].contains("difference"), "{stdout}");
     assert_eq!(Path::new(lines[6]), place.out());
@@ -44,7 +44,7 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!(config["data_is_published"], false);
 }
 
-/// What is not saved would be lost when the run is resumed.
+/// An option that is not saved would be lost when the run is resumed.
 #[test]
 fn config_json_has_every_option() {
     let place = Place::new();
@@ -71,15 +71,15 @@ fn config_json_has_every_option() {
         let cli = Cli::command();
         for option in cli.find_subcommand(name).unwrap().get_arguments() {
             let id = option.get_id().as_str();
-            // Where the run is, what it shows, and the opposite of another option.
+            // Not saved: the directory, how much is printed, and the opposite of another option.
             let is_saved = !["out", "resume", "quiet", "no_graph"].contains(&id);
             assert_eq!(config.get(id).is_some(), is_saved, "{name} --{id}");
         }
     }
 }
 
-/// At a learning rate that moves nothing, the two networks see the same values: what is left between their running
-/// statistics is rounding, if the biased variances are made unbiased with the right counts, last batch included.
+/// With a tiny learning rate both networks compute the same values. Their running statistics then differ only by rounding, if
+/// the report converts biased variances into unbiased ones with the right counts, also for the last batch.
 #[test]
 fn inspect_sets_running_statistics_side_by_side() {
     let place = Place::new();
@@ -140,7 +140,7 @@ fn compare_is_the_default_command() {
     assert_eq!(run(Some("compare"), &with), run(None, &without));
 }
 
-/// On a CPU every kernel of the recipes is deterministic already.
+/// On a CPU the recipes use deterministic kernels only.
 #[test]
 fn deterministic_kernels_are_kept_in_the_configuration_and_change_nothing_here() {
     let place = Place::new();
@@ -168,7 +168,7 @@ fn deterministic_kernels_are_kept_in_the_configuration_and_change_nothing_here()
     }
 }
 
-/// Two variants in turn, each with recordings of its own of training and of evaluation; each epoch ends in smaller batches.
+/// Two variants, each with its own recordings for training and for evaluation. The last batch of each epoch is smaller.
 #[test]
 fn recorded_steps_change_no_bit() {
     let place = Place::new();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::place::{Place, program, until};
 
-/// The variables of a run that trains, with `GOMP_SPINCOUNT` and `OMP_WAIT_POLICY` as given.
+/// Starts a run with these values of `GOMP_SPINCOUNT` and `OMP_WAIT_POLICY`. Gives the values in the training process.
 fn variables_while_training(count: Option<&str>, policy: Option<&str>) -> Vec<OsString> {
     let place = Place::new();
     let mut run = place.compare(&["--epochs", "100000", "--quiet"]);
@@ -32,7 +32,7 @@ fn threads_spin_briefly_unless_the_user_chose() {
     assert_eq!(variables_while_training(None, None), ["GOMP_SPINCOUNT=2500"]);
     assert_eq!(variables_while_training(Some("7"), None), ["GOMP_SPINCOUNT=7"]);
     assert_eq!(variables_while_training(None, Some("active")), ["OMP_WAIT_POLICY=active"]);
-    // As cargo starts it.
+    // `.cargo/config.toml` sets GOMP_SPINCOUNT to 2500.
     assert_eq!(variables_while_training(Some("2500"), Some("active")), ["OMP_WAIT_POLICY=active"]);
 }
 

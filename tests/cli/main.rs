@@ -1,4 +1,4 @@
-//! The program as a user meets it: what it leaves, what it says, how it ends. A room a command.
+//! The program as a user calls it: its files, its output, its exit code. Each command has a file of tests.
 
 mod augment;
 mod basics;

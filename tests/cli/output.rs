@@ -92,7 +92,7 @@ fn full_output_ends_no_run_and_is_an_error_of_those_who_only_tell() {
 fn a_line_is_printed_after_its_checkpoint() {
     let place = Place::new();
     let (reader, writer) = std::io::pipe().unwrap();
-    // It fills the pipe in no time, and waits too.
+    // `yes` fills the pipe at once.
     let mut other = Command::new("yes").stdout(writer.try_clone().unwrap()).spawn().unwrap();
     let mut run = place.compare(&[]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     until("the first checkpoint", || place.out().join("checkpoints/scratch.safetensors").exists());

@@ -14,7 +14,7 @@ fn shapes_text(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Class and shape of every layer, as the notes print them.
+/// The class and output shape of every layer, as the notes print them.
 #[test]
 fn shapes_are_the_notes() {
     let lenet224 = "Conv2d 1x6x220x220, BatchNorm 1x6x220x220, Sigmoid 1x6x220x220, AvgPool2d 1x6x110x110, \
@@ -41,7 +41,7 @@ fn the_three_formats_say_the_same() {
     let layers = json["layers"].as_array().unwrap();
     let sum: u64 = layers.iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
     assert_eq!(json["parameters"], sum);
-    // A 3x3 convolution from 3 to 64 channels, with bias.
+    // A 3x3 convolution from 3 to 64 channels with bias: 3 * 3 * 3 * 64 + 64.
     assert_eq!(layers[0]["parameters"], 3 * 3 * 3 * 64 + 64);
     assert_eq!(layers[4]["layer"], "resnet_block2");
     assert_eq!(layers[4]["output_shape"], serde_json::json!([1, 128, 8, 12]));

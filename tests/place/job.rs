@@ -1,4 +1,4 @@
-//! Processes started as a launcher starts them: by five variables in the environment.
+//! Starts the processes of a job as torchrun does: each gets five environment variables.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
@@ -11,12 +11,12 @@ pub struct Job {
 
 impl Job {
     pub fn new(size: usize) -> Self {
-        // The port is free until someone else takes it in the moment to come.
+        // The port was free a moment ago. Another process could still take it before the job does.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { size, port }
     }
 
-    /// The variables of one rank.
+    /// Sets the environment variables of one rank.
     pub fn place<'a>(&self, rank: usize, command: &'a mut Command) -> &'a mut Command {
         command
             .env("RANK", rank.to_string())

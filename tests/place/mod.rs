@@ -1,6 +1,6 @@
 //! Small data sets, a folder for runs, and the program as a user starts it.
 
-// Each test binary uses its own part of this.
+// No test binary uses all of this module.
 #![allow(dead_code)]
 
 pub mod job;
@@ -44,9 +44,9 @@ impl Place {
         place
     }
 
-    /// The `n` images of a `split`, `train` or `t10k`.
+    /// Writes `n` images and labels of a `split`, which is `train` or `t10k`.
     pub fn write_images(&self, split: &str, n: usize) {
-        // Every image is lit in the columns that its label says.
+        // In every image three columns are bright; the label decides which.
         let labels: Vec<u8> = (0..n).map(|i| (i * 7 % 10) as u8).collect();
         let lit = |label: u8, column: usize| if column / 3 == usize::from(label) { 200 } else { 10 };
         let pixels = labels.iter().flat_map(|&label| (0..28 * 28).map(move |p| lit(label, p % 28))).collect();
@@ -65,7 +65,7 @@ impl Place {
         self.folder.path().join("data")
     }
 
-    /// A folder with sixteen images of noise in each file of CIFAR-10's layout; the others are black.
+    /// Makes a folder in CIFAR-10's layout. Each file begins with sixteen images of noise; its other images are black.
     pub fn cifar10(&self) -> PathBuf {
         let folder = self.folder.path().join("cifar");
         fs::create_dir_all(&folder).unwrap();
@@ -76,7 +76,7 @@ impl Place {
                 let pixels: Vec<u8> = (0..3 * 32 * 32).map(|_| noise.next_u32() as u8).collect();
                 file.write_all(&[&[i % 10], &pixels[..]].concat()).unwrap();
             }
-            // What is not written takes no room on the disk.
+            // The rest of the file is zeros, which take no space on the disk.
             file.set_len(CIFAR10_BYTES).unwrap();
         }
         folder
@@ -86,7 +86,8 @@ impl Place {
         self.folder.path().join("out")
     }
 
-    /// A short comparison on this data, with `arguments` besides, or in the place of what is usual here.
+    /// A short `d2l_ch7 compare` on this data, with further `arguments`. They replace the batch size, epochs and directory
+    /// that are set here.
     pub fn compare(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.args(["compare", "--device", "cpu", "--threads", "1", "--data-dir"]).arg(self.data());
@@ -110,7 +111,7 @@ impl Place {
 
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_d2l_ch7"));
-    // With it, a panic is more than two lines.
+    // With RUST_BACKTRACE a panic prints more than two lines.
     command.env_remove("RUST_BACKTRACE");
     command
 }
@@ -145,7 +146,7 @@ pub fn outcome(out: &Path) -> Outcome {
     (rows.collect(), fs::read(out.join("statistics.csv")).ok(), weights)
 }
 
-/// Waits until `done`.
+/// Waits until `done` is true; panics after two minutes.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {

@@ -3,26 +3,25 @@
 #
 #   unshare --user --map-root-user --net bash hosts.sh LINK KEPT OUT PROGRAM ARGUMENT...
 #
-# LINK says what joins the hosts: `direct`, a veth pair; `slow`, one over which a packet takes 20 ms each way; `cut`, a slow one that is
-# cut in the job's second epoch and mended when both ranks have ended, whereupon the job is resumed.
+# LINK is `direct`, a veth pair; `slow`, a link on which a packet takes 20 ms each way; or `cut`, a slow link that is cut in the job's
+# second epoch. When both ranks have ended, the cut link is restored and the job is resumed.
 #
-# KEPT/ROUND.RANK has what a rank said, KEPT/ROUND.RANK.code how it ended, from then on; ROUND is `first` or `resumed`. KEPT/cut is
-# there from the cut on. Exits with 99 where such hosts
-# cannot be had.
+# KEPT/ROUND.RANK has the standard error of a rank; ROUND is `first` or `resumed`. KEPT/ROUND.RANK.code has its exit code and is written
+# when the rank ends. KEPT/cut is written at the cut. The script exits with 99 if the system does not allow such hosts.
 set -eu
 link=$1 kept=$2 out=$3
 shift 3
 slow_wire=$(dirname "$0")/slow_wire.py
 on() { nsenter --net --target "$@"; }
 
-# A process that holds a network namespace of its own.
+# Starts a process in a new network namespace; $host is its process id.
 new_host() {
   unshare --net sleep 600 &
   host=$!
   while [ "$(readlink /proc/$host/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
 }
 
-# Gives an interface to a host, with its address.
+# plug HOST INTERFACE ADDRESS: moves an interface to a host and sets its address.
 plug() {
   ip link set "$2" netns "$1"
   on "$1" ip addr add "$3/24" dev "$2"

@@ -1,10 +1,10 @@
-"""A wire between two network interfaces that delivers every packet some time later, for kernels without netem.
+"""Carries packets between two network interfaces with a delay, for kernels without netem.
 
     python3 slow_wire.py SECONDS LEFT RIGHT
     python3 slow_wire.py --as-it-is INTERFACE
 
-The second tells an interface, as veth's two are, not to leave checksums and the cutting of large packets to hardware: what is carried
-here is sent as it is.
+The second command turns off the offloading of checksums and of the division of large packets to hardware: this script sends
+packets unchanged.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ LARGEST_PACKET = 65536
 
 
 def without_offloads(interface: str) -> None:
-    """What `ethtool -K INTERFACE tx off tso off gso off gro off` does."""
+    """Does the same as `ethtool -K INTERFACE tx off tso off gso off gro off`."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for offload in OFFLOADS:
             off = ctypes.create_string_buffer(struct.pack("II", offload, 0))
@@ -32,14 +32,14 @@ def without_offloads(interface: str) -> None:
 
 
 def end_at(interface: str) -> socket.socket:
-    """Where every packet of an interface is seen, and more can be sent."""
+    """A socket that receives every packet of an interface and can send packets to it."""
     end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     end.bind((interface, ETH_P_ALL))
     return end
 
 
 def carry(seconds: float, left: socket.socket, right: socket.socket) -> None:
-    """Until it is killed. What comes to an end that is down is lost."""
+    """Carries packets until the process is killed. Packets to an interface that is down are lost."""
     opposite = {left: right, right: left}
     under_way: deque[tuple[float, socket.socket, bytes]] = deque()
     while True:

@@ -1,4 +1,4 @@
-//! Fuzzing: every reader of files, for a while, from the inputs in `fuzz/corpus/` on.
+//! Fuzzing: runs libFuzzer on every reader of files, beginning with the inputs in `fuzz/corpus/`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,16 +10,16 @@ use crate::libtorch::Libtorch;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
-/// For each reader, unless `--seconds` says otherwise.
+/// The time for each reader, unless `--seconds` gives another.
 const SECONDS: u32 = 600;
 
-/// An input that takes longer than so many seconds hangs.
+/// An input that takes more seconds than this counts as a hang.
 const HANGS: u32 = 10;
 
-/// More memory than so many MiB is too much: libtorch itself, and the largest picture that is decoded, take three quarters of it.
+/// The limit of memory, in MiB. libtorch and the largest picture that the program decodes take three quarters of it.
 const MEMORY: u32 = 2048;
 
-/// What was asked for.
+/// The command line of `cargo xtask fuzz`.
 #[derive(Debug, PartialEq)]
 pub struct Fuzz {
     readers: Vec<String>,
@@ -50,7 +50,7 @@ impl Fuzz {
         Ok(fuzz)
     }
 
-    /// Fuzzes one reader after the other, and stops at the first that breaks.
+    /// Fuzzes one reader after the other. Stops at the first failure.
     pub fn run(&self, settings: &Settings, libtorch: &Libtorch) -> Result<()> {
         require_cargo_fuzz(settings)?;
         for reader in &self.readers {
@@ -71,9 +71,9 @@ impl Fuzz {
     fn command(&self, settings: &Settings, libtorch: &Libtorch, reader: &str) -> Command {
         let root = &settings.root;
         let mut cargo = settings.cargo_anywhere();
-        // No sanitizer: those need a nightly compiler, and `unsafe` is rare here. libFuzzer works without.
+        // No sanitizer: sanitizers need a nightly compiler, and there is little `unsafe` here. libFuzzer works without them.
         cargo.args(["fuzz", "run", "--release", "--sanitizer", "none", reader]);
-        // What is found goes to the first folder.
+        // libFuzzer writes new inputs to the first folder.
         cargo.args(["found", "corpus"].map(|folder| root.join("fuzz").join(folder).join(reader))).arg("--");
         cargo.arg(format!("-max_total_time={}", self.seconds));
         cargo.arg(format!("-timeout={HANGS}")).arg(format!("-rss_limit_mb={MEMORY}"));
@@ -85,7 +85,7 @@ impl Fuzz {
     }
 }
 
-/// The names of the targets.
+/// The names of the fuzz targets.
 fn readers(settings: &Settings) -> Result<Vec<String>> {
     let folder = settings.root.join("fuzz/fuzz_targets");
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! libtorch 2.11.0: found, or installed as part of PyTorch, and linked as `.libtorch` in the checkout.
+//! Finds libtorch 2.11.0, or installs it as part of PyTorch, and links `.libtorch` in the checkout to it.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
@@ -18,14 +18,14 @@ pub const VERSION: &str = "2.11.0";
 
 /// A folder with libtorch's libraries and headers: an unpacked libtorch, or `torch` inside a Python's packages.
 pub struct Libtorch {
-    /// The folder, as it was found.
+    /// The folder.
     pub folder: PathBuf,
-    /// Its version with the kind of build: `2.11.0+cu130`.
+    /// Version and kind of build, such as `2.11.0+cu130`.
     pub build: String,
 }
 
 impl Libtorch {
-    /// Looks whether `folder` is a libtorch of our version, complete with headers (distributions package them apart).
+    /// Checks that `folder` has libtorch of our version with its headers. (Some distributions package the headers separately.)
     pub fn open(folder: &Path) -> Result<Self> {
         let library = format!("lib/{DLL_PREFIX}torch_cpu{DLL_SUFFIX}");
         for file in [library.as_str(), "include/torch/csrc/api/include/torch/torch.h"] {
@@ -43,7 +43,7 @@ impl Libtorch {
 }
 
 /// Finds libtorch and links it. The first of these decides: the user's LIBTORCH; the link, if it still leads to
-/// the right version; the PyTorch of the user's Python; the one in the cache, which pip installs if need be.
+/// the right version; the PyTorch of the user's Python; the PyTorch in the cache, which pip installs if it is missing.
 pub fn set_up(settings: &Settings) -> Result<Libtorch> {
     if let Some(folder) = &settings.libtorch {
         let libtorch = Libtorch::open(folder).with_context(|| {
@@ -105,8 +105,8 @@ fn link(settings: &Settings, libtorch: Libtorch) -> Result<Libtorch> {
         return Ok(libtorch);
     }
     eprintln!("xtask: .libtorch leads to libtorch {} in {}", libtorch.build, libtorch.folder.display());
-    // What was compiled against another build has that build's linker arguments: with CUDA, or without. Cargo
-    // sees no difference, because the link has the same name as before.
+    // Crates compiled against another build have the linker arguments of that build, with or without CUDA. Cargo
+    // does not notice the change, because the link has the same name as before.
     if change == Link::Replaced && before.is_none_or(|before| before.build != libtorch.build) {
         for profile in ["dev", "release"] {
             let mut clean = settings.cargo("clean");
@@ -124,14 +124,14 @@ enum Link {
     Replaced,
 }
 
-/// Makes `link` lead to `target`, in one step: whoever looks sees the old link or the new one. What is there and
-/// is not a link stays.
+/// Makes `link` lead to `target` in one step: other processes see the old link or the new one. Refuses to replace a file or
+/// folder that is not a link.
 fn replace_link(link: &Path, target: &Path) -> Result<Link> {
     let change = match fs::read_link(link) {
         Ok(old) if old == target => return Ok(Link::Unchanged),
         Ok(_) => Link::Replaced,
         Err(error) if error.kind() == ErrorKind::NotFound => Link::Made,
-        // `read_link` of a file or folder.
+        // `read_link` gives this error for a file or folder.
         Err(error) if error.kind() == ErrorKind::InvalidInput => bail!(Problem::new(
             format!("{} is not a link, and xtask replaces nothing else", link.display()),
             "move it away, then run the same command again",
@@ -149,7 +149,7 @@ fn replace_link(link: &Path, target: &Path) -> Result<Link> {
     Ok(change)
 }
 
-/// What the folder itself says: an unpacked libtorch in `build-version`, a Python package in `version.py`.
+/// The version that the folder states: an unpacked libtorch has it in `build-version`, a Python package in `version.py`.
 fn build(folder: &Path) -> Result<String> {
     if let Ok(text) = fs::read_to_string(folder.join("build-version")) {
         return Ok(text.trim().to_owned());
@@ -165,7 +165,7 @@ fn python_version(text: &str) -> Option<String> {
     Some(value.trim().trim_matches(['\'', '"']).to_owned())
 }
 
-/// Whether a build is our version, whatever it was built for: `2.11.0`, `2.11.0+cu130`; not `2.11.0a0+git1234`.
+/// Whether a build has our version, for any device: `2.11.0` and `2.11.0+cu130` have, `2.11.0a0+git1234` has not.
 fn is_our_version(build: &str) -> bool {
     build.split('+').next() == Some(VERSION)
 }

@@ -1,11 +1,12 @@
 //! `cargo xtask …`: sets up what `d2l_ch7` needs on a machine that has Rust, a C++ compiler and Python 3 with
-//! pip, then becomes cargo.
+//! pip, then runs cargo.
 //!
-//! - `libtorch.rs` finds libtorch, or has it installed, and links `.libtorch` to it;
-//! - `notebooks.rs` gathers the Python packages with which `test` and `bench` run the notebooks' own code;
-//! - `fuzz.rs` feeds the readers of files with made-up ones;
-//! - `pip.rs` installs a set of packages whole or not at all; `python.rs` knows the interpreter;
-//! - `tools.rs` looks for what must be there before a long build; `problem.rs` words what is missing.
+//! - `libtorch.rs` finds or installs libtorch and links `.libtorch` to it;
+//! - `notebooks.rs` finds or installs the Python packages with which `test` and `bench` run the notebooks' code;
+//! - `fuzz.rs` runs the readers of files on random inputs;
+//! - `pip.rs` installs a set of packages, whole or not at all; `python.rs` finds the interpreter and its modules;
+//! - `settings.rs` reads the environment; `tools.rs` checks compiler and disk space before a long build;
+//! - `problem.rs` is the error for users.
 
 mod fuzz;
 mod libtorch;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     match dispatch(std::env::args_os().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // `{:#}` is the whole chain on one line: what went wrong, then its cause.
+            // `{:#}` prints the error and its causes on one line.
             eprintln!("error: {error:#}");
             eprintln!("help: {}", problem::remedy(&error));
             ExitCode::from(problem::exit_code(&error))
@@ -86,7 +87,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
     }
 }
 
-/// Everything that must be there before cargo compiles libtorch's bindings.
+/// Sets up everything that cargo needs to compile libtorch's bindings.
 fn set_up(settings: &Settings) -> Result<libtorch::Libtorch> {
     tools::require_cpp_compiler()?;
     libtorch::set_up(settings)
@@ -105,7 +106,7 @@ fn test(args: Vec<OsString>) -> Result<()> {
     let libtorch = set_up(&settings)?;
     let mut cargo = settings.cargo("test");
     cargo.args(args);
-    // Stored references still test parity; the live tests say themselves that they were skipped.
+    // Without Python the stored references still test parity, and the live tests report that they were skipped.
     with_notebooks(&mut cargo, &settings, &libtorch, "no live parity tests")?;
     Err(become_process(cargo))
 }
@@ -127,7 +128,7 @@ fn without_dashes(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// Tells `cargo` of a Python that runs the notebooks' own code; without one, says what is lost.
+/// Sets the variables with which `cargo` finds a Python for the notebooks' code. Without one, prints what will be missing.
 fn with_notebooks(
     cargo: &mut Command,
     settings: &Settings,
@@ -144,8 +145,8 @@ fn with_notebooks(
     Ok(())
 }
 
-/// Replaces this process by `command`, which so gets every signal and gives its own exit code. Comes back only
-/// when that was not possible.
+/// Replaces this process by `command`, which then gets every signal and gives its own exit code. Returns only
+/// if that fails.
 fn become_process(mut command: Command) -> Error {
     let cause = command.exec();
     let program = command.get_program().display();

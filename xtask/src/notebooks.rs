@@ -1,4 +1,4 @@
-//! The Python side of the live parity tests: PyTorch, the same that libtorch came from, beside the packages that
+//! The Python of the live parity tests: the PyTorch that contains the linked libtorch, and the packages that
 //! the notebooks import.
 
 use std::ffi::OsString;
@@ -13,12 +13,12 @@ use crate::problem::Problem;
 use crate::python::{self, Module, Python};
 use crate::settings::Settings;
 
-/// The book's package, and the torchvision that belongs to PyTorch 2.11.0. Installed without what they ask for:
-/// d2l asks for numpy, pandas and matplotlib of 2021.
+/// The book's package, and the torchvision for PyTorch 2.11.0. They are installed without their dependencies:
+/// d2l requires numpy, pandas and matplotlib of 2021.
 const PINNED: [(&str, &str); 2] = [("d2l", D2L), ("torchvision", "0.26.0")];
 const D2L: &str = "0.17.6";
 
-/// What these two and the tests import, and the names under which pip knows it.
+/// The other modules that these two and the tests import, each with its name for pip.
 const OTHERS: [(&str, &str); 7] = [
     ("numpy", "numpy"),
     ("pandas", "pandas"),
@@ -29,7 +29,7 @@ const OTHERS: [(&str, &str); 7] = [
     ("PIL", "pillow"),
 ];
 
-/// What a child needs to run the notebooks' code.
+/// The Python that runs the notebooks' code.
 pub struct Notebooks {
     /// The interpreter.
     pub python: PathBuf,
@@ -37,7 +37,7 @@ pub struct Notebooks {
     pub search_path: OsString,
 }
 
-/// Finds the notebooks' packages in the user's Python or in the cache, where pip installs them if need be.
+/// Finds the notebooks' packages in the user's Python or in the cache, where pip installs them if they are missing.
 pub fn set_up(settings: &Settings, libtorch: &Libtorch) -> Result<Notebooks> {
     let python = Python::find()?;
     let mut folders: Vec<PathBuf> = torch_folder(&python, libtorch)?.into_iter().collect();
@@ -56,15 +56,15 @@ pub fn set_up(settings: &Settings, libtorch: &Libtorch) -> Result<Notebooks> {
     Ok(Notebooks { python: python.program.clone(), search_path: python::search_path(&folders)? })
 }
 
-/// The folder to add to the search path so that `import torch` gives the PyTorch that `libtorch` is part of;
-/// none if it does already.
+/// The folder to add to the search path so that `import torch` gives the PyTorch that contains `libtorch`;
+/// none if `import torch` gives it already.
 fn torch_folder(python: &Python, libtorch: &Libtorch) -> Result<Option<PathBuf>> {
     let torch = libtorch.folder.canonicalize()?;
     let imported = python.module("torch").and_then(|module| module.origin.parent()?.canonicalize().ok());
     if imported.is_some_and(|imported| imported == torch) {
         return Ok(None);
     }
-    // The interpreter can import it if its compiled part is of the interpreter's kind.
+    // The interpreter can import it if its compiled part is for this version of Python.
     if torch.join(format!("_C{}", python.extension)).exists() {
         return Ok(torch.parent().map(Path::to_path_buf));
     }
@@ -79,17 +79,17 @@ fn modules() -> Vec<(&'static str, &'static str)> {
     PINNED.iter().map(|&(name, _)| (name, name)).chain(OTHERS).collect()
 }
 
-/// Whether all of them are there, those that decide numbers in their pinned version.
+/// Whether all modules can be imported, with the pinned versions of d2l and torchvision.
 fn is_complete(python: &Python) -> bool {
     PINNED.iter().all(|&(name, version)| python.module(name).is_some_and(|module| module.is_version(version)))
         && OTHERS.iter().all(|&(name, _)| python.module(name).is_some())
 }
 
-/// Installs the packages as the folder `into`, to stand on the search path behind `folders`.
+/// Installs the packages as the folder `into`, which will follow `folders` on the search path.
 fn install(python: &Python, folders: &[PathBuf], into: &Path, numpy: Option<&Module>) -> Result<()> {
     let pinned = PINNED.iter().map(|(name, version)| format!("{name}=={version}"));
     let others = OTHERS.iter().map(|&(_, name)| match numpy {
-        // pip brings a numpy into its folder whatever is elsewhere: let it be the one that PyTorch sees.
+        // pip always installs a numpy into its folder. It must be the version that PyTorch uses.
         Some(numpy) if name == "numpy" => format!("numpy=={}", numpy.version),
         _ => name.to_owned(),
     });
@@ -105,7 +105,7 @@ fn install(python: &Python, folders: &[PathBuf], into: &Path, numpy: Option<&Mod
     })
 }
 
-/// Imports everything in one process, as a notebook would. Takes seconds: once, after an installation.
+/// Imports everything in one process, as a notebook does. It takes seconds, so it is done once, after an installation.
 fn import(python: &Python, folders: &[PathBuf]) -> Result<()> {
     let status = Command::new(&python.program)
         .args(["-c", "import torch, torchvision, d2l.torch, safetensors.torch"])

@@ -1,8 +1,8 @@
-//! Sets of Python packages, installed by pip into folders of their own, whole or not at all.
+//! Installs sets of Python packages with pip, each into its own folder, whole or not at all.
 //!
-//! `pip install --target` needs no root and no virtual environment, and is allowed on distributions that manage
-//! their Python themselves. The packages gather under a name that nobody reads and get their own by a rename:
-//! an installation that was killed is never taken for a whole one.
+//! `pip install --target` needs no root and no virtual environment, and works on distributions that manage
+//! their Python themselves. pip installs into a temporary folder, which is renamed at the end:
+//! an installation that was killed is never mistaken for a whole one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -17,20 +17,20 @@ use crate::problem::Problem;
 use crate::python::Python;
 use crate::tools;
 
-/// A set of packages to have in one folder.
+/// A set of packages for one folder.
 pub struct Set<'a> {
-    /// What it is, for a person.
+    /// A description for users.
     pub about: &'a str,
-    /// Arguments of `pip install`, one call after another.
+    /// The arguments of each call of `pip install`.
     pub calls: &'a [Vec<String>],
-    /// Bytes of disk space taken while it is installed.
+    /// Bytes of disk space that the installation takes.
     pub space: u64,
 }
 
-/// Installs `set` as the folder `into`, unless that exists. `check` sees the finished folder before it gets its
-/// name, and can refuse it.
+/// Installs `set` as the folder `into`, unless that exists. `check` gets the finished folder before it is renamed,
+/// and can refuse it.
 ///
-/// Of several processes at once one installs and the others wait for it. Ctrl-C leaves nothing behind.
+/// If several processes call this at once, one installs and the others wait. After Ctrl-C no files are left.
 pub fn install(
     python: &Python,
     set: &Set,
@@ -46,7 +46,7 @@ pub fn install(
     fs::create_dir_all(shelf).with_context(|| unwritable(shelf))?;
     let _lock = lock(&shelf.join(format!("{name}.lock")), set)?;
     if into.exists() {
-        return Ok(()); // The process that we waited for installed it.
+        return Ok(()); // Another process has installed it meanwhile.
     }
     python.require_pip()?;
     let prefix = format!("{name}.partial-");
@@ -66,17 +66,17 @@ pub fn install(
     fs::rename(&packages, into).with_context(|| unwritable(shelf))
 }
 
-/// One call of pip, on the user's terminal and with the user's configuration.
+/// Calls pip once, on the user's terminal and with the user's configuration.
 fn pip(python: &Python, set: &Set, call: &[String], packages: &Path, temporary: &Path) -> Result<()> {
     let status = Command::new(&python.program)
-        // What else is installed, and by whom, is of no account in a folder of its own.
+        // Conflicts with packages outside this folder do not matter.
         .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-warn-conflicts", "--target"])
         .env("PIP_ROOT_USER_ACTION", "ignore")
         .arg(packages)
         .args(call)
-        // Of the user's configuration these two would forbid `--target`, where they have no meaning.
+        // These two settings of a user's configuration would forbid `--target`.
         .envs([("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0")])
-        // pip unpacks here and moves the result: on the same disk that is a rename, and /tmp may be small.
+        // pip unpacks here and then moves the files. On the same disk that is a rename, and /tmp may be too small.
         .env("TMPDIR", temporary)
         .status()
         .with_context(|| Problem::new("cannot start pip", "try `python3 -m pip --version`"))?;
@@ -91,14 +91,14 @@ fn pip(python: &Python, set: &Set, call: &[String], packages: &Path, temporary: 
     .into())
 }
 
-/// Waits until no other process installs `set`; the lock ends with the file, and with the process at the latest.
+/// Waits until no other process installs `set`. The lock ends when the file is closed, at the latest with the process.
 fn lock(path: &Path, set: &Set) -> Result<File> {
     let file = File::create(path).with_context(|| unwritable(path))?;
     let mut told = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            // Asked again and again, because a blocking wait would not end on Ctrl-C.
+            // Tries repeatedly, because a blocking wait would not end on Ctrl-C.
             Err(TryLockError::WouldBlock) => {
                 if !told {
                     eprintln!("xtask: waiting for another process that installs {}", set.about);
@@ -114,9 +114,9 @@ fn lock(path: &Path, set: &Set) -> Result<File> {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C, which reaches pip too, lets us clean up after pip's end, instead of ending us at once.
+/// From now on Ctrl-C, which ends pip too, does not end this process at once, so it can clean up after pip.
 fn catch_ctrl_c() {
-    // For the second set the handler is there already: that is the only failure, and no harm.
+    // This fails only if the handler is set already, as for the second set of packages, which does no harm.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst));
 }
 
@@ -128,7 +128,7 @@ fn stop_if_interrupted(set: &Set) -> Result<()> {
     Ok(())
 }
 
-/// Removes what killed installations left. Only for the holder of the lock: nobody else is installing.
+/// Removes the temporary folders of killed installations. Call it only with the lock, when no other process installs.
 fn remove_leftovers(shelf: &Path, prefix: &str) -> Result<()> {
     let is_leftover = |name: &OsStr| name.to_string_lossy().starts_with(prefix);
     for entry in fs::read_dir(shelf)? {

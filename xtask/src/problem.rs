@@ -1,13 +1,13 @@
-//! What a person is told when the set-up cannot go on: one line what is wrong, one line how to mend it.
+//! The error for users: one line states what is wrong, one line how to fix it.
 //!
-//! A [`Problem`] is an error of its own or, by `anyhow`'s `context`, the meaning of a lower error.
+//! A [`Problem`] is an error itself or, with `anyhow`'s `context`, explains another error.
 
 use std::fmt;
 
 /// The exit code of a program that Ctrl-C stopped.
 pub const INTERRUPTED: u8 = 130;
 
-/// What is wrong, and the way to mend it; each a line for a person.
+/// What is wrong and how to fix it, a line each.
 #[derive(Debug)]
 pub struct Problem {
     what: String,
@@ -40,7 +40,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// The line that says how to mend it.
+/// The line that states how to fix it.
 pub fn remedy(error: &anyhow::Error) -> &str {
     match error.downcast_ref::<Problem>() {
         Some(problem) => &problem.remedy,
@@ -48,7 +48,7 @@ pub fn remedy(error: &anyhow::Error) -> &str {
     }
 }
 
-/// What the error means for the process.
+/// The exit code of the process after this error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Problem>().map_or(1, |problem| problem.exit_code)
 }

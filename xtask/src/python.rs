@@ -1,4 +1,4 @@
-//! The Python interpreter: which one, what it has, without importing anything large.
+//! Finds the Python interpreter and its modules, without importing large ones.
 
 use std::collections::HashMap;
 use std::env;
@@ -14,8 +14,8 @@ use crate::problem::Problem;
 /// The oldest Python for which PyTorch 2.11 is published.
 const OLDEST: (u32, u32) = (3, 10);
 
-/// Prints what [`Python`] holds, a `d2l key value` a line; other lines are some start-up file's. The arguments
-/// are `module=distribution`. Finding a module's place does not import it: `import torch` takes seconds.
+/// A program that prints the fields of [`Python`], each as a line `d2l key value`. Start-up files may print other lines. The
+/// arguments are `module=distribution`. The program finds a module without importing it: `import torch` takes seconds.
 const QUESTION: &str = "
 import sys
 print('d2l', 'version', *sys.version_info[:2])
@@ -34,12 +34,12 @@ if sys.version_info >= (3, 10):
         print('d2l', 'module', module, version, spec.origin)
 ";
 
-/// An interpreter, and what it finds on its search path.
+/// An interpreter and the modules on its search path.
 pub struct Python {
-    /// The program, as it was found.
+    /// The program.
     pub program: PathBuf,
-    /// How the names of its extension modules end: `.cpython-311-x86_64-linux-gnu.so`. Two interpreters that
-    /// agree in it can share installed packages.
+    /// The ending of its extension modules, such as `.cpython-311-x86_64-linux-gnu.so`. Two interpreters with the same
+    /// ending can share installed packages.
     pub extension: String,
     modules: HashMap<String, Module>,
 }
@@ -49,25 +49,25 @@ pub struct Python {
 pub struct Module {
     /// The version of the distribution it comes from.
     pub version: String,
-    /// The file that an import would read first.
+    /// The file that an import reads first.
     pub origin: PathBuf,
 }
 
 impl Module {
-    /// Whether it is this version, whatever it was built for: `0.26.0+cpu` is `0.26.0`.
+    /// Whether it has this version, for any device: `0.26.0+cpu` has the version `0.26.0`.
     pub fn is_version(&self, version: &str) -> bool {
         self.version.split('+').next() == Some(version)
     }
 }
 
 impl Python {
-    /// The interpreter to work with: D2L_PYTHON, else the active virtual environment's, else `python3`.
+    /// The interpreter to use: D2L_PYTHON, else the active virtual environment's, else `python3`.
     pub fn find() -> Result<Self> {
         Self::ask(&program()?, &[], &[("pip", "pip"), ("torch", "torch")])
     }
 
-    /// The same interpreter, with `folders` before everything else on its search path, looking for `modules`
-    /// (each with the name of its distribution).
+    /// The same interpreter with `folders` first on its search path, asked for `modules` (each with the name of its
+    /// distribution).
     pub fn with_path(&self, folders: &[PathBuf], modules: &[(&str, &str)]) -> Result<Self> {
         Self::ask(&self.program, folders, modules)
     }
@@ -91,7 +91,7 @@ impl Python {
         self.modules.get(name)
     }
 
-    /// The name under which packages for this kind of interpreter are kept: `cpython-311-x86_64-linux-gnu`.
+    /// The name of the cache folder of packages for this interpreter, such as `cpython-311-x86_64-linux-gnu`.
     pub fn abi(&self) -> &str {
         self.extension.trim_start_matches('.').trim_end_matches(".so")
     }
@@ -109,7 +109,7 @@ impl Python {
     }
 }
 
-/// PYTHONPATH with `folders` first.
+/// The user's PYTHONPATH with `folders` before it.
 pub fn search_path(folders: &[PathBuf]) -> Result<OsString> {
     let users = env::var_os("PYTHONPATH").unwrap_or_default();
     let users = env::split_paths(&users).filter(|folder| !folder.as_os_str().is_empty());
@@ -153,7 +153,7 @@ fn parse(program: &Path, answer: &str) -> Result<Python> {
             }
             Some(("extension", rest)) => extension = Some(rest.to_owned()),
             Some(("module", rest)) => {
-                // The place comes last because it may have spaces.
+                // The path comes last because it may contain spaces.
                 if let [name, version, origin] = rest.splitn(3, ' ').collect::<Vec<_>>()[..] {
                     let module = Module { version: version.to_owned(), origin: origin.into() };
                     modules.insert(name.to_owned(), module);

@@ -1,4 +1,4 @@
-//! What the environment says, read once.
+//! The settings from the environment, read once.
 
 use std::env;
 use std::path::{Path, PathBuf, absolute};
@@ -9,18 +9,18 @@ use anyhow::{Context, Result};
 use crate::problem::Problem;
 use crate::python::Python;
 
-/// Where things are, and what the user chose.
+/// Folders, and the choices of the user.
 pub struct Settings {
     /// The root of the checkout.
     pub root: PathBuf,
-    /// The user's own LIBTORCH, made absolute: cargo runs build scripts in other folders.
+    /// The user's own LIBTORCH as an absolute path, because cargo runs build scripts in other folders.
     pub libtorch: Option<PathBuf>,
     /// The project's folder in the user's cache directory, shared by all checkouts.
     pub cache: PathBuf,
 }
 
 impl Settings {
-    /// Reads the environment that `cargo run --package xtask` gives.
+    /// Reads the environment that `cargo run --package xtask` sets.
     pub fn from_env() -> Result<Self> {
         let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&manifest).parent().context("xtask has no folder above it")?.to_path_buf();
@@ -37,7 +37,7 @@ impl Settings {
         Ok(Self { root, libtorch, cache })
     }
 
-    /// Where torch-sys and `build.rs` look for libtorch unless the user's LIBTORCH says otherwise.
+    /// The path where torch-sys and `build.rs` look for libtorch, unless the user sets LIBTORCH.
     pub fn link(&self) -> PathBuf {
         self.root.join(LINK)
     }
@@ -47,22 +47,22 @@ impl Settings {
         self.cache.join("python").join(python.abi()).join(set)
     }
 
-    /// A cargo command on this checkout, which finds libtorch as plain cargo will from now on.
+    /// A cargo command for this checkout. It finds libtorch as plain cargo does after the set-up.
     pub fn cargo(&self, subcommand: &str) -> Command {
         let mut cargo = self.cargo_anywhere();
         cargo.arg(subcommand).arg("--manifest-path").arg(self.root.join("Cargo.toml"));
         cargo
     }
 
-    /// The same for a subcommand that looks for its project in its own way.
+    /// The same without the checkout's path, for subcommands that find their project themselves.
     pub fn cargo_anywhere(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
         match &self.libtorch {
             Some(folder) => cargo.env("LIBTORCH", folder),
             None => cargo.env_remove("LIBTORCH"),
         };
-        // `cargo run` describes xtask in these. Some build scripts watch them (ring's does), and would run again
-        // each time that plain cargo and `cargo xtask` take turns.
+        // `cargo run` sets these variables for xtask. Some build scripts (ring's) depend on them, and would run again after every
+        // change between plain cargo and `cargo xtask`.
         let described = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(described)) {
             cargo.env_remove(name);
@@ -71,11 +71,11 @@ impl Settings {
     }
 }
 
-/// The link's name, as `.cargo/config.toml` gives it.
+/// The name of the link, as in `.cargo/config.toml`.
 const LINK: &str = ".libtorch";
 
-/// The value of LIBTORCH, if it is the user's: `.cargo/config.toml` sets it for whatever `cargo run` starts,
-/// xtask too, and leaves a value that is already there alone.
+/// The value of LIBTORCH, if the user set it. `.cargo/config.toml` sets it for all programs that `cargo run` starts, also for
+/// xtask, unless it is set already.
 fn users_libtorch(root: &Path, value: PathBuf) -> Result<Option<PathBuf>> {
     if value.as_os_str().is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What must be there before minutes of downloading and compiling.
+//! Checks that compiler and disk space suffice, before minutes of downloading and compiling.
 
 use std::env;
 use std::path::Path;
@@ -8,10 +8,10 @@ use which::which;
 
 use crate::problem::Problem;
 
-/// The compiler that the crate `cc` will call for libtorch's bindings: the environment's CXX, else `c++`.
+/// Fails unless the C++ compiler runs that the crate `cc` uses for libtorch's bindings: CXX, else `c++`.
 pub fn require_cpp_compiler() -> Result<()> {
     if let Some(named) = env::var("CXX").ok().filter(|named| !named.trim().is_empty()) {
-        // CXX may be a path, or a program with arguments, such as `ccache g++`.
+        // CXX may be a path or a program with arguments, such as `ccache g++`.
         let program = named.split_whitespace().next().unwrap_or(&named);
         if which(&named).or_else(|_| which(program)).is_ok() {
             return Ok(());
@@ -33,7 +33,7 @@ pub fn require_cpp_compiler() -> Result<()> {
     .into())
 }
 
-/// Room for `needed` bytes more in `folder`'s file system.
+/// Fails unless the file system of `folder` has `needed` free bytes.
 pub fn require_space(folder: &Path, needed: u64) -> Result<()> {
     const GB: u64 = 1_000_000_000;
     let disk = rustix::fs::statvfs(folder)?;

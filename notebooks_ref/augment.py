@@ -1,9 +1,10 @@
-"""Note 002's galleries: what `d2l_ch7 augment --pixels` computes, in Python.
+"""Note 002's galleries: computes in Python what `d2l_ch7 augment --pixels` computes.
 
     python augment.py [IMAGE] --seed 0 --out galleries.safetensors
 
-writes the tensors that `d2l_ch7 augment --pixels` leaves in its galleries.safetensors, under the same names: `picture`,
-(1, height, width, 3), and eight draws of each transform, (8, height, width, 3), uint8. IMAGE is by default the project's.
+writes the tensors that `d2l_ch7 augment --pixels` writes to its galleries.safetensors, under the same names: `picture`,
+(1, height, width, 3), and eight random results of each transform, (8, height, width, 3), uint8. Without IMAGE the script
+takes the project's picture.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Batch norm's state after one forward pass, and feature scaling: what `d2l_ch7 basics` computes, in Python.
+"""Batch norm's state after one forward pass, and feature scaling: computes in Python what `d2l_ch7 basics` computes.
 
     python basics.py --seed 0 --out basics.safetensors [--image FILE.png] [--threads N]
 
-writes the tensors that `d2l_ch7 basics` leaves in its basics.safetensors, under the same names.
+writes the tensors that `d2l_ch7 basics` writes to its basics.safetensors, under the same names.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def pass_figures(tensors: Tensors) -> Tensors:
 
 
 def gradient_images() -> Tensor:
-    """Eight colour gradients (8, 3, 64, 64), uint8, in warm light: between four corners drawn at random."""
+    """Eight colour gradients (8, 3, 64, 64), uint8, between four random corners, in warm light."""
     corners = torch.rand(8, 3, 2, 2, 1, 1)
     across = torch.arange(64) / 63
     down = across.reshape(64, 1)
@@ -59,15 +59,15 @@ def gradient_images() -> Tensor:
 
 
 def scaled_images(images: Tensor) -> tuple[Tensor, Tensor]:
-    """uint8 images as ToTensor gives them, and after Normalize with ImageNet's constants."""
+    """uint8 images after ToTensor, and after Normalize with ImageNet's constants."""
     before = images.to(torch.float32).div(255)
     return before, Normalize(IMAGENET_MEAN, IMAGENET_STD)(before)
 
 
 def scaling_figures(images: Tensor) -> Tensors:
-    """Mean, standard deviation, least and greatest value and histogram of every channel, before and after.
+    """Mean, standard deviation, minimum, maximum and histogram of every channel, before and after Normalize.
 
-    A bin of a histogram holds four of the 256 levels; a level reaches half a level to either side.
+    A bin of a histogram covers four of the 256 levels, from half a level below the first to half a level above the last.
     """
     before, after = scaled_images(images)
     shifts, scales = ([0.0] * 3, IMAGENET_MEAN), ([1.0] * 3, IMAGENET_STD)
@@ -94,7 +94,7 @@ def named(shape: tuple[int, ...], tensors: Tensors) -> Tensors:
 
 
 def opened(path: Path) -> Tensor:
-    """An image file as a batch of one, uint8."""
+    """An image file as a batch of one image, uint8."""
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
@@ -102,7 +102,7 @@ def opened(path: Path) -> Tensor:
 
 
 def figures(seed: int, image: Path | None = None) -> Tensors:
-    """Everything that `d2l_ch7 basics` stores."""
+    """All tensors that `d2l_ch7 basics` stores."""
     torch.manual_seed(seed)
     tensors = {}
     for shape in SHAPES:

@@ -27,7 +27,7 @@ JOBS = (
 
 
 def torchrun(processes: int, *command: str | Path) -> None:
-    """Runs a job to its end, one thread a process."""
+    """Runs a job with one thread in each process, and waits for its end."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     subprocess.run([*launcher, *map(str, command), "--threads", "1"], check=True, capture_output=True)
 

@@ -16,7 +16,7 @@ import cifar10
 
 
 def images_per_second(loader: DataLoader) -> float:
-    """Over one epoch, once the workers are running: they start with the iterator, and are kept for the next."""
+    """Images per second in the second epoch. The workers start in the first one and are kept."""
     for _ in loader:
         pass
     start = time.perf_counter()

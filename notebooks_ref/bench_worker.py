@@ -39,7 +39,7 @@ Way = Callable[[int], float]
 
 
 class Bench:
-    """The ways of every subject on one device."""
+    """Builds and measures the subjects on one device."""
 
     def __init__(self, device: torch.device, fashion_mnist: Path | None, cifar10: Path | None):
         self.device = device
@@ -60,7 +60,7 @@ class Bench:
         return make(**subject)
 
     def timed(self, once: Callable[[], object]) -> Way:
-        """Seconds of one of so many, by the wall, until the device has done them."""
+        """A way that calls `once` repeatedly, waits for the device, and divides the wall-clock time by the number of calls."""
 
         def way(iterations: int) -> float:
             self.synchronize()
@@ -78,7 +78,7 @@ class Bench:
             torch.cuda.synchronize(self.device)
 
     def batch_norm(self, variant: str, shape: list[int], backward: bool) -> dict[str, Way]:
-        """A layer alone."""
+        """One batch norm layer."""
         layer = NORMS[variant](shape[1], len(shape)).to(self.device)
         X = torch.rand(shape, device=self.device, requires_grad=True)
 
@@ -92,7 +92,7 @@ class Bench:
         return {PYTORCH: self.timed(once)}
 
     def trained(self, recipe: str, variant: str, capturable: bool = False):
-        """A network, its optimizer and its loss, as the recipe has them."""
+        """The network, optimizer and loss of the recipe."""
         if recipe == CIFAR:
             from d2l import torch as d2l
 
@@ -126,7 +126,7 @@ class Bench:
         return {PYTORCH: self.timed(once)}
 
     def epoch(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
-        """Training and evaluation, the notebook's way and plainly."""
+        """Training and evaluation: by the notebook's loop, by a plain loop, and on CUDA by a graph."""
         ways = {} if variant == MIXED else self.notebook(recipe, variant, **size)
         if recipe == CIFAR and variant == "augmented":
             return ways
@@ -137,7 +137,7 @@ class Bench:
         return ways
 
     def notebook(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
-        """d2l's own loop over a DataLoader, by the wall and by its timer; for `adamw`, which d2l has no loop for, the same loop."""
+        """d2l's own loop over a DataLoader, by the wall clock and by its timer; for `adamw`, `loops.train`, without a timer."""
         loaders = self.loaders(recipe, variant, **size)
         if recipe == "adamw":
             net, optimizer, _ = self.trained(recipe, variant)
@@ -158,7 +158,7 @@ class Bench:
         return {NOTEBOOK: self.timed(once), TIMER: lambda _: size["train_examples"] / by_timer[-1]}
 
     def loaders(self, recipe: str, variant: str, batch_size: int, train_examples: int, test_examples: int):
-        """The notebook's, with their worker processes."""
+        """The notebook's loaders with their worker processes."""
         examples = train_examples, test_examples
         if recipe == CIFAR:
             import cifar10
@@ -168,7 +168,7 @@ class Bench:
         return torchvision_loaders(self.fashion_mnist, batch_size, *examples, WORKERS, RECIPES[recipe].resize)
 
     def images(self, recipe: str, batch_size: int, train_examples: int, test_examples: int) -> list[tuple[Tensor, Tensor]]:
-        """Training and test images as bytes, and their labels, on the device."""
+        """Training and test images, uint8, and their labels, on the device."""
         if recipe == CIFAR:
             import cifar10
 
@@ -184,7 +184,7 @@ class Bench:
         return [(X.to(self.device), y.to(self.device)) for X, y in sets]
 
     def data(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
-        """The batches of an epoch, without a network."""
+        """Preparing the batches of an epoch, without a network."""
         loader, _ = self.loaders(recipe, variant, **size)
         ways = {LOADER: self.timed(lambda: exhaust(loader))}
         if recipe != CIFAR:
@@ -207,13 +207,13 @@ class Mixed(nn.Module):
 
 
 def exhaust(loader) -> None:
-    """All of its batches."""
+    """Iterates over all batches."""
     for _ in loader:
         pass
 
 
 def train_by_ch13(net, trainer, loaders, device: torch.device) -> None:
-    """An epoch of note 002."""
+    """Trains an epoch as note 002 does."""
     from d2l import torch as d2l
 
     loss = nn.CrossEntropyLoss(reduction="none")
@@ -233,7 +233,7 @@ class Plain:
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)
 
     def epoch(self) -> list[float]:
-        """Loss and accuracy sums of training, after evaluation."""
+        """Trains and evaluates. Gives the sums of losses and of correct predictions in training."""
         X, y = self.train
         self.net.train()
         self.sums.zero_()
@@ -244,7 +244,7 @@ class Plain:
         return sums.tolist()
 
     def batch(self, X: Tensor, y: Tensor) -> None:
-        """A step, and its figures."""
+        """Takes a step and adds its figures."""
         self.optimizer.zero_grad()
         y_hat = self.net(X.to(torch.float32).div(255))
         loss = self.loss(y_hat, y)
@@ -260,7 +260,7 @@ class Plain:
 
     @torch.no_grad()
     def evaluate(self) -> None:
-        """The test images."""
+        """Evaluates on the test images."""
         self.net.eval()
         self.sums.zero_()
         for X, y in zip(*(tensor.split(self.batch_size) for tensor in self.test)):
@@ -288,7 +288,7 @@ class Captured(Plain):
             super().batch(self.X, self.y)
 
     def batch(self, X: Tensor, y: Tensor) -> None:
-        """A replay."""
+        """Replays the graph, or takes the step of a smaller batch."""
         if len(y) < self.batch_size:
             super().batch(X, y)
             return
@@ -314,7 +314,7 @@ def answer(bench: Bench, question: dict) -> dict:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong."""
+    """The error as one line."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""Exact forms of numbers and tensors, for comparing without tolerances."""
+"""Exact forms of numbers and tensors, for comparisons without tolerance, and the signature of a run."""
 
 import ctypes
 import hashlib
@@ -17,12 +17,12 @@ def f64_bits(value: float) -> str:
 
 
 def json_float(value: float | None) -> float | None:
-    """The value, or None where JSON has no such number; Python prints floats so that they read back equal."""
+    """The value, or None if JSON cannot express it. Python prints a float with all digits that are needed to read it back."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def tensor_bytes(tensor: Tensor) -> bytes:
-    """The elements in row-major order, as they lie in memory."""
+    """The bytes of all elements in row-major order."""
     tensor = tensor.detach().cpu().contiguous()
     return ctypes.string_at(tensor.data_ptr(), tensor.nbytes)
 
@@ -32,7 +32,7 @@ def sha256(tensor: Tensor) -> str:
     return hashlib.sha256(tensor_bytes(tensor)).hexdigest()
 
 
-# Environment variables that change bits and that no library can be asked about; `src/torch/signature.rs` has the reasons.
+# Environment variables that change bits, where no library reports their effect; `src/torch/signature.rs` has the reasons.
 SETTINGS = [
     *(
         prefix + name
@@ -51,7 +51,7 @@ SETTINGS = [
     "TORCH_MKLDNN_MATMUL_MIN_SIZE",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 ]
-# Those that change bits on CUDA alone.
+# Environment variables that change bits on CUDA only.
 CUDA_SETTINGS = ["NVIDIA_TF32_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT", "CUBLAS_WORKSPACE_CONFIG"]
 
 
@@ -92,7 +92,7 @@ def cuda(device: torch.device) -> dict[str, str]:
 
 
 def processor() -> str:
-    """Vendor, family, model and stepping of the first processor, or what Arm has instead, as Linux says."""
+    """Vendor, family, model and stepping of the first processor, or Arm's equivalents, as Linux reports them."""
     keys = "vendor_id|cpu family|model|stepping|CPU implementer|CPU architecture|CPU variant|CPU part|CPU revision"
     cpuinfo = Path("/proc/cpuinfo")
     first = cpuinfo.read_text().partition("\n\n")[0] if cpuinfo.exists() else ""

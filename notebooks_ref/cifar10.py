@@ -30,7 +30,7 @@ AUGMENTATIONS = {
 
 
 def transform(augment: str | None) -> transforms.Compose:
-    """The transforms of the name, then ToTensor; ToTensor alone without one."""
+    """The transforms of that name, then ToTensor; without a name, ToTensor only."""
     return transforms.Compose([*(AUGMENTATIONS[augment] if augment else []), transforms.ToTensor()])
 
 
@@ -58,7 +58,7 @@ def loaders(
     test_examples: int | None,
     workers: int,
 ) -> tuple[DataLoader, DataLoader]:
-    """The note's `load_cifar10` for training, augmented or not, and for testing; the note has 4 workers."""
+    """The note's `load_cifar10` for training and for testing. `augment` is for training; the note has 4 workers."""
     train = Cifar10(data_dir, TRAIN_FILES, transform(augment), train_examples)
     test = Cifar10(data_dir, TEST_FILES, transform(None), test_examples)
     return (

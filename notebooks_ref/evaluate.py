@@ -1,8 +1,8 @@
-"""Loads weights into a recipe's net in Python and tries them on the test images.
+"""Loads weights into a recipe's net in Python and evaluates it on the test images.
 
     python evaluate.py run/weights/scratch.safetensors --recipe book --variant scratch
 
-The file's names must be exactly the net's. Prints what `d2l_ch7 evaluate` prints, digit for digit.
+The file must have exactly the net's names. The script prints the same line as `d2l_ch7 evaluate`.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Fashion-MNIST in two forms: torchvision's data set, as d2l loads it, and tensors in memory.
 
-Both read the four IDX files of one folder, gzipped as the publisher and Debian's package dataset-fashion-mnist ship
-them, or not.
+Both read the four IDX files of one folder, either gzipped, as the publisher and Debian's package
+dataset-fashion-mnist ship them, or not.
 """
 
 import gzip
@@ -25,7 +25,7 @@ def idx_files(split: str) -> tuple[str, str]:
 
 
 def read_file(data_dir: Path, name: str) -> bytes:
-    """The IDX file `name`, unzipped if it lies there with the ending .gz."""
+    """The contents of the IDX file `name`, or of `name`.gz, unzipped."""
     zipped = data_dir / f"{name}.gz"
     if zipped.exists():
         return gzip.decompress(zipped.read_bytes())
@@ -35,7 +35,7 @@ def read_file(data_dir: Path, name: str) -> bytes:
 def read_tensors(data_dir: Path, split: str, examples: int | None) -> tuple[Tensor, Tensor]:
     """The first `examples` images (n, 1, 28, 28), uint8, and labels (n,), int64."""
     images, labels = (read_file(data_dir, name) for name in idx_files(split))
-    # An IDX header is 4 bytes, then 4 for each axis.
+    # An IDX header has 4 bytes, and 4 more for each axis.
     X = torch.frombuffer(bytearray(images), dtype=torch.uint8, offset=16).reshape(-1, 1, 28, 28)[:examples]
     y = torch.frombuffer(bytearray(labels), dtype=torch.uint8, offset=8)[:examples]
     return X, y.to(torch.int64)
@@ -53,7 +53,7 @@ def resized(X: Tensor, edge: int) -> Tensor:
 
 
 def draw_seed() -> int:
-    """A seed as DataLoader and RandomSampler draw theirs: one int64 from the default generator."""
+    """Draws a seed as DataLoader and RandomSampler do: one int64 from the default generator."""
     return int(torch.empty((), dtype=torch.int64).random_().item())
 
 
@@ -75,7 +75,7 @@ class MemoryLoader:
         return -(-len(self.X) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        draw_seed()  # base_seed: seeds workers, of which there are none
+        draw_seed()  # base_seed, for the workers, which this loader does not have
         if not self.shuffle:
             for X, y in zip(self.X.split(self.batch_size), self.y.split(self.batch_size)):
                 yield self.transformed(X), y
@@ -98,7 +98,7 @@ def memory_loaders(
     test_examples: int | None,
     resize: int | None = None,
 ) -> tuple[MemoryLoader, MemoryLoader]:
-    """The training and the test loader over tensors in memory."""
+    """The training and the test loader of tensors in memory."""
     return (
         MemoryLoader(*read_tensors(data_dir, TRAIN, train_examples), batch_size, True, resize),
         MemoryLoader(*read_tensors(data_dir, TEST, test_examples), batch_size, False, resize),
@@ -132,7 +132,7 @@ def torchvision_loaders(
 
 
 def lay_out_for_torchvision(data_dir: Path, root: Path) -> None:
-    """Puts the four files, unzipped, where torchvision looks for them under `root`."""
+    """Puts the four files, unzipped, into the folder under `root` where torchvision looks for them."""
     raw = root / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for name in (*idx_files(TRAIN), *idx_files(TEST)):

@@ -25,7 +25,7 @@ Tensors = dict[str, Tensor]
 
 
 def digest(tensor: Tensor) -> Tensor:
-    """The 32 bytes that stand for a tensor."""
+    """The SHA-256 of a tensor, 32 bytes."""
     return torch.tensor(list(hashlib.sha256(tensor_bytes(tensor)).digest()), dtype=torch.uint8)
 
 
@@ -37,7 +37,7 @@ def sample(tensor: Tensor) -> Tensor:
 
 
 def digests(prefix: str, tensors: Tensors) -> Tensors:
-    """`PREFIX.NAME.sha256` for every tensor, and of floats `PREFIX.NAME.sample`."""
+    """`PREFIX.NAME.sha256` for every tensor, and for floats `PREFIX.NAME.sample`."""
     kept = {f"{prefix}.{name}.sha256": digest(tensor) for name, tensor in tensors.items()}
     return kept | {
         f"{prefix}.{name}.sample": sample(tensor) for name, tensor in tensors.items() if tensor.is_floating_point()
@@ -45,7 +45,7 @@ def digests(prefix: str, tensors: Tensors) -> Tensors:
 
 
 def copies(prefix: str, tensors: Tensors) -> Tensors:
-    """`PREFIX.NAME` for every tensor, as it is now."""
+    """`PREFIX.NAME` for every tensor: a copy, which later changes do not reach."""
     return {f"{prefix}.{name}": tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
 
 
@@ -55,7 +55,7 @@ def gradients(net: nn.Module) -> Tensors:
 
 
 def peeked_seed() -> int:
-    """The seed that the next draw would give, without drawing it."""
+    """The seed that the default generator would draw next. The generator does not move."""
     state = torch.get_rng_state()
     seed = fashion_mnist.draw_seed()
     torch.set_rng_state(state)
@@ -63,11 +63,11 @@ def peeked_seed() -> int:
 
 
 def sampler(seeds: list[int]) -> Tensors:
-    """DataLoader(shuffle=True) over range(n), three epochs, a test DataLoader iterated after each as train_ch6 does.
+    """DataLoader(shuffle=True) over range(n) for three epochs; a test DataLoader follows each epoch, as in train_ch6.
 
-    SEED.N.epochE.{base_seed,sampler_seed,test_base_seed,order}; SEED.N.next_seed, what the default generator would
-    draw next; SEED.N.randperm, torch.randperm(N) of a generator with that seed. N = 60000 keeps `.first` and `.last`,
-    64 elements each, and `.checksum`, the sum of i * order[i].
+    SEED.N.epochE.{base_seed,sampler_seed,test_base_seed,order}; SEED.N.next_seed, the next seed of the default
+    generator; SEED.N.randperm, torch.randperm(N) of a generator with that seed. For N = 60000 an order is stored as
+    `.first` and `.last`, 64 elements each, and `.checksum`, the sum of i * order[i].
     """
     tensors = {}
     for seed in seeds:
@@ -79,7 +79,7 @@ def sampler(seeds: list[int]) -> Tensors:
 
 
 def shuffled_epochs(seed: int, n: int) -> Tensors:
-    """`sampler`'s tensors of one seed and one size."""
+    """The tensors of `sampler` for one seed and one size."""
     torch.manual_seed(seed)
     train_loader = DataLoader(range(n), batch_size=256, shuffle=True)
     test_loader = DataLoader(range(3), batch_size=2)
@@ -105,7 +105,7 @@ def order_tensors(name: str, order: Tensor) -> Tensors:
 
 
 def initial_weights(recipe_name: str, variant: str, seed: int) -> dict[str, Tensors]:
-    """A recipe's state_dict as constructed (`default`) and, where the recipe says so, after Xavier (`xavier`)."""
+    """A recipe's state_dict as constructed (`default`) and, for a recipe with Xavier, after it (`xavier`)."""
     recipe = RECIPES[recipe_name]
     torch.manual_seed(seed)
     net = recipe.build(variant)
@@ -125,7 +125,7 @@ def init(recipe: str, seed: int) -> Tensors:
 
 
 def init_digests(seeds: list[int]) -> Tensors:
-    """RECIPE.VARIANT.SEED.STAGE.KEY.sha256 of all initial weights; `adamw` has no stage `xavier`."""
+    """RECIPE.VARIANT.SEED.STAGE.KEY.sha256 of all initial weights. `adamw` has no stage `xavier`."""
     tensors = {}
     for name in RECIPES:
         for variant in VARIANTS:
@@ -135,7 +135,7 @@ def init_digests(seeds: list[int]) -> Tensors:
     return tensors
 
 
-# How each input of `batch_norm` is made: the shape of the stored base, and the view of it.
+# The inputs of `batch_norm`: the shape of the stored base, and the view of it that is the input.
 VIEWS: dict[str, tuple[tuple[int, ...], str, Callable[[Tensor], Tensor]]] = {
     "dense": ((8, 5), "the base", lambda base: base),
     "dense_batch_of_2": ((2, 5), "the base", lambda base: base),
@@ -150,9 +150,10 @@ VIEWS: dict[str, tuple[tuple[int, ...], str, Callable[[Tensor], Tensor]]] = {
 def batch_norm(seed: int) -> Tensors:
     """Both batch norms on the inputs of VIEWS: forward, backward, moving statistics, evaluation.
 
-    CASE.base0, base1, base2: what the inputs of three training steps are views of; CASE.gamma, CASE.beta, CASE.W.
+    CASE.base0, base1, base2: the inputs of three training steps are views of these; CASE.gamma, CASE.beta, CASE.W.
     CASE.VARIANT.Y: the first step's output; .grad_X, .grad_gamma, .grad_beta: gradients of (Y * W).sum(); .mean1,
-    .var1, .mean3, .var3: moving statistics after one and three steps; .evaluated: the first input in evaluation then.
+    .var1, .mean3, .var3: moving statistics after one and three steps; .evaluated: the output for the first input in
+    evaluation, after the three steps.
     """
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
@@ -170,7 +171,7 @@ def batch_norm(seed: int) -> Tensors:
 
 
 def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Tensor, W: Tensor) -> Tensors:
-    """`batch_norm`'s results of one case and variant."""
+    """The results of `batch_norm` for one case and variant."""
     num_dims = inputs[0].dim()
     layer = (BatchNorm if variant == "scratch" else native_norm)(len(gamma), num_dims)
     scale, shift = layer.parameters()
@@ -192,18 +193,18 @@ def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Te
 
 
 def buffers(net: nn.Module) -> Tensors:
-    """The running statistics, by their names."""
+    """The running statistics by name."""
     return dict(net.named_buffers())
 
 
 def evaluated(net: nn.Module, X: Tensor) -> Tensor:
-    """What the net makes of X in evaluation mode."""
+    """The net's output for X in evaluation mode."""
     net.eval()
     with torch.no_grad():
         return net(X)
 
 
-# The blocks of `residual`: input channels, channels, strides (None: no convolution on the shortcut).
+# The blocks of `residual`: input channels, channels, strides (None: no 1x1 convolution).
 BLOCKS: dict[str, tuple[int, int, int | None]] = {
     "identity": (3, 3, None),
     "1x1conv": (3, 6, 1),
@@ -212,10 +213,11 @@ BLOCKS: dict[str, tuple[int, int, int | None]] = {
 
 
 def residual(seed: int) -> Tensors:
-    """Residual blocks on X (4, 3, 6, 6): torch.manual_seed(seed), then the block is made.
+    """Residual blocks on X (4, 3, 6, 6). torch.manual_seed(seed) comes before each block is made.
 
     X; BLOCK.W; BLOCK.VARIANT.initial.KEY; .Y in training; .grad_X and .grad.KEY of (Y * W).sum(); .moved.KEY, the
-    running statistics after it; .evaluated, X in evaluation then; .adam.KEY.sha256, the parameters after a step of Adam.
+    running statistics after that; .evaluated, the output for X in evaluation after that; .adam.KEY.sha256, the
+    parameters after a step of Adam.
     """
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(4, 3, 6, 6, generator=generator)
@@ -240,8 +242,8 @@ def residual(seed: int) -> Tensors:
 
 
 def resnets(seed: int, data_seed: int) -> Tensors:
-    """A step of Adam (lr 1e-3, summed loss) of both ResNet-18: `resnet18` as constructed on images (2, 1, 64, 64), and
-    `resnet18-cifar`, after Xavier, on (4, 3, 32, 32).
+    """A step of Adam (lr 1e-3, summed loss) of both ResNet-18: `resnet18`, with default weights, on images
+    (2, 1, 64, 64), and `resnet18-cifar`, after Xavier, on images (4, 3, 32, 32).
 
     The batch: torch.manual_seed(data_seed); images = torch.rand(shape); labels = torch.randint(0, 10, (n,)).
 
@@ -273,7 +275,8 @@ def resnets(seed: int, data_seed: int) -> Tensors:
     return tensors
 
 
-# What `pytorch_text` prints: rounding, powers of ten, whole numbers, line breaks with and without room for a suffix.
+# The lists that `pytorch_text` prints: rounding, powers of ten, whole numbers, last lines on
+# which a suffix fits and on which it does not.
 PRINTED: dict[str, list[float]] = {
     "ties": [0.03125, 0.09375, -0.15625, 2.5, 1000.0],
     "powers": [1e-4, 9e-5, 0.5, 0.0],
@@ -292,11 +295,11 @@ PRINTED: dict[str, list[float]] = {
 
 
 def basics(seeds: list[int]) -> Tensors:
-    """Batch norm after one forward pass, scaled images, and tensors as they print.
+    """Batch norm after one forward pass, scaled images, and printed tensors.
 
-    SEED.NAME: what basics.py stores; SEED.SHAPE.{x,y,evaluated}.sha256, inputs and outputs; SEED.images.sha256,
-    SEED.before.sha256 and SEED.after.sha256, the images. printed.CASE.values; .tensor and .parameter, their `str` as a
-    tensor and as one that requires gradients, UTF-8.
+    SEED.NAME, the tensors of basics.py; SEED.SHAPE.{x,y,evaluated}.sha256, inputs and outputs; SEED.images.sha256,
+    SEED.before.sha256 and SEED.after.sha256, the images. printed.CASE.values; .tensor and .parameter, the `str` in
+    UTF-8 of a tensor of these values and of one that requires gradients.
     """
     tensors = {}
     for seed in seeds:
@@ -328,7 +331,8 @@ OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
 def optim(seed: int) -> Tensors:
     """Ten steps of each of OPTIMIZERS with given gradients.
 
-    initial.P and grad.STEP.P (steps 1 to 10) for the parameters P = 0 to 3; OPTIMIZER.step1.P and OPTIMIZER.step10.P.
+    initial.P and grad.STEP.P (steps 1 to 10) for the parameters P = 0 to 3; OPTIMIZER.step1.P and OPTIMIZER.step10.P,
+    the parameters after one and ten steps.
     """
     generator = torch.Generator().manual_seed(seed)
     shapes = ((6, 1, 5, 5), (6,), (1, 6, 1, 1), (17, 13))
@@ -349,10 +353,10 @@ def optim(seed: int) -> Tensors:
 
 
 def dropout(seeds: list[int]) -> Tensors:
-    """nn.Dropout(0.5) three times in one random stream.
+    """Three calls of nn.Dropout(0.5) after one torch.manual_seed.
 
     SEED.SHAPE.kept: 1 where an input passes, uint8. For the last shape also SEED.7x3.X, .Y and .grad_X of Y.sum().
-    SEED.next_seed: what the default generator would draw next.
+    SEED.next_seed: the next seed of the default generator.
     """
     layer = nn.Dropout(0.5)
     tensors = {}
@@ -369,7 +373,7 @@ def dropout(seeds: list[int]) -> Tensors:
     return tensors
 
 
-# What `resize` resizes: height, width and channels of the image, and torchvision's size.
+# The images of `resize`: height, width and channels, and the size for torchvision's Resize.
 RESIZES: dict[str, tuple[tuple[int, int, int], int | tuple[int, int]]] = {
     "gray_up": ((12, 12, 1), 96),
     "gray_same": ((8, 8, 1), 8),
@@ -391,9 +395,9 @@ RESIZES: dict[str, tuple[tuple[int, int, int], int | tuple[int, int]]] = {
 
 
 def resize(data_dir: Path, seed: int) -> Tensors:
-    """torchvision's Resize, bilinear, of PIL images, gray (L) or RGB.
+    """torchvision's bilinear Resize of PIL images, gray (L) or RGB.
 
-    CASE.image, (height, width, channels), drawn by torch.randint, and CASE.resized. fashion_mnist.sha256: the first
+    CASE.image, (height, width, channels), from torch.randint, and CASE.resized. fashion_mnist.sha256: the first
     1,000 test images resized to 224x224, (1000, 1, 224, 224), uint8.
     """
     from torchvision.transforms import Resize
@@ -409,7 +413,7 @@ def resize(data_dir: Path, seed: int) -> Tensors:
     return tensors | {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
 
 
-# Height, width and channels of the images that `transforms` transforms, three of each.
+# Height, width and channels of the images of `transforms`, three of each.
 TRANSFORMED: dict[str, tuple[int, int, int]] = {
     "rgb": (11, 8, 3),
     "gray": (9, 14, 1),
@@ -421,11 +425,11 @@ TRANSFORMED: dict[str, tuple[int, int, int]] = {
 
 
 def transforms(seed: int) -> Tensors:
-    """The random transforms of random_transforms.py on PIL images, four draws an image, in one random stream.
+    """The random transforms of random_transforms.py, applied four times to each PIL image after one torch.manual_seed.
 
-    SET.images, (n, height, width, channels), uint8: two drawn by torch.randint, one of extreme and even colors.
-    TRANSFORM.SET.out, (n, draws, height, width, channels), and TRANSFORM.SET.next_seed, what the generator would draw
-    next. SET.to_tensor, ToTensor of each image; SET.normalized, Normalize of that with ImageNet's statistics.
+    SET.images, (n, height, width, channels), uint8: two from torch.randint, one of values near 0, 127 and 255.
+    TRANSFORM.SET.out, (n, draws, height, width, channels), and TRANSFORM.SET.next_seed, the next seed of the generator.
+    SET.to_tensor, ToTensor of each image; SET.normalized, Normalize after that, for RGB with ImageNet's statistics.
     """
     from torchvision.transforms import Normalize, ToTensor
     from torchvision.transforms.functional import to_pil_image
@@ -457,10 +461,10 @@ def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = No
     """One training step of a recipe on a synthetic batch: seed, build, initialize, forward, backward, step.
 
     The batch: torch.manual_seed(data_seed); images = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8); labels
-    = torch.randint(0, 10, (n,)), with n = `examples` or the recipe's batch size. The input is the images, resized where
-    the recipe resizes, as float32 over 255.
+    = torch.randint(0, 10, (n,)), with n = `examples` or the recipe's batch size. The net gets the images as float32,
+    divided by 255. A recipe that resizes does so before.
 
-    images.sha256, labels; VARIANT.logits, VARIANT.loss; VARIANT.grad.KEY, of `book` in full and else by .sha256;
+    images.sha256, labels; VARIANT.logits, VARIANT.loss; VARIANT.grad.KEY, for recipes other than `book` .sha256 only;
     VARIANT.after.KEY.sha256, the state_dict after the step.
     """
     keep = copies if recipe == "book" else digests
@@ -485,7 +489,7 @@ def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = No
 
 
 def epoch4096(data_dir: Path, seed: int) -> Tensors:
-    """One epoch on the first 4,096 training and 1,000 test images, of every variant of the recipes that do not resize.
+    """One epoch on the first 4,096 training and 1,000 test images, for every variant of the recipes that do not resize.
 
     RECIPE.VARIANT.{train_loss,train_acc,test_loss,test_acc}, float64; RECIPE.VARIANT.weights.KEY.sha256.
     """

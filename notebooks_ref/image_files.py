@@ -2,8 +2,8 @@
 
     python image_files.py --out DIR
 
-writes DIR/NAME.jpg and DIR/NAME.png, and DIR/pixels.safetensors: for each that Pillow reads, under its file's name, (height,
-width, 3), uint8. Prints Pillow's version.
+writes DIR/NAME.jpg and DIR/NAME.png. DIR/pixels.safetensors has the pixels of each file that Pillow reads, under the file's
+name: (height, width, 3), uint8. The script prints Pillow's version.
 """
 
 import argparse
@@ -24,20 +24,20 @@ from safetensors.torch import save_file
 
 from augment import CAT
 
-# Width and height: from one pixel on, around the blocks of 8 and 16 pixels, and larger.
+# Width and height: one pixel, sizes near the blocks of 8 and 16 pixels, and larger ones.
 SIZES = ((1, 1), (2, 5), (7, 9), (16, 8), (17, 16), (33, 31), (200, 3), (5, 257), (150, 120))
-# Each colour type of PNG: its number, its channels, its bits.
+# Each colour type of PNG: its number, its channels, its bit depths.
 PNG_KINDS = ((0, 1, (1, 2, 4, 8, 16)), (2, 3, (8, 16)), (3, 1, (1, 2, 4, 8)), (4, 2, (8, 16)), (6, 4, (8, 16)))
-# The passes of an interlaced image: first column and row, steps to the next ones.
+# The passes of an interlaced image: first column, first row, steps between columns, steps between rows.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 CORPUS = Path(__file__).parent.parent / "fuzz" / "corpus" / "image"
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-# Pillow writes small images of high quality only with room to spare.
+# With its default buffer Pillow fails to write small images of high quality.
 ImageFile.MAXBLOCK = 1 << 22
 
 
 def part(cat: Image.Image, size: tuple[int, int], number: int, rng: np.random.Generator) -> Image.Image:
-    """A part of the cat in that size; every third with noise, which saturates colours and fills every frequency."""
+    """A part of the cat in that size. Every third has noise, which saturates colours and uses all frequencies."""
     left, top = rng.integers(0, 300), rng.integers(0, 250)
     image = cat.crop((left, top, left + 200, top + 150)).resize(size)
     if number % 3:
@@ -47,7 +47,7 @@ def part(cat: Image.Image, size: tuple[int, int], number: int, rng: np.random.Ge
 
 
 def jpegs(directory: Path, cat: Image.Image, rng: np.random.Generator) -> None:
-    """Each size with each sampling of colours, sequential and progressive, in four qualities; gray; CMYK; a few more."""
+    """Each size with each sampling of colours, sequential and progressive, in four qualities; also gray, CMYK and others."""
     kinds = itertools.product(SIZES, SUBSAMPLINGS, (False, True), (20, 75, 95, 100))
     for number, (size, subsampling, progressive, quality) in enumerate(kinds):
         name = f"{size[0]}x{size[1]}_{subsampling.replace(':', '')}_{'p' if progressive else 's'}_{quality}.jpg"
@@ -61,7 +61,7 @@ def jpegs(directory: Path, cat: Image.Image, rng: np.random.Generator) -> None:
         image.convert("CMYK").save(directory / f"{name}_cmyk.jpg", quality=80)
         image.save(directory / f"{name}_rgb.jpg", quality=80, keep_rgb=True)
         image.save(directory / f"{name}_restart.jpg", quality=80, restart_marker_blocks=2, optimize=True)
-    # A camera held upright: Pillow's open leaves the turning to others.
+    # The photo of a camera that was held upright: Pillow's `open` does not rotate it.
     exif = Image.Exif()
     exif[0x0112] = 6
     cat.save(directory / "exif.jpg", exif=exif)
@@ -87,7 +87,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def raw_png(color: int, channels: int, depth: int, rng: np.random.Generator, interlaced: int = 0, palette: int = 768) -> bytes:
-    """A PNG file of random rows and filters, whose palette has so many bytes, with a text after the data."""
+    """A PNG file with random rows and filters, a palette of so many bytes, and a text after the image."""
     width, height = 13, 11
     rows = b""
     for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
@@ -100,7 +100,7 @@ def raw_png(color: int, channels: int, depth: int, rng: np.random.Generator, int
 
 
 def odd_pngs(directory: Path, rng: np.random.Generator) -> None:
-    """Every kind that PNG has, as they are and interlaced; palettes of other lengths; animated ones."""
+    """Every kind of PNG, interlaced and not; palettes of unusual lengths; animated images."""
     for (color, channels, depths), interlaced in itertools.product(PNG_KINDS, (0, 1)):
         for depth in depths:
             name = f"raw_{color}_{depth}_{interlaced}.png"
@@ -114,7 +114,7 @@ def odd_pngs(directory: Path, rng: np.random.Generator) -> None:
 
 
 def coarse_jpegs(directory: Path, rng: np.random.Generator) -> None:
-    """Very low quality, of what is hard to code, and steps of quantization that make it overflow."""
+    """Noise in several qualities, with steps of quantization that make the decoder overflow."""
     for number, factor, progressive in itertools.product(range(4), (1, 3, 20, 255), (False, True)):
         file = io.BytesIO()
         stripes = Image.fromarray((rng.integers(0, 2, (40, 50)) * 255).astype(np.uint8)).convert("RGB")
@@ -128,7 +128,7 @@ def coarse_jpegs(directory: Path, rng: np.random.Generator) -> None:
 
 
 def damaged(directory: Path, names: list[str], rng: np.random.Generator) -> None:
-    """Each file cut off, at every byte of its end, and with a bit that is wrong."""
+    """Copies of each file that are cut off at many places, and copies with one wrong bit."""
     for name in names:
         content = (directory / name).read_bytes()
         for end in [*range(0, len(content) - 50, len(content) // 20), *range(len(content) - 50, len(content))]:
@@ -140,7 +140,7 @@ def damaged(directory: Path, names: list[str], rng: np.random.Generator) -> None
 
 
 def read(file: Path) -> torch.Tensor | None:
-    """The pixels of a file, if Pillow reads it."""
+    """The pixels of a file; None if Pillow refuses it."""
     try:
         return torch.tensor(np.array(Image.open(file).convert("RGB")))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
@@ -158,7 +158,7 @@ def main() -> None:
     odd_pngs(directory, rng)
     shutil.copytree(CORPUS, directory, dirs_exist_ok=True)
     names = ["33x31_RGB.png", "raw_3_8_0.png", "raw_0_8_1.png", "17x16_444_s_75.jpg", "17x16_420_p_75.jpg"]
-    if platform.machine() == "x86_64":  # Elsewhere libjpeg-turbo has other code, which may overflow otherwise.
+    if platform.machine() == "x86_64":  # On other processors libjpeg-turbo has other code, which may overflow differently.
         coarse_jpegs(directory, rng)
         names += [f"sound-RGB-arithmetic{kind}.jpg" for kind in ("", "-progressive")]
     else:

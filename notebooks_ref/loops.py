@@ -1,7 +1,7 @@
-"""The two training loops: d2l's own, observed, and the same arithmetic over any loader.
+"""Two training loops: d2l's own, whose figures are recorded, and a loop with the same arithmetic for any loader.
 
-Both give a list of `Epoch`s. Losses and accuracies are accumulated as d2l's Accumulator does: the batch's mean loss
-times its size in float32, then a sum in float64.
+Both give a list of `Epoch`s. They accumulate losses as d2l's Accumulator does: the mean loss of a batch times its size
+in float32, then a sum in float64.
 """
 
 import time
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Epoch:
-    """One epoch's figures; seconds are wall clock, `epoch_seconds` includes the evaluation."""
+    """The figures of one epoch. The seconds are wall-clock time; `epoch_seconds` includes the evaluation."""
 
     train_loss: float
     train_acc: float
@@ -26,7 +26,7 @@ class Epoch:
 
 
 def count_correct(y_hat: Tensor, y: Tensor) -> float:
-    """How many predictions are right."""
+    """The number of correct predictions."""
     return float((y_hat.argmax(dim=1) == y).sum())
 
 
@@ -37,7 +37,7 @@ def batches_on(loader, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def train_one_epoch(net, optimizer, loader, device) -> tuple[float, float]:
-    """One pass over the training data; returns mean loss and accuracy while the weights were changing."""
+    """One pass over the training data. Gives mean loss and accuracy, computed while the weights change."""
     cross_entropy = nn.CrossEntropyLoss()
     loss_sum, correct, examples = 0.0, 0.0, 0
     net.train()
@@ -56,7 +56,7 @@ def train_one_epoch(net, optimizer, loader, device) -> tuple[float, float]:
 
 @torch.no_grad()
 def evaluate(net, loader, device) -> tuple[float, float]:
-    """Mean loss and accuracy of the net as it is."""
+    """Mean loss and accuracy of the net in evaluation."""
     cross_entropy = nn.CrossEntropyLoss()
     loss_sum, correct, examples = 0.0, 0.0, 0
     net.eval()
@@ -82,7 +82,7 @@ def train(net, optimizer, train_loader, test_loader, epochs: int, device) -> lis
 
 
 def train_by_d2l(net, train_loader, test_loader, epochs: int, lr: float, device, draw: bool) -> list[Epoch]:
-    """d2l.train_ch6 itself, which initializes by Xavier and optimizes by SGD; `draw` keeps its plotting too."""
+    """Trains by d2l.train_ch6 itself, which initializes by Xavier and takes SGD. With `draw` it also plots."""
     from d2l import torch as d2l
 
     with observed_d2l(train_loader, draw) as recorder:
@@ -92,7 +92,7 @@ def train_by_d2l(net, train_loader, test_loader, epochs: int, lr: float, device,
 
 @contextmanager
 def observed_d2l(train_loader, draw: bool = False):
-    """A recorder of what a loop of d2l plots while this lasts; `draw` keeps its plotting too."""
+    """A context in which a recorder gets the figures that a loop of d2l plots. With `draw` the loop also plots them."""
     if len(train_loader) < 5:
         raise SystemExit(
             f"d2l's loop divides by num_batches // 5 and there are {len(train_loader)} batches\n"
@@ -112,7 +112,7 @@ def observed_d2l(train_loader, draw: bool = False):
 
 
 class Silent:
-    """d2l.Animator's interface without its drawing."""
+    """A d2l.Animator that draws nothing."""
 
     def __init__(self, **_settings):
         pass
@@ -122,7 +122,7 @@ class Silent:
 
 
 class Recorder:
-    """Turns train_ch6's or train_ch13's calls of Animator.add into epochs: (loss, accuracy, None) about five times an
+    """Makes epochs of the calls of Animator.add by train_ch6 or train_ch13: (loss, accuracy, None) about five times an
     epoch, the last time after the last batch, then (None, None, test accuracy)."""
 
     def __init__(self):
@@ -142,7 +142,7 @@ class Recorder:
 
 
 def observed(animator):
-    """The class `animator`, and a recorder that sees all that its `add` is given."""
+    """A subclass of `animator`, and a recorder that gets the arguments of its `add`."""
     recorder = Recorder()
 
     class Observed(animator):

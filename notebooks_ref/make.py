@@ -1,7 +1,7 @@
-"""Makes all that this folder stores: the references, their manifest and the executed notebooks; or checks it.
+"""Makes everything that this folder stores: the references, their manifest and the executed notebooks.
 
     python make.py            writes stored/ and *.ipynb
-    python make.py --check    makes them anew, compares, and checks that every Rust twin that is named exists
+    python make.py --check    makes them again, compares, and checks that the named Rust twins exist
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Executes the notebooks' sources, sources/*.py, into *.ipynb; or checks that they come out the same.
+"""Executes the notebooks' sources, sources/*.py, and writes *.ipynb.
 
-    python make_notebooks.py            writes them
-    python make_notebooks.py --check    executes them anew and compares
-    python make_notebooks.py --only 001 does either for one
+    python make_notebooks.py            writes the notebooks
+    python make_notebooks.py --check    executes the sources again and compares
+    python make_notebooks.py --only 001 does either for one notebook
 
-A source is a notebook in jupytext's percent format: it has no outputs, and its changes can be read. Two executions on
-machines of one signature, with one matplotlib, give the same files.
+A source is a notebook in jupytext's percent format: it has no outputs, and its changes are easy to read. Two executions
+on machines with the same signature and the same matplotlib give the same files.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import fashion_mnist
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "sources"
-# Nothing of the machine: no versions, no paths.
+# Nothing that depends on the machine: no versions, no paths.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python"},
@@ -29,7 +29,7 @@ METADATA = {
 
 
 def sources(note: str = "") -> list[Path]:
-    """The sources, in the order of the notes; of one note only, if it is given."""
+    """The sources in the order of the notes, or the source of one note."""
     found = sorted(SOURCES.glob(f"{note}*.py"))
     if not found:
         raise SystemExit(f"{SOURCES} has no source that begins with {note}")
@@ -40,7 +40,7 @@ def executed(source: Path, data_dir: Path) -> str:
     """The notebook with its outputs, as JSON."""
     notebook = jupytext.read(source)
     os.environ["FASHION_MNIST_DIR"] = str(data_dir.resolve())
-    # Whatever the user's shell says: pictures go into the notebook.
+    # Pictures go into the notebook, whatever the user has set.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     client = NotebookClient(
         notebook,
@@ -48,7 +48,7 @@ def executed(source: Path, data_dir: Path) -> str:
         coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(HERE)}},
-        # Sockets of the file system: a machine without any network will do.
+        # Sockets in the file system need no network.
         config=Config(KernelManager={"transport": "ipc"}),
     )
     client.execute()
@@ -61,7 +61,7 @@ def executed(source: Path, data_dir: Path) -> str:
 
 
 def refuse_noise(source: Path, cell: nbformat.NotebookNode) -> None:
-    """Exits if a cell wrote to standard error: a warning, which names files of the machine."""
+    """Exits if a cell wrote to standard error. Warnings name files of the machine."""
     for output in cell.get("outputs", []):
         if output.get("name") == "stderr":
             raise SystemExit(f"{source.name}: a cell wrote to standard error:\n{output.text}")
@@ -75,7 +75,7 @@ def write(data_dir: Path, note: str = "") -> None:
 
 
 def check(data_dir: Path, note: str = "") -> None:
-    """Exits with 1 and the names of the cells that come out differently."""
+    """Compares. Exits with 1 and the names of the cells that differ, if any do."""
     differing = []
     for source in sources(note):
         print(f"executing {source.name}", flush=True)

@@ -1,10 +1,10 @@
-"""Writes the stored references, stored/*.safetensors, and their manifest; or checks that they come out the same.
+"""Writes the stored references, stored/*.safetensors, and their manifest.
 
     python make_references.py            writes them
-    python make_references.py --check    makes them anew in a temporary directory and compares
-    python make_references.py --only resnets --out DIR    makes one of them elsewhere, for a look or a live test
+    python make_references.py --check    makes them again in a temporary directory and compares
+    python make_references.py --only resnets --out DIR    makes one of them in another folder, for a live test
 
-Two runs on machines of one signature (see the manifest) give the same files.
+Two runs on machines with the same signature (see the manifest) give the same files.
 """
 
 import argparse
@@ -32,7 +32,7 @@ THREADS = 2
 
 
 def makers(data_dir: Path) -> dict[str, partial]:
-    """The files' names, and what makes each."""
+    """The name of each file and the function that makes its tensors."""
     first_step = partial(fixtures.first_step, seed=0, data_seed=2024)
     return {
         "sampler": partial(fixtures.sampler, seeds=[0, 1, 12345]),
@@ -48,14 +48,14 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "resize": partial(fixtures.resize, data_dir, seed=0),
         "transforms": partial(fixtures.transforms, seed=0),
         **{f"first_step_{name}": partial(first_step, recipe=name) for name, of in RECIPES.items() if of.resize is None},
-        # A batch of large images takes gigabytes.
+        # The recipe's own batch of large images would take gigabytes.
         "first_step_lenet224": partial(first_step, recipe="lenet224", examples=8),
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }
 
 
 def described(make: partial) -> dict[str, str | dict]:
-    """The function that makes a file, its seeds and what its documentation says."""
+    """The function that makes a file, its arguments and its documentation."""
     return {
         "made_by": f"fixtures.{make.func.__name__}",
         "with": make.keywords,
@@ -69,7 +69,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write(directory: Path, data_dir: Path) -> None:
-    """Makes every file and the manifest."""
+    """Writes every file and the manifest."""
     files = {}
     for name, make in makers(data_dir).items():
         path = directory / f"{name}.safetensors"
@@ -95,7 +95,7 @@ def write(directory: Path, data_dir: Path) -> None:
 
 
 def check(data_dir: Path) -> None:
-    """Exits with 1 and the names of the files that come out differently."""
+    """Compares. Exits with 1 and the names of the files that differ, if any do."""
     with tempfile.TemporaryDirectory() as directory:
         write(Path(directory), data_dir)
         names = {path.name for folder in (STORED, Path(directory)) for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""Optimizers with fused=True and foreach=True: parameters after ten steps with the gradients of stored/optim.safetensors."""
+"""Takes ten steps of optimizers with fused=True and foreach=True, with the gradients of stored/optim.safetensors."""
 
 import argparse
 from pathlib import Path

@@ -1,15 +1,15 @@
-"""The notes' networks by name; and their weights, carried to Rust and back.
+"""The notes' networks by name. The script loads weights from Rust and saves weights for Rust.
 
     python networks.py FOLDER
 
-For every NETWORK and VARIANT, FOLDER/NETWORK.VARIANT.rust.safetensors must hold weights that Rust saved. The names must
-be exactly the net's. Writes beside it
+For every NETWORK and VARIANT, FOLDER/NETWORK.VARIANT.rust.safetensors must hold weights that Rust saved, with exactly
+the net's names. The script writes to the same folder
 
     NETWORK.VARIANT.images.safetensors    X, and Y, the output for X of the net with Rust's weights, in evaluation
     NETWORK.VARIANT.python.safetensors    weights of a net made here, its running statistics moved by one batch
     NETWORK.VARIANT.expected.safetensors  Y, the output for the same X of the net with those, in evaluation
 
-The native `resnet18-cifar` is the one of the package d2l; every other net is this folder's.
+The native `resnet18-cifar` comes from the package d2l, every other net from this folder.
 """
 
 import argparse

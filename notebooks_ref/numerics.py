@@ -1,4 +1,4 @@
-"""Mixed precision, memory format and deterministic kernels, as PyTorch's users turn them on."""
+"""Mixed precision, memory format and deterministic kernels, as users of PyTorch turn them on."""
 
 import os
 
@@ -21,7 +21,7 @@ class Autocast(nn.Module):
         self.module = module
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
-        """What the module gives there; for a net, that is bfloat16."""
+        """The module's output under autocast; a net's is bfloat16."""
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
             return self.module(x, *others)
 
@@ -34,5 +34,5 @@ class ChannelsLast(nn.Module):
         self.net = net.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The net's output for such an image."""
+        """The net's output for images in this format."""
         return self.net(x.to(memory_format=torch.channels_last))

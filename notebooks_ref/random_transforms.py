@@ -66,7 +66,7 @@ SHAPES = ((28, 28), (28, 28), (27, 19), (13, 28), (28, 9), (5, 3), (2, 2), (1, 2
 def transformed(name: str, images: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor]:
     """Each image of (n, height, width, channels) after TRANSFORMS[name], `draws` times in a row.
 
-    Gives (n, draws, height, width, channels), and the seed that would be drawn next.
+    Gives (n, draws, height, width, channels), and the next seed of the default generator.
     """
     out, next_seed = drawn(name, images, draws, seed)
     tensors = [torch.stack([pil_to_tensor(pil).permute(1, 2, 0) for pil in of_image]) for of_image in out]
@@ -74,7 +74,7 @@ def transformed(name: str, images: Tensor, draws: int, seed: int) -> tuple[Tenso
 
 
 def drawn(name: str, images: Tensor, draws: int, seed: int) -> tuple[list[list[Image]], Tensor]:
-    """The same as PIL images."""
+    """The results of `transformed` as PIL images."""
     torch.manual_seed(seed)
     transform = TRANSFORMS[name]
     pils = [to_pil_image(image.permute(2, 0, 1)) for image in images]
@@ -82,12 +82,12 @@ def drawn(name: str, images: Tensor, draws: int, seed: int) -> tuple[list[list[I
 
 
 def image_sets(data_dir: Path) -> dict[str, Tensor]:
-    """1,000 images: 50 of each of SHAPES, gray and RGB, whose channels are three pictures of clothes."""
+    """1,000 images: 50 of each of SHAPES, gray and RGB. The channels of an RGB image are three pictures of clothes."""
     pictures, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 2000)
     gray, rgb = pictures[:500].permute(0, 2, 3, 1), pictures[500:].reshape(500, 3, 28, 28).permute(0, 2, 3, 1)
     sets = {}
     for i, (height, width) in enumerate(SHAPES):
-        # From the middle, where the clothes are.
+        # The middle of the picture, where the clothes are.
         top, left = (28 - height) // 2, (28 - width) // 2
         for mode, images in (("gray", gray), ("rgb", rgb)):
             part = images[50 * i : 50 * i + 50, top : top + height, left : left + width]
@@ -96,7 +96,7 @@ def image_sets(data_dir: Path) -> dict[str, Tensor]:
 
 
 def every_colour() -> Image:
-    """All 2^24 colours, blue fastest: 4096 x 4096."""
+    """An image of all 2^24 colours, blue changing fastest: 4096 x 4096."""
     colours = torch.cartesian_prod(*[torch.arange(256, dtype=torch.uint8)] * 3)
     return to_pil_image(colours.reshape(4096, 4096, 3).permute(2, 0, 1))
 

@@ -32,7 +32,7 @@ def batch_norm(
     statistics keep the share `momentum`. Evaluation normalizes with the moving statistics, which stay.
     """
     if training:
-        # A dense layer's statistics lose the batch axis, (C,); a convolution's keep their place, (1, C, 1, 1).
+        # The statistics have the shape (C,) after a dense layer, (1, C, 1, 1) after a convolution.
         mean_over_batch = {"dim": 0} if X.dim() == 2 else {"dim": (0, 2, 3), "keepdim": True}
         mean = X.mean(**mean_over_batch)
         var = ((X - mean) ** 2).mean(**mean_over_batch)
@@ -47,9 +47,9 @@ def batch_norm(
 
 
 class BatchNorm(nn.Module):
-    """The layer around `batch_norm`; trains exactly when gradients are recorded.
+    """The layer of `batch_norm`. It is in training mode exactly when gradients are recorded.
 
-    The moving statistics are buffers, so that state_dict carries them. `num_dims` is 2 after a dense layer and 4 after
+    The moving statistics are buffers, so state_dict contains them. `num_dims` is 2 after a dense layer and 4 after
     a convolution.
     """
 
@@ -102,7 +102,7 @@ def lenet224(norm: Norm) -> nn.Sequential:
 
 
 def lenet_relu(norm: Norm, dropout: bool) -> nn.Sequential:
-    """LeNet with padding, ReLU and max pooling, and perhaps Dropout after each dense norm."""
+    """LeNet with padding, ReLU and max pooling. With `dropout`, Dropout follows each dense layer's norm."""
 
     def drop() -> list[nn.Module]:
         return [nn.Dropout(0.5)] if dropout else []
@@ -130,7 +130,7 @@ def adamw(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
 
 
 def xavier(net: nn.Module) -> None:
-    """Redraws the weights of convolutions and dense layers, in module order, as d2l.train_ch6 does."""
+    """Draws the weights of convolutions and dense layers again, in module order, as d2l.train_ch6 does."""
     for module in net.modules():
         if type(module) in (nn.Linear, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)
@@ -147,15 +147,15 @@ class Recipe:
     epochs: int
     # Whether training begins with Xavier weights, in place of PyTorch's default.
     xavier: bool
-    # The length of the images' shorter edge, for torchvision's Resize; None: images as they are.
+    # The length of the images' shorter edge, for torchvision's Resize; None does not resize.
     resize: int | None = None
 
     def build(self, variant: str) -> nn.Sequential:
-        """The net as its constructors leave it: PyTorch's default initialization."""
+        """The net with PyTorch's default weights."""
         return self.network(NORMS[variant])
 
     def initialize(self, net: nn.Module) -> None:
-        """What the recipe does to the weights before the first step."""
+        """Applies the recipe's initialization."""
         if self.xavier:
             xavier(net)
 

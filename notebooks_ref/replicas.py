@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 
 class Broadcast(torch.autograd.Function):
-    """Tensors to n places; gradients back as torch.nn.parallel.comm.reduce_add adds them, in the order of the places."""
+    """Copies tensors to n devices. Adds the gradients in the order of the devices, as torch.nn.parallel.comm.reduce_add does."""
 
     @staticmethod
     def forward(ctx, n: int, *tensors: Tensor):
@@ -28,7 +28,7 @@ class Broadcast(torch.autograd.Function):
 
 
 class Replicas(nn.Module):
-    """`net` on so many devices, each of which is the CPU."""
+    """`net` on several devices, each of which is the CPU."""
 
     def __init__(self, net: nn.Module, devices: int):
         super().__init__()
@@ -36,7 +36,7 @@ class Replicas(nn.Module):
         self.devices = devices
 
     def forward(self, x: Tensor) -> Tensor:
-        """The net's output, part by part; the first part's statistics are kept."""
+        """The net's output. The running statistics are those of the first part."""
         parts = x.chunk(self.devices)
         if len(parts) == 1:
             return self.net(x)

@@ -1,4 +1,4 @@
-"""ResNet-18 as note 002 builds it, and as d2l builds it for small images, with either batch norm.
+"""ResNet-18 as in note 002, and d2l's ResNet-18 for small images, with either batch norm.
 
 The names of the modules, and the order in which they are made, are the notebooks'. They decide the names in state_dict,
 and which random number becomes which weight.
@@ -17,7 +17,7 @@ class Residual(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(input_channels, num_channels, kernel_size=3, stride=strides or 1, padding=1)
         self.conv2 = nn.Conv2d(num_channels, num_channels, kernel_size=3, padding=1)
-        # A 1x1 convolution gives the shortcut the shape of g(X).
+        # A 1x1 convolution gives X the shape of g(X).
         self.conv3 = strides and nn.Conv2d(input_channels, num_channels, kernel_size=1, stride=strides)
         self.bn1 = norm(num_channels, 4)
         self.bn2 = norm(num_channels, 4)
@@ -30,7 +30,7 @@ class Residual(nn.Module):
 
 
 def stages(norm: Norm) -> list[nn.Sequential]:
-    """Four stages of two residual blocks; each after the first halves height and width and doubles the channels."""
+    """Four stages of two residual blocks. Each stage after the first halves height and width and doubles the channels."""
     first = nn.Sequential(Residual(norm, 64, 64), Residual(norm, 64, 64))
     halving = (
         nn.Sequential(Residual(norm, channels // 2, channels, strides=2), Residual(norm, channels, channels))

@@ -20,7 +20,7 @@ EPOCHS, TRAIN_EXAMPLES, TEST_EXAMPLES = 2, 4096, 1000
 
 
 def settle() -> None:
-    """Sets the thread count and prints what decides the bits."""
+    """Sets the number of threads and prints the signature."""
     torch.set_num_threads(THREADS)
     for name, value in signature("cpu").items():
         if value != {}:
@@ -30,7 +30,7 @@ def settle() -> None:
 def loaders(
     batch_size: int, train_examples: int = TRAIN_EXAMPLES, test_examples: int = TEST_EXAMPLES
 ) -> tuple[fashion_mnist.MemoryLoader, fashion_mnist.MemoryLoader]:
-    """Training and test batches of the first so many images of Fashion-MNIST."""
+    """Loaders of the first images of Fashion-MNIST, for training and for testing."""
     return fashion_mnist.memory_loaders(DATA_DIR, batch_size, train_examples, test_examples)
 
 
@@ -55,7 +55,7 @@ def short_run(
 
 
 def print_records(runs: dict[str, list[loops.Epoch]]) -> None:
-    """The figures of each variant's epochs as the first six columns of a run's metrics.csv, to the last digit."""
+    """Prints the figures of each variant's epochs like the first six columns of a run's metrics.csv, with all digits."""
     columns = ("train_loss", "train_acc", "test_loss", "test_acc")
     print("variant", "epoch", *columns, sep=",")
     for epoch, records in enumerate(zip(*runs.values()), start=1):

@@ -43,7 +43,7 @@ COUNTS = {
 
 
 def state_dicts(state: dict[str, Tensor], norm: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Names and contents of the files."""
+    """The name and the contents of each file."""
     yield "plain", state
     for kind in KINDS:
         name = str(kind).removeprefix("torch.")

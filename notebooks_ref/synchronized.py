@@ -1,6 +1,6 @@
 """Batch normalization by hand over the batches of all ranks: `recipes.batch_norm` with means over all ranks.
 
-PyTorch's own nn.SyncBatchNorm refuses the CPU. The exchange is torch.distributed.nn's, which gradients flow through.
+PyTorch's own nn.SyncBatchNorm refuses the CPU. torch.distributed.nn adds the sums of the ranks, and their gradients.
 """
 
 import torch
@@ -13,7 +13,7 @@ MOMENTUM, EPS = 0.9, 1e-5
 
 
 def sum_of_part(X: Tensor) -> Tensor:
-    """Sums over this rank's part: (C,) of (N, C), (1, C, 1, 1) of (N, C, H, W)."""
+    """Sums over this rank's batch: (C,) of (N, C), (1, C, 1, 1) of (N, C, H, W)."""
     return X.sum(dim=0) if X.dim() == 2 else X.sum(dim=(0, 2, 3), keepdim=True)
 
 
@@ -25,7 +25,7 @@ class SyncBatchNorm(BatchNorm):
             return super().forward(X)
         own_sum = sum_of_part(X)
         count = torch.full_like(own_sum, X.numel() // own_sum.numel())
-        # Parts may differ in size: the counts travel with the sums.
+        # The ranks' batches may differ in size, so the counts are added too.
         both = exchange.all_reduce(torch.stack([own_sum, count]))
         count = both[1].detach()
         mean = both[0] / count

@@ -1,9 +1,9 @@
-"""Trains one variant of one recipe in Python and writes down every number exactly.
+"""Trains one variant of one recipe in Python and writes every number exactly.
 
     python train.py --recipe book --variant scratch --seed 0 --epochs 2 --loop plain --out run.json
 
-`--loop notebook` is what the notebook does: torchvision's data set, a DataLoader with worker processes, and
-d2l.train_ch6 (for `adamw`, which d2l has no loop for, the same loop with AdamW). `--loop plain` needs PyTorch only and
+`--loop notebook` does what the notebook does: torchvision's data set, a DataLoader with worker processes, and
+d2l.train_ch6 (for `adamw`, which d2l has no loop for, the same loop with AdamW). `--loop plain` needs only PyTorch and
 takes its batches from tensors in memory. Both give the same bits.
 """
 
@@ -24,7 +24,7 @@ from recipes import RECIPES, VARIANTS
 
 
 def positive(text: str) -> int:
-    """An argument that counts something."""
+    """Reads an argument that must be at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
@@ -60,7 +60,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
-    """Seeds once, builds the net, trains it: the order in which the notebook uses random numbers."""
+    """Seeds once, builds the net, trains it: the notebook uses random numbers in this order."""
     recipe = RECIPES[arguments.recipe]
     examples = arguments.train_examples, arguments.test_examples
     if arguments.loop == "notebook":
@@ -110,7 +110,7 @@ def report(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Ep
 
 
 def write(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Epoch]) -> None:
-    """Writes the numbers and the weights where the command line says."""
+    """Writes the figures and the weights to the files of the command line."""
     text = json.dumps(report(arguments, net, records), indent=1) + "\n"
     if arguments.out is None:
         print(text, end="")

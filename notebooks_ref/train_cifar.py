@@ -1,4 +1,4 @@
-"""Trains d2l's ResNet-18 on CIFAR-10 in Python as note 002 does, and writes down every number exactly.
+"""Trains d2l's ResNet-18 on CIFAR-10 in Python as note 002 does, and writes every number exactly.
 
     python train_cifar.py --variant augmented --augment flip --seed 0 --epochs 1 --data-dir FOLDER --out run.json
 
@@ -46,13 +46,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def init_weights(m: nn.Module) -> None:
-    """The note's: Xavier for the weights of dense and convolutional layers."""
+    """The note's initialization: Xavier for the weights of dense and convolutional layers."""
     if type(m) in (nn.Linear, nn.Conv2d):
         nn.init.xavier_uniform_(m.weight)
 
 
 def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
-    """Seeds once, builds the net, trains it: the order in which the notebook uses random numbers."""
+    """Seeds once, builds the net, trains it: the notebook uses random numbers in this order."""
     torch.manual_seed(arguments.seed)
     net = d2l.resnet18(10, 3)
     net.apply(init_weights)

@@ -1,4 +1,4 @@
-"""Trains one variant of one recipe with DistributedDataParallel on Gloo or NCCL, and writes down every number exactly.
+"""Trains one variant of one recipe with DistributedDataParallel on Gloo or NCCL, and writes every number exactly.
 
     torchrun --nproc-per-node 2 train_ddp.py --recipe book --variant scratch --seed 0 --epochs 2 --out run.json
 
@@ -75,7 +75,7 @@ def data_sets(arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
 
 
 def begin(arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The net and its optimizer as they are before the first step."""
+    """The initialized net and its optimizer."""
     if arguments.recipe == CIFAR:
         from d2l import torch as d2l
         from train_cifar import init_weights
@@ -91,7 +91,7 @@ def begin(arguments: argparse.Namespace) -> tuple[nn.Module, torch.optim.Optimiz
 
 
 def summed(sums: tuple[float, float, float]) -> tuple[float, float]:
-    """Mean loss and accuracy over all ranks: their sums of losses, correct predictions and examples, added by rank."""
+    """Mean loss and accuracy over all ranks. The sums of losses, correct predictions and examples are added in the order of ranks."""
     gathered = [torch.empty(3, dtype=torch.float64) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, torch.tensor(sums, dtype=torch.float64))
     loss_sum, correct, examples = (sum(column) for column in zip(*(rank.tolist() for rank in gathered)))
@@ -134,7 +134,7 @@ def evaluate(net, loader, device) -> tuple[float, float, float]:
 
 
 def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
-    """Seeds once, builds the net, trains it: the order in which a notebook uses random numbers."""
+    """Seeds once, builds the net, trains it: a notebook uses random numbers in this order."""
     train, test = data_sets(arguments)
     torch.manual_seed(arguments.seed)
     net, optimizer = begin(arguments)

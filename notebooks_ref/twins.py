@@ -4,7 +4,7 @@
 
 Names stand in backticks: `d2l_ch7 COMMAND --option`, `d2l_ch7::module::item`, `src/...rs`, `tests/...rs::function`,
 `NAME.py`; or as example `NAME`. Every code cell of a notebook must have a line `> **Rust:** ...` above it, and every
-section that the table names must be a heading of the notebook. Needs nothing but Python.
+section that the table names must be a heading of the notebook. The script needs only Python.
 """
 
 import re
@@ -13,12 +13,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SOURCES = HERE / "sources"
-# What may follow these names on the command line is an item of that file, as in `name: "book"`.
+# The words that may follow these names on the command line are strings in that file, as in `name: "book"`.
 LISTED = {"--recipe": "experiments/recipes.rs", "shapes": "experiments/networks.rs"}
 
 
 def text(path: Path) -> str:
-    """A file's text; empty if there is none."""
+    """The text of a file; empty if the file does not exist."""
     return path.read_text() if path.is_file() else ""
 
 
@@ -46,7 +46,7 @@ def missing_command(words: list[str]) -> str | None:
 
 
 def missing_item(path: list[str]) -> str | None:
-    """What of the Rust path `d2l_ch7::PATH` the crate does not define."""
+    """The Rust path `d2l_ch7::PATH`, if the crate does not define it."""
     for split in range(len(path), 0, -1):
         module = ROOT / "src" / Path(*path[:split])
         files = [module.with_suffix(".rs"), *sorted(module.rglob("*.rs"))]
@@ -57,7 +57,7 @@ def missing_item(path: list[str]) -> str | None:
 
 
 def missing_file(name: str) -> str | None:
-    """What of `FILE` or `FILE::function` there is not."""
+    """The file or function of `FILE` or `FILE::function` that does not exist, if any."""
     path, _, function = name.partition("::")
     source = text((HERE if path.endswith((".py", ".ipynb")) else ROOT) / path)
     if not source:
@@ -66,7 +66,7 @@ def missing_file(name: str) -> str | None:
 
 
 def missing(name: str, word_before: str) -> str | None:
-    """What does not exist of a name in backticks; None if it does, or if it is no name."""
+    """The part of a name in backticks that does not exist; None if it exists, or if it is not a name."""
     if name.startswith("d2l_ch7::"):
         return missing_item(name.split("::")[1:])
     if name.startswith("d2l_ch7 "):
@@ -84,7 +84,7 @@ def names_in(line: str) -> list[tuple[str, str]]:
 
 
 def cells(source: Path) -> list[tuple[bool, str]]:
-    """A source's cells: whether it is Markdown, and its text without comment signs and line breaks in quotes."""
+    """The cells of a source: whether each is Markdown, and its text, for Markdown without comment signs."""
     found = []
     for part in re.split(r"^# %%", source.read_text(), flags=re.MULTILINE)[1:]:
         head, _, body = part.partition("\n")
@@ -94,7 +94,7 @@ def cells(source: Path) -> list[tuple[bool, str]]:
 
 
 def check_notebook(source: Path) -> list[str]:
-    """What is missing in a notebook's source, or of what it names."""
+    """The problems of a notebook's source: missing twins, and names that do not exist."""
     problems = []
     twins = ""
     for markdown, body in cells(source):
@@ -105,7 +105,7 @@ def check_notebook(source: Path) -> list[str]:
             continue
         quoted = " ".join(line.removeprefix("> ") for line in body.splitlines() if line.startswith(">"))
         twins = quoted if quoted.startswith("**Rust:**") else ""
-        # What is to come is named in parentheses, and need not be there.
+        # Names in parentheses with "to come" need not exist yet.
         for name, before in names_in(re.sub(r"\([^)]*to come[^)]*\)", "", twins)):
             if absent := missing(name, before):
                 problems.append(f"{source.name}: {absent}")
@@ -123,7 +123,7 @@ def headings(note: str) -> set[str]:
 
 
 def check_table() -> list[str]:
-    """What the README's table names and the repository does not have."""
+    """The problems of the README's table: names and sections that do not exist."""
     problems = []
     note = ""
     for line in text(HERE / "README.md").splitlines():
@@ -149,7 +149,7 @@ def check_table() -> list[str]:
 
 
 def check() -> None:
-    """Exits with 1 and what does not exist."""
+    """Exits with 1 and the list of problems, if there are any."""
     problems = check_table()
     for source in sorted(SOURCES.glob("*.py")):
         problems += check_notebook(source)

@@ -1,8 +1,8 @@
-"""The contents of the stored references: one function for each file, which returns named tensors.
+"""The stored references. Each file has a function, which returns its tensors by name.
 
-A name is a path with dots between its parts. A name that ends in `.sha256` stands for a tensor too large to keep: 32
-bytes, the SHA-256 of its elements in row-major order. For floats there is also NAME.sample, for machines of another
-signature: 16 elements and the mean, float64. The manifest quotes the docstrings of these functions.
+A name is a path, its parts joined by dots. A name that ends in `.sha256` stands for a tensor that is too large to store:
+32 bytes, the SHA-256 of its elements in row-major order. For floats there is also NAME.sample, for machines of another
+signature: 16 elements and the mean, float64.
 """
 
 import hashlib

@@ -170,7 +170,7 @@ mod tests {
 
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(RunDir::create_dated(&file, "book", now).unwrap_err().kind(), Kind::Failed);
+        assert_eq!(RunDir::create_dated(&file, "book", now).unwrap_err().exit_code(), 1);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub const ROUNDING: f64 = 2e-6;
 pub const ADAM_EITHER_WAY: f64 = 2.1e-3;
 
 /// The number of threads with which Python made the stored references.
-const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const THREADS: usize = 2;
 
 /// Lets one test at a time use libtorch, whose random generator and thread count belong to the process.
 pub fn libtorch() -> MutexGuard<'static, ()> {

@@ -28,7 +28,7 @@ from torchvision.transforms.functional import adjust_hue, pil_to_tensor, to_pil_
 
 import fashion_mnist
 
-# tests/parity/transforms.rs has the same list.
+# tests/parity/data/transforms.rs has the same list.
 TRANSFORMS = {
     "horizontal_flip": RandomHorizontalFlip(),
     "horizontal_flip_0.3": RandomHorizontalFlip(0.3),

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
 
-use crate::cifar::cifar_folder;
+use crate::experiments::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::{has_cuda, libtorch, notebooks_ref};
 

@@ -6,27 +6,42 @@
 //!
 //! The Python leaves out its imports. `recipes`, `loops`, `cifar10` and the like are files of `notebooks_ref`.
 
-mod augment;
-mod basics;
-mod batch_norm;
-mod bench;
-mod cifar;
-mod cuda;
-mod determinism;
+mod data {
+    mod sampler;
+    mod transforms;
+}
 mod distributed;
-mod dropout;
-mod epoch;
-mod first_step;
+mod experiments {
+    mod augment;
+    mod basics;
+    mod bench;
+    pub mod cifar;
+    mod compare;
+}
 mod init;
+mod layers {
+    mod dropout;
+}
 mod live;
-mod multi_tensor;
+mod nets {
+    mod resnet;
+}
+mod norm {
+    mod batch_norm;
+}
 mod optim;
-mod parallel;
-mod resnet;
-mod round_trip;
-mod sampler;
-mod signature;
 #[path = "../place/skipped.rs"]
 mod skipped;
 mod support;
-mod transforms;
+mod torch {
+    mod cuda;
+    mod determinism;
+    mod multi_tensor;
+    mod signature;
+}
+mod train {
+    mod data_parallel;
+    mod epoch;
+    mod first_step;
+}
+mod weights;

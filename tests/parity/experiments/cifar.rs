@@ -19,10 +19,6 @@ use tch::Device;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::{bytes, has_cuda, libtorch};
 
-/// The images in one file of CIFAR-10.
-const RECORDS: usize = 10_000;
-const SIDE: usize = 32;
-
 /// A folder with six files in CIFAR-10's layout. The first `examples` images of the first training file and of the test
 /// file come from Fashion-MNIST: three neighbours are an image's red, green and blue. All other images are black.
 pub fn cifar_folder(live: &Live, examples: usize) -> PathBuf {
@@ -41,6 +37,10 @@ pub fn cifar_folder(live: &Live, examples: usize) -> PathBuf {
     }
     folder
 }
+
+/// The images in one file of CIFAR-10.
+const RECORDS: usize = 10_000;
+const SIDE: usize = 32;
 
 /// The label and the pixels of one image, as CIFAR-10's files have them.
 fn record(images: &d2l_ch7::data::Images, i: usize) -> Vec<u8> {

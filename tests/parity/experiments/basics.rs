@@ -15,11 +15,14 @@
 //! print(after.mean((0, 2, 3)), after.std((0, 2, 3)), after.amin((0, 2, 3)), after.amax((0, 2, 3)))
 //! ```
 
+use std::process::Command;
+
 use d2l_ch7::experiments::basics::Figures;
 use d2l_ch7::report::pytorch_text;
 use tch::{Kind, Tensor};
 
-use crate::support::{ROUNDING, Stored, libtorch};
+use crate::live::{Live, assert_same_weights, succeed};
+use crate::support::{ROUNDING, Stored, libtorch, notebooks_ref};
 
 const SEEDS: [u64; 4] = [0, 1, 7, 12345];
 
@@ -77,4 +80,29 @@ fn tensors_print_as_in_python() {
 
 fn bytes(tensor: &Tensor) -> Vec<u8> {
     tensor.try_into().unwrap()
+}
+
+/// Everything that `d2l_ch7 basics` stores, with seeds and threads that the stored references lack, and for an image file.
+#[test]
+fn basics_are_pythons() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("basics against Python") else { return };
+    let image = live.folder.path().join("image.png");
+    let mut encoder = png::Encoder::new(std::fs::File::create(&image).unwrap(), 50, 37);
+    encoder.set_color(png::ColorType::Rgba);
+    let pixels: Vec<u8> = (0..50 * 37 * 4u32).map(|i| (i * i / 91) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+
+    let of_file = ["--image", image.to_str().unwrap()];
+    for (seed, threads, file) in [("-1", "2", &of_file[..0]), ("18446744073709551615", "1", &of_file)] {
+        let out = live.folder.path().join(format!("basics-{seed}"));
+        let python = live.folder.path().join("basics.safetensors");
+        let arguments = [&["--seed", seed, "--threads", threads], file].concat();
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_d2l_ch7")).arg("basics").args(&arguments).arg("--out").arg(&out),
+        );
+        let script = notebooks_ref().join("basics.py");
+        succeed(Command::new(&live.python).arg(script).args(&arguments).arg("--out").arg(&python));
+        assert_same_weights(&out.join("basics.safetensors"), &python);
+    }
 }

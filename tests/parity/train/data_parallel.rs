@@ -23,7 +23,7 @@ use d2l_ch7::train::DataParallel;
 use serde_json::Value;
 use tch::Device;
 
-use crate::cifar::cifar_folder;
+use crate::experiments::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::libtorch;
 

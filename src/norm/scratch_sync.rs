@@ -2,7 +2,6 @@
 //!
 //! PyTorch's `nn.SyncBatchNorm`, which exists on CUDA only, computes the same by other kernels. The notebooks have neither.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tch::{Tensor, nn};
@@ -17,8 +16,8 @@ use crate::torch::ProcessGroup;
 pub struct Ranks {
     /// `None`: a single process.
     group: Option<Arc<ProcessGroup>>,
-    /// The last batch of each layer, by the layer's name.
-    last: Mutex<BTreeMap<String, Batch>>,
+    /// The last batch of each layer by the layer's name, in the network's order.
+    last: Mutex<Vec<(String, Batch)>>,
 }
 
 /// Mean and biased variance of each channel over a batch. All four tensors have one shape; no gradient flows through them.
@@ -41,7 +40,15 @@ impl Ranks {
         self.last().iter().map(|(name, batch)| (name.clone(), batch.statistics())).collect()
     }
 
-    fn last(&self) -> MutexGuard<'_, BTreeMap<String, Batch>> {
+    fn keep(&self, layer: &str, batch: Batch) {
+        let mut last = self.last();
+        match last.iter_mut().find(|(name, _)| name == layer) {
+            Some((_, before)) => *before = batch,
+            None => last.push((layer.to_owned(), batch)),
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Vec<(String, Batch)>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,7 +137,7 @@ impl nn::ModuleT for BatchNorm {
         let batch = Batch::of(x, group);
         let x_hat = (x - &batch.mean) / (&batch.var + EPS).sqrt();
         self.layer.keep(&moved(MOMENTUM, moving_mean, &batch.mean), &moved(MOMENTUM, moving_var, &batch.var));
-        self.ranks.last().insert(self.name.clone(), batch.without_gradients());
+        self.ranks.keep(&self.name, batch.without_gradients());
         gamma * x_hat + beta
     }
 }
@@ -140,6 +147,3 @@ impl Layer for BatchNorm {
         "SyncBatchNorm"
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,16 +1,17 @@
-//! Several ranks, each with a part of a batch, against one process with the whole of it, in float64.
+//! Ranks of one network; and, with synchronized batch norm, several ranks with a part of a batch each against one process with the
+//! whole of it, in float64.
 
-use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind};
 
 use super::*;
-use crate::nets::Net;
+use crate::layers::{linear, sequential};
 use crate::nets::lenet::lenet_relu;
-use crate::norm::Norm;
-use crate::state_dict::{buffers, named_parameters, state};
+use crate::norm::scratch_sync::BatchStatistics;
+use crate::norm::{Dims, Norm, Ranks, Variant};
+use crate::state_dict::named_parameters;
 use crate::torch::c10d::tests::{TIMEOUT, ranks};
 use crate::torch::clear_grad;
-use crate::train::{DistributedDataParallel, Loss};
+use crate::train::Loss;
 
 /// Relative to the largest element of what is compared.
 const TOLERANCE: f64 = 1e-12;
@@ -185,6 +186,56 @@ fn every_batch_norm_of_a_network_keeps_its_statistics() {
         let _ = tch::no_grad(|| net.forward_t(&waves(&[2, 1, 28, 28], 0.13).to_kind(Kind::Float), true));
         normalized.statistics().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     });
-    assert_eq!(names[0], ["1", "10", "13", "5"]);
+    assert_eq!(names[0], ["1", "5", "10", "13"]);
     assert_eq!(names[0], names[1]);
+}
+
+/// A network whose tensors differ from rank to rank.
+fn small_net(variant: Variant, rank: usize) -> Net {
+    let norm = Norm::from(variant);
+    let net = Net::new(|p| {
+        sequential(p).then(|p| linear(p, 3, 2)).then(|p| norm.batch_norm(p, 2, Dims::Two)).done()
+    });
+    for (_, mut tensor) in net.state() {
+        let _ = tensor.fill_(rank as f64 + 1.0);
+    }
+    net
+}
+
+fn floats_of(tensors: Vec<(String, Tensor)>) -> Vec<Vec<f64>> {
+    let floats = |tensor: Tensor| Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).unwrap();
+    tensors.into_iter().map(|(_, tensor)| floats(tensor)).collect()
+}
+
+#[test]
+fn ranks_begin_with_rank_0s_tensors_and_take_its_statistics_in_training() {
+    for variant in Variant::NOTEBOOKS {
+        let got = ranks(2, TIMEOUT, |rank, _, group| {
+            let net = small_net(variant, rank);
+            let net = DistributedDataParallel::new(group, &net.vs, None).unwrap().around(net);
+            let begun = floats_of(net.state());
+            let x =
+                Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0, 4.0, 9.0]).reshape([2, 3]) * (rank as f64 + 1.0);
+            let _ = net.forward_t(&x, true);
+            let moved = floats_of(net.state());
+            // In the next step they move from rank 0's: what another rank has by then does not matter.
+            if rank == 1 {
+                spoil_buffers(&net);
+            }
+            let _ = net.forward_t(&x, true);
+            (begun, moved, floats_of(net.state()))
+        });
+        let [(begun0, moved0, after0), (begun1, moved1, after1)] = &got[..] else { unreachable!() };
+        assert!(begun0.iter().flatten().all(|&value| value == 1.0), "{begun0:?}");
+        assert_eq!(begun0, begun1);
+        assert_ne!(moved0, moved1, "each moves them by its own batch");
+        assert_ne!(after0, after1);
+        assert!(after1.iter().flatten().all(|value| value.is_finite()), "{after1:?}");
+    }
+}
+
+fn spoil_buffers(net: &Net) {
+    for mut buffer in buffers(&net.vs).into_iter().filter(|buffer| buffer.kind() == Kind::Float) {
+        let _ = buffer.fill_(f64::NAN);
+    }
 }

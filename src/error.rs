@@ -57,7 +57,7 @@ impl Error {
 
     /// Whether a person stopped the run.
     pub fn is_interruption(&self) -> bool {
-        self.exit_code > 128
+        self.exit_code >= 128
     }
 
     /// The process's exit code: 1 failed, 2 the command line was wrong, 128 and the signal's number if a person stopped the run.

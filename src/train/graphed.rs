@@ -70,7 +70,7 @@ impl Graphed {
         Ok(Some(metric.totals()))
     }
 
-    /// Evaluates as [`evaluate`](super::evaluate) does.
+    /// Evaluates as [`evaluate`](super::evaluate()) does.
     ///
     /// # Errors
     /// If the device cannot record or repeat a step.

@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use tch::nn::ModuleT;
 
-use super::loss::cross_entropy;
-use super::{AfterBatch, Metric};
+use super::{AfterBatch, Metric, cross_entropy};
 use crate::Result;
 use crate::data::{Batch, Epoch};
 use crate::optim::Optimizer;

@@ -2,8 +2,7 @@
 
 use tch::nn::ModuleT;
 
-use super::loss::cross_entropy;
-use super::{Metric, Totals};
+use super::{Metric, Totals, cross_entropy};
 use crate::data::{Batch, Batches};
 
 /// Loss and accuracy of `net` over every batch of `test_iter`, in evaluation mode and without gradients. They are added to `metric`.

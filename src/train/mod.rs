@@ -19,7 +19,7 @@ pub use data_parallel::DataParallel;
 pub use distributed::DistributedDataParallel;
 pub use evaluate::evaluate;
 pub use graphed::{Graphed, WARM_UP};
-pub use loss::Loss;
+pub use loss::{Loss, cross_entropy, summed_cross_entropy};
 pub use metric::{Metric, Reading, Totals};
 pub use numerics::Numerics;
 

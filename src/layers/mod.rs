@@ -8,7 +8,7 @@ use tch::{Tensor, nn};
 
 pub use functions::{Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid};
 pub use misfit::Misfit;
-pub use sequential::{Growing, Sequential, sequential};
+pub use sequential::{Builder, Sequential, sequential};
 
 use crate::init;
 

@@ -9,17 +9,17 @@ use super::{Layer, Misfit};
 pub struct Sequential(Vec<(String, Box<dyn Layer>)>);
 
 /// A [`Sequential`] that is being built; its variables are below `path`.
-pub struct Growing<'a> {
+pub struct Builder<'a> {
     path: nn::Path<'a>,
     layers: Vec<(String, Box<dyn Layer>)>,
 }
 
 /// Begins a network. Its variables are below `path`: `0.weight`, `0.bias`, `1.gamma`.
-pub fn sequential<'a>(path: &nn::Path<'a>) -> Growing<'a> {
-    Growing { path: path.clone(), layers: Vec::new() }
+pub fn sequential<'a>(path: &nn::Path<'a>) -> Builder<'a> {
+    Builder { path: path.clone(), layers: Vec::new() }
 }
 
-impl<'a> Growing<'a> {
+impl<'a> Builder<'a> {
     /// Appends the layer that `layer` makes at a path of its own, named with the next number.
     #[must_use]
     pub fn then<L: Layer + 'static>(self, layer: impl FnOnce(&nn::Path<'a>) -> L) -> Self {

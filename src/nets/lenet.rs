@@ -3,7 +3,7 @@
 use tch::nn::{ConvConfig, Path};
 
 use crate::layers::{
-    Growing, Sequential, avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential, sigmoid,
+    Builder, Sequential, avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential, sigmoid,
 };
 use crate::norm::{Dims, Norm};
 
@@ -62,7 +62,7 @@ pub fn lenet_relu(p: &Path, norm: &Norm, p_dropout: Option<f64>) -> Sequential {
     with_dropout(net, p_dropout).then(|_| relu()).then(|p| linear(p, 84, 10)).done()
 }
 
-fn with_dropout(net: Growing, p_dropout: Option<f64>) -> Growing {
+fn with_dropout(net: Builder, p_dropout: Option<f64>) -> Builder {
     match p_dropout {
         Some(p) => net.then(|_| dropout(p)),
         None => net,

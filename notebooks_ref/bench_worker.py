@@ -137,9 +137,9 @@ class Bench:
         return ways
 
     def notebook(self, recipe: str, variant: str, **size: int) -> dict[str, Way]:
-        """d2l's own loop over a DataLoader, by the wall clock and by its timer; for `adamw`, `loops.train`, without a timer."""
+        """d2l's own loop over a DataLoader, by the wall clock and by its timer; where it has none, `loops.train`, without a timer."""
         loaders = self.loaders(recipe, variant, **size)
-        if recipe == "adamw":
+        if recipe != CIFAR and not RECIPES[recipe].by_train_ch6:
             net, optimizer, _ = self.trained(recipe, variant)
             return {NOTEBOOK: self.timed(lambda: loops.train(net, optimizer, *loaders, 1, self.device))}
         net, optimizer, _ = self.trained(recipe, variant)

@@ -18,7 +18,7 @@ import fashion_mnist
 import loops
 import random_transforms
 from bits import tensor_bytes
-from recipes import NORMS, RECIPES, VARIANTS, BatchNorm, native_norm, xavier
+from recipes import NORMS, RECIPES, VARIANTS, xavier
 from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
@@ -173,7 +173,7 @@ def batch_norm(seed: int) -> Tensors:
 def three_norm_steps(variant: str, inputs: list[Tensor], gamma: Tensor, beta: Tensor, W: Tensor) -> Tensors:
     """The results of `batch_norm` for one case and variant."""
     num_dims = inputs[0].dim()
-    layer = (BatchNorm if variant == "scratch" else native_norm)(len(gamma), num_dims)
+    layer = NORMS[variant](len(gamma), num_dims)
     scale, shift = layer.parameters()
     with torch.no_grad():
         scale.copy_(gamma.reshape(scale.shape))

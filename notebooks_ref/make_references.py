@@ -47,9 +47,11 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
         "resize": partial(fixtures.resize, data_dir, seed=0),
         "transforms": partial(fixtures.transforms, seed=0),
-        **{f"first_step_{name}": partial(first_step, recipe=name) for name, of in RECIPES.items() if of.resize is None},
-        # The recipe's own batch of large images would take gigabytes.
-        "first_step_lenet224": partial(first_step, recipe="lenet224", examples=8),
+        # A recipe's own batch of large images would take gigabytes.
+        **{
+            f"first_step_{name}": partial(first_step, recipe=name, **({} if of.resize is None else {"examples": 8}))
+            for name, of in RECIPES.items()
+        },
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }
 

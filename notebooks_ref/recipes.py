@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-VARIANTS = ("scratch", "native")
-
 
 def batch_norm(
     X: Tensor,
@@ -76,7 +74,9 @@ def native_norm(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
+# The batch norms by their variant's name, as Rust's Variant::NOTEBOOKS has them.
 NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
+VARIANTS = tuple(NORMS)
 
 
 def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) -> nn.Sequential:
@@ -149,6 +149,11 @@ class Recipe:
     xavier: bool
     # The length of the images' shorter edge, for torchvision's Resize; None does not resize.
     resize: int | None = None
+
+    @property
+    def by_train_ch6(self) -> bool:
+        """Whether d2l.train_ch6 trains it: that initializes by Xavier and takes SGD."""
+        return self.xavier and self.optimizer is sgd
 
     def build(self, variant: str) -> nn.Sequential:
         """The net with PyTorch's default weights."""

@@ -42,13 +42,13 @@ COUNTS = {
 }
 
 
-def state_dicts(state: dict[str, Tensor], norm: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The name and the contents of each file."""
+def state_dicts(state: dict[str, Tensor], scale: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The name and the contents of each file. `scale` is the key of a batch norm's scale."""
     yield "plain", state
     for kind in KINDS:
         name = str(kind).removeprefix("torch.")
         yield name, {key: tensor.to(kind) for key, tensor in state.items()}
-        yield f"one-{name}", {**state, norm: state[norm].to(kind)}
+        yield f"one-{name}", {**state, scale: state[scale].to(kind)}
     for prefix in PREFIXES:
         yield f"prefix.{prefix}", {prefix + key: tensor for key, tensor in state.items()}
     counts = [key for key in state if key.endswith("num_batches_tracked")]
@@ -56,11 +56,11 @@ def state_dicts(state: dict[str, Tensor], norm: str) -> Iterator[tuple[str, dict
     yield "counts-one-missing", {key: tensor for key, tensor in state.items() if key not in counts[:1]}
     for name, count in COUNTS.items():
         yield f"counts-{name}", {**state, "1.num_batches_tracked": count}
-    yield "missing", {key: tensor for key, tensor in state.items() if key != norm}
+    yield "missing", {key: tensor for key, tensor in state.items() if key != scale}
     yield "unexpected", {**state, "more": torch.zeros(1)}
-    yield "list", {**state, norm: state[norm].reshape(-1)}
-    yield "column", {**state, norm: state[norm][..., None].contiguous()}
-    yield "row", {**state, norm: state[norm][None].contiguous()}
+    yield "list", {**state, scale: state[scale].reshape(-1)}
+    yield "column", {**state, scale: state[scale][..., None].contiguous()}
+    yield "row", {**state, scale: state[scale][None].contiguous()}
 
 
 def main() -> None:
@@ -72,7 +72,10 @@ def main() -> None:
         build = lambda: lenet_sigmoid(norm)  # noqa: E731
         net = build()
         net(torch.rand(4, 1, 28, 28))
-        for name, values in state_dicts(net.state_dict(), "5.weight" if variant == "native" else "5.gamma"):
+        state = net.state_dict()
+        # Layer 5 is the second batch norm; the first of its tensors is its scale.
+        scale = next(key for key in state if key.startswith("5."))
+        for name, values in state_dicts(state, scale):
             file = folder / f"{variant}.{name}.safetensors"
             save_file(values, file)
             if name.startswith("prefix."):

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> tuple[nn.Module, list[loops.Epoch]]:
 
     torch.manual_seed(arguments.seed)
     net = recipe.build(arguments.variant)
-    if arguments.loop == "notebook" and arguments.recipe != "adamw":
+    if arguments.loop == "notebook" and recipe.by_train_ch6:
         records = loops.train_by_d2l(net, *loaders, arguments.epochs, arguments.lr, arguments.device, arguments.draw)
     else:
         recipe.initialize(net)

@@ -92,9 +92,9 @@ fn state_dicts_are_taken_as_python_takes_them() {
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let Some(variant) = Variant::NOTEBOOKS.into_iter().find(|v| name.starts_with(v.name())) else {
-            continue;
-        };
+        // The name is VARIANT.NAME.safetensors, except for the two files of `torch.save`.
+        let of = name.split('.').next();
+        let Some(variant) = Variant::NOTEBOOKS.into_iter().find(|v| of == Some(v.name())) else { continue };
         if name.ends_with(".loaded.safetensors") {
             continue;
         }

@@ -16,7 +16,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use d2l_ch7::experiments::recipes::RECIPES;
+use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
+use d2l_ch7::norm::Variant;
 use d2l_ch7::report::read_metrics;
 
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
@@ -87,11 +88,11 @@ impl Run {
 
     /// The numbers of images: at least five batches, which d2l's loop needs, and a smaller last one.
     fn examples(&self) -> Vec<&'static str> {
-        match self.recipe {
-            // Each image has 64 times the pixels.
-            "lenet224" => ["--train-examples", "84", "--test-examples", "24", "--batch-size", "16"].into(),
-            _ => ["--train-examples", "2100", "--test-examples", "500"].into(),
+        if Recipe::named(self.recipe).unwrap().resize.is_some() {
+            // Resized to 224x224, each image has 64 times the pixels.
+            return ["--train-examples", "84", "--test-examples", "24", "--batch-size", "16"].into();
         }
+        ["--train-examples", "2100", "--test-examples", "500"].into()
     }
 }
 
@@ -114,9 +115,9 @@ fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
 fn runs_are_the_notebooks_to_the_last_bit() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs against the notebook's loop") else { return };
-    let seeds = [["0", "7"], ["1", "3"], ["0", "123456789"], ["2", "5"], ["0", "8"]];
-    for (recipe, seeds) in RECIPES.iter().map(|recipe| recipe.name).zip(seeds.into_iter().cycle()) {
-        for (variant, seed) in ["scratch", "native"].into_iter().zip(seeds) {
+    let mut seeds = ["0", "7", "1", "3", "0", "123456789", "2", "5", "0", "8"].into_iter().cycle();
+    for recipe in RECIPES.iter().map(|recipe| recipe.name) {
+        for (variant, seed) in Variant::NOTEBOOKS.map(Variant::name).into_iter().zip(&mut seeds) {
             check(
                 &live,
                 &Run { recipe, variant, seed, threads: "2", device: "cpu", python_loop: "notebook" },
@@ -132,7 +133,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let what = "whole runs on CUDA against Python's";
     let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
     for recipe in RECIPES.iter().map(|recipe| recipe.name) {
-        for variant in ["scratch", "native"] {
+        for variant in Variant::NOTEBOOKS.map(Variant::name) {
             let run = Run { recipe, variant, seed: "0", threads: "2", device: "cuda", python_loop: "plain" };
             check_by(&live, &run, &[&["--eager"], &[], &["--graph"]]);
         }
@@ -144,7 +145,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
 fn one_thread_is_pythons_one_thread() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs with one thread") else { return };
-    for variant in ["scratch", "native"] {
+    for variant in Variant::NOTEBOOKS.map(Variant::name) {
         check(
             &live,
             &Run { recipe: "book", variant, seed: "0", threads: "1", device: "cpu", python_loop: "plain" },
@@ -192,7 +193,7 @@ fn taking_turns_changes_no_bit() {
 fn weights_load_on_the_other_side() {
     let _turn = libtorch();
     let Some(live) = Live::find("weights on the other side") else { return };
-    for variant in ["scratch", "native"] {
+    for variant in Variant::NOTEBOOKS.map(Variant::name) {
         let run =
             Run { recipe: "adamw", variant, seed: "6", threads: "2", device: "cpu", python_loop: "plain" };
         let arguments =

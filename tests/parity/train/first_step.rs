@@ -18,7 +18,7 @@
 //! ```
 
 use d2l_ch7::data::{Batches, DataLoader, ImageSet};
-use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
+use d2l_ch7::experiments::recipes::{Algorithm, RECIPES, Recipe};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::state_dict::named_parameters;
 use d2l_ch7::torch;
@@ -75,7 +75,7 @@ fn check(recipe: &Recipe, variant: Variant) {
         }
     }
     optimizer.step();
-    let after = if recipe.name == "adamw" { ADAM_EITHER_WAY } else { GRADIENT_ROUNDING };
+    let after = if recipe.optimizer == Algorithm::Sgd { GRADIENT_ROUNDING } else { ADAM_EITHER_WAY };
     for (key, tensor) in net.state() {
         stored.assert_digest(&name(&format!("after.{key}")), &tensor, after);
     }

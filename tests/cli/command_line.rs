@@ -148,15 +148,14 @@ fn help_and_list_are_not_errors() {
     let list = String::from_utf8(program().arg("list").output().unwrap().stdout).unwrap();
     let variants = Variant::value_variants().iter().map(|variant| variant.name());
     let names = RECIPES.iter().map(|recipe| recipe.name).chain(variants);
-    for name in names.chain(NETWORKS.iter().map(|network| network.name)) {
+    let names: Vec<_> = names.chain(NETWORKS.iter().map(|network| network.name)).collect();
+    for name in &names {
         assert!(list.contains(&format!("\n  {name} ")), "{name} is not in: {list}");
     }
-    // Every description begins in one column.
-    let column = list
-        .lines()
-        .filter(|line| line.starts_with("  "))
-        .all(|line| &line[16..17] == " " && &line[17..18] != " ");
-    assert!(column, "{list}");
+    // Every description begins in one column, a space after the longest name.
+    let column = 3 + names.iter().map(|name| name.len()).max().unwrap();
+    let mut rows = list.lines().filter(|line| line.starts_with("  "));
+    assert!(rows.all(|row| &row[column - 1..column] == " " && &row[column..=column] != " "), "{list}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ print(layer.weight.shape, layer.bias.shape)
 # `vars(layer)` without the dictionaries of hooks and the like, which are empty: parameters are trained, buffers are
 # not but are saved with them, the rest is configuration.
 #
-# > **Rust:** `d2l_ch7 basics --seed 0`, its listing of the whole state; `d2l_ch7::state_dict::state`
+# > **Rust:** `d2l_ch7 basics --seed 0`, its listing of the whole state, in `src/experiments/basics/page.rs`; `d2l_ch7::state_dict::state`
 
 # %%
 for name, value in vars(layer).items():

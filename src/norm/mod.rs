@@ -48,7 +48,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// The notebooks' variants, in the order in which they are compared.
+    /// The variants that the notebooks and their Python have, in the order in which they are compared.
     pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
 
     /// What the command line calls it.

@@ -13,7 +13,7 @@ pub const MOMENTUM: f64 = 0.9;
 /// y = gamma ⊙ (x - mean) / sqrt(var + eps) + beta
 ///
 /// In training, `mean` and `var` are the batch's own; the variance is biased (divided by the count). Their shape is (C,) for a 2-D
-/// input and (1, C, 1, 1) for a 4-D one. The moving statistics keep the share `momentum` and take the rest from them.
+/// input and (1, C, 1, 1) for a 4-D one. The moving statistics keep the share `momentum` and take the rest from the batch's.
 /// In evaluation, `mean` and `var` are the moving statistics, which stay.
 ///
 /// Gives y, and the moving mean and variance after this batch; no gradient flows through these two.
@@ -29,7 +29,7 @@ pub const MOMENTUM: f64 = 0.9;
 /// assert_eq!(Vec::<f32>::try_from(y.flatten(0, -1)).unwrap(), [8.0, 12.0]);
 /// assert!((moving_mean.double_value(&[0]) - 0.2).abs() < 1e-6); // 0.9 * 0 + 0.1 * 2
 /// ```
-#[allow(clippy::too_many_arguments)] // the book's signature, and `train` for its gradient mode
+#[allow(clippy::too_many_arguments)] // the book's signature; `train` stands for `torch.is_grad_enabled()`
 pub fn batch_norm(
     x: &Tensor,
     gamma: &Tensor,

@@ -1,6 +1,6 @@
 //! What a run leaves behind: its directory, `metrics.csv`, `curves.png`, `report.md`, and the lines on the terminal.
 //!
-//! This room knows epoch records, files and pixels; it knows no network, no tensor and no training loop. Everything
+//! This folder knows epoch records, files and pixels; it knows no network, no tensor and no training loop. Everything
 //! here is a pure function of the records except [`RunDir`], which alone touches the disk.
 
 mod bench;

@@ -1,4 +1,4 @@
-//! d2l's training loops, and wrappers that change how a network computes. This room knows no file and no plot.
+//! d2l's training loops, and wrappers that change how a network computes. This folder knows no file and no plot.
 
 pub mod ch13;
 pub mod ch6;

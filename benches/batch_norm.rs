@@ -15,7 +15,7 @@ fn batch_norms(criterion: &mut Criterion) {
     torch::keep_freed_memory();
     let device = Device::cuda_if_available();
     for (name, _, mut job) in micro_benchmarks(Section::BatchNorm, device) {
-        criterion.bench_function(&name, |bencher| timed(bencher, device, &mut job));
+        criterion.bench_function(&name, |bencher| timed(bencher, device, || job().unwrap()));
     }
 }
 

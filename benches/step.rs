@@ -18,7 +18,7 @@ fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
     for (name, images, mut job) in micro_benchmarks(Section::Step, device) {
         group.throughput(Throughput::Elements(images.map_or(1, |images| images as u64)));
-        group.bench_function(&name, |bencher| timed(bencher, device, &mut job));
+        group.bench_function(&name, |bencher| timed(bencher, device, || job().unwrap()));
     }
 }
 

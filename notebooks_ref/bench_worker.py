@@ -2,9 +2,10 @@
 
     python bench_worker.py --device cpu --threads 2 --fashion-mnist FOLDER --cifar10 FOLDER
 
-A question is a line of JSON on standard input: a subject of src/experiments/bench/subject.rs, and how often to do it. The answer is a
-line of JSON: the seconds of each way to do it, and the ways that could not be measured. Each subject is built once and kept, as
-the Rust side keeps its own, and from the same seed.
+The first line of JSON on standard output is PyTorch's version. A question is a line of JSON on standard input: a subject of
+src/experiments/bench/subject.rs, and how often to do it. The answer is a line of JSON: the name of each way to do it, and its
+seconds (`{"Ok": 0.5}`) or why it could not be measured (`{"Err": "RuntimeError: ..."}`). Each subject is built once and kept, as the
+Rust side keeps its own, and from the same seed.
 """
 
 import argparse
@@ -111,7 +112,7 @@ class Bench:
                 group["capturable"] = True
         return net, optimizer, nn.functional.cross_entropy
 
-    def step(self, recipe: str, variant: str, batch_size: int) -> dict[str, Way]:
+    def step(self, recipe: str, variant: str, batch_size: int, **_: int) -> dict[str, Way]:
         """Forward, backward and optimizer on one batch."""
         net, optimizer, loss = self.trained(recipe, variant)
         channels, edge = (3, 32) if recipe == CIFAR else (1, RECIPES[recipe].resize or 28)
@@ -297,20 +298,19 @@ class Captured(Plain):
         self.graph.replay()
 
 
-def answer(bench: Bench, question: dict) -> dict:
+def answer(bench: Bench, subject: dict, iterations: int) -> list[tuple[str, dict]]:
     """Measures every way of a subject once; of those that fail, gives the reason."""
-    iterations = question.pop("iterations")
-    seconds, missing = [], []
     try:
-        ways = bench.ways(json.dumps(question))
+        ways = bench.ways(json.dumps(subject))
     except Exception as error:  # noqa: BLE001 whatever keeps one subject from being measured leaves the others
-        return {"seconds": [], "missing": [("Python", one_line(error))]}
+        return [("Python", {"Err": one_line(error)})]
+    answers = []
     for who, way in ways.items():
         try:
-            seconds.append((who, way(iterations)))
+            answers.append((who, {"Ok": way(iterations)}))
         except Exception as error:  # noqa: BLE001 as above
-            missing.append((who, one_line(error)))
-    return {"seconds": seconds, "missing": missing}
+            answers.append((who, {"Err": one_line(error)}))
+    return answers
 
 
 def one_line(error: BaseException) -> str:
@@ -329,9 +329,9 @@ def main() -> None:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     bench = Bench(arguments.device, arguments.fashion_mnist, arguments.cifar10)
-    print(json.dumps({"torch": torch.__version__}), flush=True)
+    print(json.dumps(torch.__version__), flush=True)
     for line in sys.stdin:
-        print(json.dumps(answer(bench, json.loads(line))), flush=True)
+        print(json.dumps(answer(bench, *json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,94 @@
-//! A benchmark as text: lines for the terminal, tables for `report.md`, rows for `bench.csv`.
+//! A benchmark's measurements, and what is written of them: lines for the terminal, tables for `report.md`, rows for `bench.csv`.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use super::csv::to_csv;
-use super::numbers::grouped;
-use super::{BENCH, Measurement, Ratio, Times, table};
+use super::numbers::{grouped, median};
+use super::table;
 
-/// This program's name among the others.
-const HERE: &str = "this program";
+/// The picture of a benchmark, in its run directory.
+pub const BENCH: &str = "bench.png";
+/// This program's name in a benchmark.
+pub const HERE: &str = "this program";
+
+/// One thing that was measured, round by round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// What kind of thing: `Training step`. Measurements of a kind stand together.
+    pub section: &'static str,
+    /// Which one: `book, native`.
+    pub name: String,
+    /// Seconds of each round by the name of what took them: first [`HERE`], then others in the same rounds. There is one round at
+    /// least.
+    pub times: Vec<(String, Vec<f64>)>,
+    /// How many images one of it takes, where images are counted.
+    pub images: Option<usize>,
+}
+
+/// The rounds in three figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Half of the rounds lie above.
+    pub median: f64,
+    /// Of the rounds.
+    pub least: f64,
+    /// Of the rounds.
+    pub greatest: f64,
+}
+
+impl Spread {
+    /// Of one value for each round.
+    fn of(rounds: impl Iterator<Item = f64> + Clone) -> Self {
+        Self {
+            median: median(rounds.clone()).expect("there is one round at least"),
+            least: rounds.clone().fold(f64::INFINITY, f64::min),
+            greatest: rounds.fold(0.0, f64::max),
+        }
+    }
+
+    /// `2.00 (1.50 to 4.00)`.
+    fn text(self, write: impl Fn(f64) -> String) -> String {
+        format!("{} ({} to {})", write(self.median), write(self.least), write(self.greatest))
+    }
+}
+
+impl Measurement {
+    /// Everyone's name, seconds, and how many times as long as this program it took, which is itself the first: figures of the rounds.
+    pub fn figures(&self) -> impl Iterator<Item = (&str, Spread, Spread)> {
+        let (_, here) = &self.times[0];
+        self.times.iter().map(move |(who, seconds)| {
+            let ratios = seconds.iter().zip(here).map(|(theirs, here)| theirs / here);
+            (who.as_str(), Spread::of(seconds.iter().copied()), Spread::of(ratios))
+        })
+    }
+
+    /// The rows of the report's table.
+    fn rows(&self) -> impl Iterator<Item = [String; 5]> {
+        self.figures().enumerate().map(|(i, (who, seconds, ratio))| {
+            let speed = self.images.map(|images| grouped(images as f64 / seconds.median));
+            let (name, ratio) = match i {
+                0 => (self.name.clone(), String::new()),
+                _ => (String::new(), ratio.text(|ratio| format!("{ratio:.2}"))),
+            };
+            [name, who.to_owned(), seconds.text(duration), speed.unwrap_or_default(), ratio]
+        })
+    }
+}
 
 /// A line for this program, and one for each of the others.
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}  {}", self.section, self.name, duration(self.here.median()))?;
-        for (who, times) in &self.others {
-            let Ratio { median, least, greatest } = times.over(&self.here);
-            let took = duration(times.median());
-            write!(f, "\n    {who}: {took}, {median:.2} times as long ({least:.2} to {greatest:.2})")?;
+        write!(f, "{}: {}  ", self.section, self.name)?;
+        for (i, (who, seconds, Spread { median, least, greatest })) in self.figures().enumerate() {
+            let took = duration(seconds.median);
+            match i {
+                0 => write!(f, "{took}")?,
+                _ => {
+                    write!(f, "\n    {who}: {took}, {median:.2} times as long ({least:.2} to {greatest:.2})")?
+                }
+            }
         }
         Ok(())
     }
@@ -27,9 +97,16 @@ impl fmt::Display for Measurement {
 /// `report.md`: the facts of the run and the machine, and a table for each section.
 pub fn render_bench(facts: &[(String, String)], measurements: &[Measurement], remarks: &[String]) -> String {
     let facts = table(2, ["", ""], facts.iter().cloned().map(<[String; 2]>::from));
+    let heads = ["what", "who", "time", "images/s", "times as long"];
     let sections = measurements.chunk_by(|a, b| a.section == b.section);
     let sections: String = sections
-        .map(|section| format!("\n## {}\n\n{}", section[0].section, section_table(section)))
+        .map(|section| {
+            format!(
+                "\n## {}\n\n{}",
+                section[0].section,
+                table(2, heads, section.iter().flat_map(Measurement::rows))
+            )
+        })
         .collect();
     let mut report = format!(
         "# Benchmark\n\n{facts}\n![How many times as long others take]({BENCH})\n{sections}\n\
@@ -41,21 +118,6 @@ pub fn render_bench(facts: &[(String, String)], measurements: &[Measurement], re
         report.push('\n');
     }
     report
-}
-
-fn section_table(section: &[Measurement]) -> String {
-    let rows = section.iter().flat_map(|Measurement { name, here, others, items, .. }| {
-        let row = |name: &str, who: &str, times: &Times, ratio: String| {
-            let speed = items.as_ref().map(|&(items, _)| grouped(items as f64 / times.median()));
-            [name.to_owned(), who.to_owned(), spread(times), speed.unwrap_or_default(), ratio]
-        };
-        let others = others.iter().map(move |(who, times)| {
-            let Ratio { median, least, greatest } = times.over(here);
-            row("", who, times, format!("{median:.2} ({least:.2} to {greatest:.2})"))
-        });
-        [row(name, HERE, here, String::new())].into_iter().chain(others)
-    });
-    table(2, ["what", "who", "time", "images/s", "times as long"], rows)
 }
 
 /// A row of `bench.csv`; the seconds with all their digits.
@@ -70,49 +132,51 @@ struct Round<'a> {
 
 /// `bench.csv`: a row for every round of everyone.
 pub fn bench_to_csv(measurements: &[Measurement]) -> String {
-    let rows = measurements.iter().flat_map(|Measurement { section, name, here, others, .. }| {
-        let others = others.iter().map(|(who, times)| (who.as_str(), times));
-        [(HERE, here)].into_iter().chain(others).flat_map(move |(who, times)| {
-            let rounds = (1..).zip(times.rounds());
-            rounds.map(move |(round, seconds)| Round {
-                section,
-                name,
-                who,
-                round,
-                seconds: seconds.to_string(),
-            })
-        })
-    });
-    to_csv(&rows.collect::<Vec<_>>())
-}
-
-fn spread(times: &Times) -> String {
-    let rounds = || times.rounds().iter().copied();
-    let (least, greatest) = (rounds().fold(f64::INFINITY, f64::min), rounds().fold(0.0, f64::max));
-    format!("{} ({} to {})", duration(times.median()), duration(least), duration(greatest))
+    let mut rows = Vec::new();
+    for Measurement { section, name, times, .. } in measurements {
+        for (who, times) in times {
+            rows.extend((1..).zip(times).map(|(round, seconds)| {
+                let seconds = seconds.to_string();
+                Round { section, name, who, round, seconds }
+            }));
+        }
+    }
+    to_csv(&rows)
 }
 
 /// Seconds in the unit that they are read in, with three digits: `12.3 ms`.
 fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
-        s if s < 1e-3 => (s * 1e6, "us"),
-        s if s < 1.0 => (s * 1e3, "ms"),
-        s => (s, "s"),
+        ..1e-3 => (seconds * 1e6, "us"),
+        ..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
     };
-    let decimals = if value < 10.0 {
-        2
-    } else if value < 100.0 {
-        1
-    } else {
-        0
+    let decimals = match value {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
     };
     format!("{value:.decimals$} {unit}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::measurement::tests::measurement;
+pub(super) mod tests {
     use super::*;
+
+    /// Two rounds here, and two elsewhere that took two and four times as long.
+    pub fn measurement(section: &'static str, name: &str) -> Measurement {
+        let times = [(HERE, vec![1.0, 2.0]), ("a plain loop", vec![2.0, 8.0])];
+        let times = times.map(|(who, times)| (who.to_owned(), times)).into();
+        Measurement { section, name: name.to_owned(), times, images: Some(60_000) }
+    }
+
+    #[test]
+    fn ratios_are_of_the_same_rounds() {
+        let all = measurement("", "");
+        let [(_, here, _), (who, _, ratio)] = all.figures().collect::<Vec<_>>()[..] else { panic!() };
+        assert_eq!((who, ratio), ("a plain loop", Spread { median: 3.0, least: 2.0, greatest: 4.0 }));
+        assert_eq!(here.median, 1.5);
+    }
 
     #[test]
     fn durations_have_three_digits_and_their_unit() {

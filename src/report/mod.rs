@@ -8,7 +8,6 @@ pub mod console;
 pub mod csv;
 mod inspection;
 mod markdown;
-mod measurement;
 mod notes;
 mod numbers;
 mod numerics;
@@ -19,17 +18,16 @@ pub mod run_dir;
 mod synchronized;
 mod table;
 
-pub use bench::{bench_to_csv, render_bench};
+pub use bench::{BENCH, HERE, Measurement, Spread, bench_to_csv, render_bench};
 pub use console::Console;
 pub use csv::{
     RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_metrics, write_rows,
 };
 pub use inspection::{Inspection, Scale};
 pub use markdown::{REPORT, Report};
-pub use measurement::{Measurement, Ratio, Times};
 pub use numerics::{Figure, NumericsEffect};
 pub use plot::draw_synchronized;
-pub use plot::{BENCH, draw_ratios};
+pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Gallery, Thumbnail, draw_gallery};

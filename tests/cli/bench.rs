@@ -28,12 +28,12 @@ fn command(place: &Place, python: &Path, arguments: &[&str]) -> Command {
 
 /// A program in the place of Python: it measures `scratch`, cannot measure `native`, and ends when it is asked for `data`.
 const STUB: &str = r#"#!/bin/sh
-echo '{"torch": "a stub"}'
+echo '"a stub"'
 while read -r question; do
     case "$question" in
         *'"data"'*) exit 1 ;;
-        *'"scratch"'*) echo '{"seconds": [["PyTorch", 0.5]], "missing": []}' ;;
-        *) echo '{"seconds": [], "missing": [["PyTorch", "no such thing"]]}' ;;
+        *'"scratch"'*) echo '[["PyTorch", {"Ok": 0.5}]]' ;;
+        *) echo '[["PyTorch", {"Err": "no such thing"}]]' ;;
     esac
 done
 "#;

@@ -6,100 +6,83 @@ use std::sync::Arc;
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use super::subject::{CIFAR, MIXED, Subject};
+use super::subject::{CIFAR, MIXED, Subject, Training};
+use crate::Result;
 use crate::data::transforms::Compose;
-use crate::data::{Batches, DataLoader, ImageLoader, ImageSet, Images};
+use crate::data::{Batches, DataLoader, DataSet, ImageLoader, ImageSet, Images};
 use crate::experiments::cifar::{self, Augmentation};
 use crate::experiments::recipes::Recipe;
 use crate::nets::Net;
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::{Dims, Norm, Variant};
 use crate::optim::{Adam, Optimizer};
-use crate::train::{Graphed, Loss, Metric, Numerics, Totals, WARM_UP, ch6, ch13, evaluate};
-use crate::{Result, init, panics, torch};
+use crate::train::{Graphed, Loss, Metric, Numerics, Totals, ch6, ch13, evaluate};
+use crate::{init, torch};
 
-/// Does it once. The device may still be computing then.
-pub type Job<'a> = Box<dyn FnMut() + 'a>;
+/// Does it once. The device may still be computing then. It gives an error if a step cannot be recorded.
+pub type Job<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
 
-/// The data sets that are at hand, training and test images.
+/// The data sets that are at hand.
 pub(super) struct DataSets {
-    pub fashion_mnist: Option<[Images; 2]>,
-    pub cifar10: Option<[Images; 2]>,
+    pub fashion_mnist: Option<DataSet>,
+    pub cifar10: Option<DataSet>,
 }
 
-/// The images of one subject, training and test.
+/// The images of one subject, to train on and to test on.
 pub(super) enum SubjectImages {
-    /// It has none.
-    None,
-    /// Of the recipes on Fashion-MNIST.
+    /// Of Fashion-MNIST.
     Gray([ImageSet; 2]),
     /// Of CIFAR-10.
     Coloured([Arc<Images>; 2]),
 }
 
 impl DataSets {
-    /// The images of `subject`, whose data set is at hand.
-    pub fn of(&self, subject: &Subject) -> SubjectImages {
-        let (Subject::Epoch { recipe, size, .. } | Subject::Data { recipe, size, .. }) = subject else {
-            return SubjectImages::None;
-        };
-        let first = |[train, test]: &[Images; 2]| {
-            [train.clone().first(Some(size.train_examples)), test.clone().first(Some(size.test_examples))]
-        };
-        if *recipe == CIFAR {
-            let sets = self.cifar10.as_ref().expect("subjects of data that is not here are left out");
-            return SubjectImages::Coloured(first(sets).map(Arc::new));
-        }
-        let sets = self.fashion_mnist.as_ref().expect("subjects of data that is not here are left out");
-        let set =
-            |images: Images| ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, None);
-        SubjectImages::Gray(first(sets).map(set))
+    /// The data set that `recipe` trains on.
+    pub fn of(&self, recipe: &str) -> Option<&DataSet> {
+        if recipe == CIFAR { self.cifar10.as_ref() } else { self.fashion_mnist.as_ref() }
+    }
+
+    /// The images of `subject`, if it reads any.
+    pub fn images(&self, subject: &Subject) -> Option<SubjectImages> {
+        let Training { recipe, train_examples, test_examples, .. } = *subject.reads()?;
+        let DataSet { train, test, .. } = self.of(recipe)?;
+        let sets = [(train, train_examples), (test, test_examples)];
+        Some(match recipe {
+            CIFAR => SubjectImages::Coloured(sets.map(|(set, n)| Arc::new(set.clone().first(Some(n))))),
+            _ => SubjectImages::Gray(
+                sets.map(|(set, n)| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n))),
+            ),
+        })
     }
 }
 
-/// A network and how it is trained.
-struct Trained {
-    net: Net,
-    optimizer: Box<dyn Optimizer>,
-    loss: Loss,
-}
-
-/// The job of `subject`, which has these `images`.
-pub(super) fn job<'a>(subject: &Subject, images: &'a SubjectImages, device: Device) -> Job<'a> {
+/// The job of `subject`, which has these `images` if it reads any, with steps that are `recorded` where it is an epoch.
+pub(super) fn job<'a>(
+    subject: &Subject,
+    images: Option<&'a SubjectImages>,
+    device: Device,
+    recorded: bool,
+) -> Job<'a> {
     torch::manual_seed(0);
+    let loaders = |training| loaders(training, images, device, recorded || device.is_cuda());
     match subject {
         Subject::BatchNorm { variant, shape, backward } => batch_norm(variant, shape, *backward, device),
-        Subject::Step { recipe, variant, batch_size } => step(recipe, variant, *batch_size, device),
-        Subject::Epoch { recipe, variant, size } => {
-            let loaders = loaders(recipe, variant, size.batch_size, images, device, device.is_cuda());
-            epoch(Trained::new(recipe, variant, device), loaders, device)
-        }
-        Subject::Data { recipe, variant, size } => {
-            let [train_iter, _] = loaders(recipe, variant, size.batch_size, images, device, device.is_cuda());
-            Box::new(move || train_iter.iter().for_each(drop))
+        Subject::Step(training) => step(training, device),
+        Subject::Epoch(training) => epoch(training, loaders(training), device, recorded),
+        Subject::Data(training) => {
+            let [train_iter, _] = loaders(training);
+            Box::new(move || {
+                train_iter.iter().for_each(drop);
+                Ok(())
+            })
         }
     }
-}
-
-/// The job of `subject` with steps that are recorded, which an epoch of enough batches has.
-pub(super) fn recorded_job<'a>(
-    subject: &Subject,
-    images: &'a SubjectImages,
-    device: Device,
-) -> Option<Job<'a>> {
-    let Subject::Epoch { recipe, variant, size } = subject else { return None };
-    if size.train_examples / size.batch_size <= WARM_UP {
-        return None;
-    }
-    torch::manual_seed(0);
-    let loaders = loaders(recipe, variant, size.batch_size, images, device, true);
-    Some(graphed_epoch(Trained::new(recipe, variant, device), loaders, device))
 }
 
 fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) -> Job<'a> {
     let dims = if shape.len() == 2 { Dims::Two } else { Dims::Four };
     let vs = VarStore::new(device);
-    let layer = Norm::from(of_name(variant)).batch_norm(&vs.root(), shape[1], dims);
+    let layer = norm(variant).batch_norm(&vs.root(), shape[1], dims);
     let mut x = Tensor::rand(shape, (Kind::Float, device)).set_requires_grad(true);
     Box::new(move || {
         let y = layer.forward_t(&x, true);
@@ -108,58 +91,49 @@ fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) 
             vs.trainable_variables().iter_mut().for_each(torch::clear_grad);
             y.sum(Kind::Float).backward();
         }
+        Ok(())
     })
 }
 
-fn step<'a>(recipe: &str, variant: &str, batch_size: usize, device: Device) -> Job<'a> {
-    let mut trained = Trained::new(recipe, variant, device);
-    let [channels, edge] =
-        if recipe == CIFAR { [3, 32] } else { [1, named(recipe).resize.unwrap_or(28) as i64] };
-    let n = batch_size as i64;
+fn step<'a>(training: &Training, device: Device) -> Job<'a> {
+    let (net, mut optimizer, loss) = trained(training, device);
+    let edge = |recipe: &Recipe| recipe.resize.unwrap_or(28) as i64;
+    let [channels, edge] = Recipe::named(training.recipe).map_or([3, 32], |recipe| [1, edge(recipe)]);
+    let n = training.batch_size as i64;
     let x = Tensor::rand([n, channels, edge, edge], (Kind::Float, device));
     let y = Tensor::randint(10, [n], (Kind::Int64, device));
     Box::new(move || {
-        let Trained { net, optimizer, loss } = &mut trained;
         optimizer.zero_grad();
         loss.of(&net.forward_t(&x, true), &y).backward();
         optimizer.step();
+        Ok(())
     })
 }
 
 /// Training and evaluation.
 fn epoch<'a>(
-    mut trained: Trained,
-    [train_iter, test_iter]: [Box<dyn Batches + 'a>; 2],
+    training: &Training,
+    [train_iter, test_iter]: Loaders<'a>,
     device: Device,
+    recorded: bool,
 ) -> Job<'a> {
+    let (net, mut optimizer, loss) = trained(training, device);
+    let train_epoch = match loss {
+        Loss::Mean => ch6::train_epoch,
+        Loss::Sum => ch13::train_epoch,
+    };
+    let mut graphed = recorded.then(|| Graphed::new(device));
     Box::new(move || {
-        let Trained { net, optimizer, loss } = &mut trained;
-        let train_epoch = match loss {
-            Loss::Mean => ch6::train_epoch,
-            Loss::Sum => ch13::train_epoch,
-        };
-        let mut metric = Metric::new(device, Totals::default());
-        let went_on = train_epoch(net, train_iter.iter(), optimizer.as_mut(), &mut metric, &mut go_on);
-        let _ = went_on.expect("going on is no error");
-        metric.totals();
-        evaluate(net, test_iter.as_ref(), Metric::new(device, Totals::default()));
-    })
-}
-
-/// The same by recorded steps.
-fn graphed_epoch<'a>(
-    mut trained: Trained,
-    [train_iter, test_iter]: [Box<dyn Batches + 'a>; 2],
-    device: Device,
-) -> Job<'a> {
-    let mut graphed = Graphed::new(device);
-    Box::new(move || {
-        let Trained { net, optimizer, loss } = &mut trained;
-        let (epoch, done) = (train_iter.iter(), Totals::default());
-        let trained = graphed.train_epoch(net, epoch, *loss, optimizer.as_mut(), done, &mut go_on);
-        if let Err(error) = trained.and_then(|_| graphed.evaluate(net, test_iter.as_ref())) {
-            panics::raise(error);
+        let (batches, optimizer) = (train_iter.iter(), optimizer.as_mut());
+        if let Some(graphed) = &mut graphed {
+            graphed.train_epoch(&net, batches, loss, optimizer, Totals::default(), &mut go_on)?;
+            return graphed.evaluate(&net, test_iter.as_ref()).map(drop);
         }
+        let mut metric = Metric::new(device, Totals::default());
+        let _ = train_epoch(&net, batches, optimizer, &mut metric, &mut go_on)?;
+        metric.totals();
+        evaluate(&net, test_iter.as_ref(), Metric::new(device, Totals::default()));
+        Ok(())
     })
 }
 
@@ -167,57 +141,54 @@ fn go_on(_: usize, _: &Metric, _: &dyn Optimizer) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
-impl Trained {
-    fn new(recipe: &str, variant: &str, device: Device) -> Self {
-        if recipe == CIFAR {
-            let mut net = Net::new(|p| resnet18_cifar(p, &Norm::Native, 10, 3));
-            init::xavier_weights(&net.vs);
-            net.vs.set_device(device);
-            let mixed = variant == MIXED;
-            let net = Numerics { amp: mixed, channels_last: mixed }.of(net);
-            let optimizer = Box::new(Adam::new(net.vs.trainable_variables(), cifar::LR));
-            return Self { net, optimizer, loss: Loss::Sum };
-        }
-        let recipe = named(recipe);
-        let mut net = recipe.initial_net(&of_name(variant).into());
+/// The network of a variant, its optimizer and its loss.
+fn trained(&Training { recipe, variant, .. }: &Training, device: Device) -> (Net, Box<dyn Optimizer>, Loss) {
+    if let Some(recipe) = Recipe::named(recipe) {
+        let mut net = recipe.initial_net(&norm(variant));
         net.vs.set_device(device);
         let optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
-        Self { net, optimizer, loss: Loss::Mean }
+        return (net, optimizer, Loss::Mean);
     }
+    let mut net = Net::new(|p| resnet18_cifar(p, &Norm::Native, 10, 3));
+    init::xavier_weights(&net.vs);
+    net.vs.set_device(device);
+    let mixed = variant == MIXED;
+    let net = Numerics { amp: mixed, channels_last: mixed }.of(net);
+    let optimizer = Box::new(Adam::new(net.vs.trainable_variables(), cifar::LR));
+    (net, optimizer, Loss::Sum)
 }
 
-/// The batches of training and of evaluation, as `compare` or `cifar` has them.
+/// The batches of training and of evaluation.
+type Loaders<'a> = [Box<dyn Batches + 'a>; 2];
+
+/// The loaders that `compare` or `cifar` has; Fashion-MNIST's with the images on the device if `resident`.
 fn loaders<'a>(
-    recipe: &str,
-    variant: &str,
-    batch_size: usize,
-    images: &'a SubjectImages,
+    training: &Training,
+    images: Option<&'a SubjectImages>,
     device: Device,
     resident: bool,
-) -> [Box<dyn Batches + 'a>; 2] {
-    match images {
-        SubjectImages::None => unreachable!("only subjects with images have loaders"),
-        SubjectImages::Gray(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
-            let loader = DataLoader::new(&sets[usize::from(!is_train)], batch_size, is_train, device);
-            let loader = loader.resize(named(recipe).resize());
-            Box::new(if resident { loader.resident() } else { loader })
-        }),
-        SubjectImages::Coloured(sets) => [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
-            let flip = is_train && variant == "augmented";
-            let augs = if flip { Augmentation::Flip.transforms() } else { Compose::new() };
-            let images = Arc::clone(&sets[usize::from(!is_train)]);
-            Box::new(ImageLoader::new(images, augs, batch_size, is_train, cifar::WORKERS, device))
-        }),
-    }
+) -> Loaders<'a> {
+    let batch_size = training.batch_size;
+    let images = images.expect("a subject is left out if its data set is not here");
+    [true, false].map(|is_train| -> Box<dyn Batches + 'a> {
+        let i = usize::from(!is_train);
+        match images {
+            SubjectImages::Gray(sets) => {
+                let loader = DataLoader::new(&sets[i], batch_size, is_train, device);
+                let loader = loader.resize(Recipe::named(training.recipe).and_then(Recipe::resize));
+                Box::new(if resident { loader.resident() } else { loader })
+            }
+            SubjectImages::Coloured(sets) => {
+                let flip = is_train && training.variant == "augmented";
+                let augs = if flip { Augmentation::Flip.transforms() } else { Compose::new() };
+                let images = Arc::clone(&sets[i]);
+                Box::new(ImageLoader::new(images, augs, batch_size, is_train, cifar::WORKERS, device))
+            }
+        }
+    })
 }
 
-fn named(recipe: &str) -> &'static Recipe {
-    Recipe::named(recipe).expect("subjects name recipes that there are")
-}
-
-fn of_name(variant: &str) -> Variant {
-    Variant::NOTEBOOKS
-        .into_iter()
-        .find(|known| known.name() == variant)
-        .expect("subjects name variants that there are")
+fn norm(variant: &str) -> Norm {
+    let known = Variant::NOTEBOOKS.into_iter().find(|known| known.name() == variant);
+    known.expect("a subject has one of the notebooks' variants").into()
 }

@@ -1,29 +1,28 @@
-//! The rounds in which this program and others take turns.
+//! The rounds in which this program and Python take turns.
 
 use std::time::Instant;
 
 use tch::Device;
 
-use super::jobs::{DataSets, Job, job, recorded_job};
-use super::python::{Folders, Python};
+use super::config::Bench;
+use super::jobs::{DataSets, Job, job};
+use super::python::Python;
 use super::subject::Subject;
-use crate::report::{Measurement, Times};
+use crate::report::{HERE, Measurement};
 use crate::train::WARM_UP;
-use crate::{Result, interrupt};
+use crate::{Result, interrupt, output};
 
 /// A round of something short takes so long at least, in seconds: the clock is read rarely.
 const ROUND: f64 = 0.1;
-/// This program where its steps are recorded, as the report names it.
-const RECORDED: &str = "this program with --graph";
 /// So often at most.
 const MOST_ITERATIONS: f64 = 1000.0;
+/// This program where its steps are recorded, as the report names it.
+const RECORDED: &str = "this program with --graph";
 
-/// This program and others, which take turns, and remarks for the report.
-pub(super) struct Rounds {
-    device: Device,
-    rounds: usize,
-    /// Whether this program is measured with recorded steps too.
-    graph: bool,
+/// Python as long as it answers, and what the report says about the measuring.
+pub(super) struct Rounds<'a> {
+    bench: &'a Bench,
+    data: &'a DataSets,
     python: Option<Python>,
     /// Python's PyTorch, also after Python ended.
     pub torch_beside: Option<String>,
@@ -31,36 +30,47 @@ pub(super) struct Rounds {
     pub remarks: Vec<String>,
 }
 
-/// Seconds of a round: this program's, and the others' by their names.
-type Round = (f64, Vec<(String, f64)>);
-
-impl Rounds {
-    /// So many rounds for each subject. Python is measured too where its `folders` are given; if it cannot be, a remark says why.
-    pub fn new(device: Device, rounds: usize, graph: bool, folders: Option<&Folders>) -> Self {
-        let python = folders.map(|folders| Python::start(device, folders)).transpose();
-        let remarks = python.as_ref().err().map(|error| format!("{error}; {}", error.remedy()));
-        let python = python.ok().flatten();
-        let torch_beside = python.as_ref().map(|python| python.torch.clone());
-        Self { device, rounds, graph, python, torch_beside, remarks: remarks.into_iter().collect() }
+impl<'a> Rounds<'a> {
+    /// Starts Python, unless it is not wanted. A remark says why it cannot be measured.
+    pub fn new(bench: &'a Bench, data: &'a DataSets) -> Self {
+        let mut rounds = Self { bench, data, python: None, torch_beside: None, remarks: Vec::new() };
+        match (!bench.no_python).then(|| Python::start(bench.device, data)) {
+            Some(Err(error)) => rounds.remark(format!("{error}; {}", error.remedy())),
+            python => rounds.python = python.and_then(Result::ok),
+        }
+        rounds.torch_beside = rounds.python.as_ref().map(|python| python.torch.clone());
+        rounds
     }
 
-    /// All rounds of `subject`, whose images are among `data`.
-    pub fn measure(&mut self, subject: &Subject, data: &DataSets) -> Result<Measurement> {
-        let images = data.of(subject);
-        let mut job = job(subject, &images, self.device);
-        let mut recorded = self.graph.then(|| recorded_job(subject, &images, self.device)).flatten();
-        // The first time, kernels are chosen and memory is taken, here and there.
-        self.here(1, &mut job);
+    /// All rounds of `subject`. What could not be measured in one of them is left out.
+    pub fn measure(&mut self, subject: &Subject) -> Result<Measurement> {
+        let Bench { device, rounds, graph, .. } = *self.bench;
+        let images = self.data.images(subject);
+        let make = |recorded| job(subject, images.as_ref(), device, recorded);
+        let mut job = make(false);
+        let mut recorded = (graph && subject.can_be_recorded()).then(|| make(true));
+        // The first time, kernels are chosen and memory is taken, here and in Python.
+        seconds(device, 1, &mut job)?;
         if let Some(recorded) = &mut recorded {
-            // An epoch may have a single whole batch of evaluation, which is recorded at last.
-            self.here(WARM_UP + 1, recorded);
+            // An epoch may have a single whole batch of evaluation, which is recorded at last, and then repeated.
+            seconds(device, WARM_UP + 2, recorded)?;
         }
-        self.beside(subject, recorded.as_mut(), 1);
-        let iterations = (ROUND / self.here(1, &mut job)).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
-        let mut rounds = Vec::new();
-        for _ in 0..self.rounds {
-            let here = self.here(iterations, &mut job);
-            rounds.push((here, self.beside(subject, recorded.as_mut(), iterations)));
+        self.in_python(subject, 1);
+        let once = seconds(device, 1, &mut job)?;
+        let iterations = (ROUND / once).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
+        let mut times: Vec<(String, Vec<f64>)> = Vec::new();
+        for _ in 0..rounds {
+            let mut round = vec![(HERE.to_owned(), seconds(device, iterations, &mut job)?)];
+            if let Some(recorded) = &mut recorded {
+                round.push((RECORDED.to_owned(), seconds(device, iterations, recorded)?));
+            }
+            round.extend(self.in_python(subject, iterations));
+            for (who, took) in round {
+                match times.iter_mut().find(|(known, _)| *known == who) {
+                    Some((_, times)) => times.push(took),
+                    None => times.push((who, vec![took])),
+                }
+            }
             if interrupt::requested() {
                 return Err(interrupt::error(
                     "the benchmark was interrupted",
@@ -68,74 +78,51 @@ impl Rounds {
                 ));
             }
         }
-        Ok(measurement(subject, &rounds))
+        times.retain(|(_, times)| times.len() == rounds);
+        let section = subject.section().heading();
+        Ok(Measurement { section, name: subject.name(), times, images: subject.images() })
     }
 
-    /// Seconds of one of so many, by the wall, until the device has done them.
-    fn here(&self, iterations: usize, job: &mut Job) -> f64 {
-        self.wait_for_device();
-        let start = Instant::now();
-        (0..iterations).for_each(|_| job());
-        self.wait_for_device();
-        start.elapsed().as_secs_f64() / iterations as f64
-    }
-
-    /// The same of all others.
-    fn beside(
-        &mut self,
-        subject: &Subject,
-        recorded: Option<&mut Job>,
-        iterations: usize,
-    ) -> Vec<(String, f64)> {
-        let recorded = recorded.map(|job| (RECORDED.to_owned(), self.here(iterations, job)));
-        recorded.into_iter().chain(self.in_python(subject, iterations)).collect()
-    }
-
-    /// The same in Python. One that is gone is not asked again.
+    /// Seconds of every way that Python has. A Python that is gone is not asked again.
     fn in_python(&mut self, subject: &Subject, iterations: usize) -> Vec<(String, f64)> {
         let Some(python) = &mut self.python else { return Vec::new() };
-        match python.measure(subject, iterations) {
-            Ok(answer) => {
-                for (who, why) in answer.missing {
-                    self.remark(format!("{}: {who} was not measured: {why}", subject.name()));
-                }
-                answer.seconds
-            }
-            Err(error) => {
-                self.python = None;
-                self.remark(format!("from {} on, {error}", subject.name()));
-                Vec::new()
+        let answer = python.measure(subject, iterations).unwrap_or_else(|error| {
+            self.python = None;
+            self.remark(format!("from {} on, {error}", subject.name()));
+            Vec::new()
+        });
+        let mut measured = Vec::new();
+        for (who, took) in answer {
+            match took {
+                Ok(seconds) => measured.push((who, seconds)),
+                Err(why) => self.remark(format!("{}: {who} was not measured: {why}", subject.name())),
             }
         }
+        measured
     }
 
-    fn wait_for_device(&self) {
-        if let Device::Cuda(index) = self.device {
-            tch::Cuda::synchronize(index as i64);
-        }
-    }
-
-    /// Keeps for the report what keeps something from being measured.
+    /// Says what keeps something from being measured, and keeps it for the report.
     pub fn remark(&mut self, remark: String) {
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
+        if self.remarks.contains(&remark) {
+            return;
         }
+        if !self.bench.quiet {
+            output::complain(&remark);
+        }
+        self.remarks.push(remark);
     }
 }
 
-/// Others than this program have a ratio to it only if they were measured in every round.
-fn measurement(subject: &Subject, rounds: &[Round]) -> Measurement {
-    let times = |seconds: Vec<f64>| Times::new(seconds).expect("a benchmark has one round at least");
-    let of = |name: &String| {
-        let seconds = |(_, beside): &Round| Some(beside.iter().find(|(other, _)| other == name)?.1);
-        Some((name.clone(), times(rounds.iter().map(seconds).collect::<Option<_>>()?)))
+/// Seconds of one of so many, by the wall, until the device has done them.
+fn seconds(device: Device, iterations: usize, job: &mut Job) -> Result<f64> {
+    let wait = || {
+        if let Device::Cuda(index) = device {
+            tch::Cuda::synchronize(index as i64);
+        }
     };
-    let first = rounds.first().into_iter().flat_map(|(_, beside)| beside);
-    Measurement {
-        section: subject.section().heading().to_owned(),
-        name: subject.name(),
-        here: times(rounds.iter().map(|&(here, _)| here).collect()),
-        others: first.filter_map(|(name, _)| of(name)).collect(),
-        items: subject.images().map(|images| (images, "images".to_owned())),
-    }
+    wait();
+    let start = Instant::now();
+    (0..iterations).try_for_each(|_| job())?;
+    wait();
+    Ok(start.elapsed().as_secs_f64() / iterations as f64)
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::experiments::recipes::{RECIPES, Recipe};
 use crate::norm::Variant;
+use crate::train::WARM_UP;
 
 /// Note 002's training, which is not one of the [`RECIPES`].
 pub const CIFAR: &str = "cifar";
@@ -44,31 +45,19 @@ pub(super) enum Subject {
     BatchNorm {
         variant: &'static str,
         /// (N, C) or (N, C, H, W).
-        shape: Vec<i64>,
+        shape: &'static [i64],
         backward: bool,
     },
-    Step {
-        recipe: &'static str,
-        variant: &'static str,
-        batch_size: usize,
-    },
-    Epoch {
-        recipe: &'static str,
-        variant: &'static str,
-        #[serde(flatten)]
-        size: Size,
-    },
-    Data {
-        recipe: &'static str,
-        variant: &'static str,
-        #[serde(flatten)]
-        size: Size,
-    },
+    Step(Training),
+    Epoch(Training),
+    Data(Training),
 }
 
-/// How much of a data set an epoch takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Size {
+/// A variant of a recipe, and how much of its data set an epoch takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Training {
+    pub recipe: &'static str,
+    pub variant: &'static str,
     pub batch_size: usize,
     pub train_examples: usize,
     pub test_examples: usize,
@@ -78,10 +67,23 @@ impl Subject {
     pub fn section(&self) -> Section {
         match self {
             Self::BatchNorm { .. } => Section::BatchNorm,
-            Self::Step { .. } => Section::Step,
-            Self::Epoch { .. } => Section::Epoch,
-            Self::Data { .. } => Section::Data,
+            Self::Step(_) => Section::Step,
+            Self::Epoch(_) => Section::Epoch,
+            Self::Data(_) => Section::Data,
         }
+    }
+
+    /// The training whose images it reads.
+    pub fn reads(&self) -> Option<&Training> {
+        match self {
+            Self::BatchNorm { .. } | Self::Step(_) => None,
+            Self::Epoch(training) | Self::Data(training) => Some(training),
+        }
+    }
+
+    /// Whether its steps can be recorded: an epoch of enough batches.
+    pub fn can_be_recorded(&self) -> bool {
+        matches!(self, Self::Epoch(training) if training.train_examples / training.batch_size > WARM_UP)
     }
 
     pub fn name(&self) -> String {
@@ -90,25 +92,25 @@ impl Subject {
                 let shape = shape.iter().map(i64::to_string).collect::<Vec<_>>().join(" x ");
                 format!("{shape}, {variant}, {}", if *backward { "forward and backward" } else { "forward" })
             }
-            Self::Step { recipe, variant, batch_size } => {
+            Self::Step(Training { recipe, variant, batch_size, .. }) => {
                 format!("{recipe}, {variant}, batch of {batch_size}")
             }
-            Self::Epoch { recipe, variant, size } => {
-                format!("{recipe}, {variant}, {} images", size.train_examples)
+            Self::Epoch(Training { recipe, variant, train_examples, .. }) => {
+                format!("{recipe}, {variant}, {train_examples} images")
             }
-            Self::Data { recipe, variant, size } if *recipe == CIFAR => {
-                format!("CIFAR-10, {variant}, {} images", size.train_examples)
+            Self::Data(Training { recipe: CIFAR, variant, train_examples, .. }) => {
+                format!("CIFAR-10, {variant}, {train_examples} images")
             }
-            Self::Data { size, .. } => format!("Fashion-MNIST, {} images", size.train_examples),
+            Self::Data(training) => format!("Fashion-MNIST, {} images", training.train_examples),
         }
     }
 
-    /// The images that one of it takes, where images are what is counted.
+    /// The images that one of it takes; none for a batch norm.
     pub fn images(&self) -> Option<usize> {
         match self {
             Self::BatchNorm { .. } => None,
-            Self::Step { batch_size, .. } => Some(*batch_size),
-            Self::Epoch { size, .. } | Self::Data { size, .. } => Some(size.train_examples),
+            Self::Step(training) => Some(training.batch_size),
+            Self::Epoch(training) | Self::Data(training) => Some(training.train_examples),
         }
     }
 }
@@ -118,67 +120,36 @@ impl Subject {
 const SHAPES: [&[i64]; 6] =
     [&[256, 6, 24, 24], &[256, 16, 8, 8], &[256, 120], &[256, 84], &[64, 64, 32, 32], &[64, 512, 4, 4]];
 
-/// Everything of the `sections` for the recipes of these names, in the order of the report. `size` is an epoch's.
+/// Everything of the `sections` for the `recipes`, in the order of the report. `training` gives a variant of a recipe its sizes.
 pub(super) fn subjects(
     sections: &[Section],
     recipes: &[&'static str],
-    size: &dyn Fn(&str) -> Size,
+    training: &dyn Fn(&'static str, &'static str) -> Training,
 ) -> Vec<Subject> {
-    let trainings =
-        || recipes.iter().flat_map(|&recipe| variants(recipe).map(move |variant| (recipe, variant)));
-    let of = |section: Section| -> Vec<Subject> {
-        match section {
-            Section::BatchNorm => batch_norms(),
-            // The augmented variant's network and step are the plain one's.
-            Section::Step => trainings()
-                .filter(|&(_, variant)| variant != "augmented")
-                .map(|(recipe, variant)| Subject::Step {
-                    recipe,
-                    variant,
-                    batch_size: size(recipe).batch_size,
-                })
-                .collect(),
-            Section::Epoch => trainings()
-                .map(|(recipe, variant)| Subject::Epoch { recipe, variant, size: size(recipe) })
-                .collect(),
-            Section::Data => batches(recipes)
-                .map(|(recipe, variant)| Subject::Data { recipe, variant, size: size(recipe) })
-                .collect(),
-        }
+    let variants = |recipe| match recipe {
+        CIFAR => vec!["augmented", "plain", MIXED],
+        _ => Variant::NOTEBOOKS.map(Variant::name).to_vec(),
     };
-    Section::value_variants()
-        .iter()
-        .copied()
-        .filter(|section| sections.contains(section))
-        .flat_map(of)
-        .collect()
-}
+    let of_recipe = |&recipe| variants(recipe).into_iter().map(move |variant| training(recipe, variant));
+    let trainings: Vec<Training> = recipes.iter().flat_map(of_recipe).collect();
+    let all = || trainings.iter().cloned();
+    // Fashion-MNIST's batches are the same for recipes that do not resize; those of the first stand for all.
+    let is_plain = |name| Recipe::named(name).is_some_and(|recipe| recipe.resize.is_none());
+    let fashion_mnist = all().find(|training| is_plain(training.recipe) && training.variant == "native");
+    let cifar10 = all().filter(|training| training.recipe == CIFAR && training.variant != MIXED);
 
-fn batch_norms() -> Vec<Subject> {
-    let mut all = Vec::new();
+    let mut subjects = Vec::new();
     for shape in SHAPES {
-        for variant in Variant::NOTEBOOKS.map(Variant::name) {
-            for backward in [false, true] {
-                all.push(Subject::BatchNorm { variant, shape: shape.to_vec(), backward });
-            }
+        for variant in variants("") {
+            subjects.extend([false, true].map(|backward| Subject::BatchNorm { variant, shape, backward }));
         }
     }
-    all
-}
-
-/// The variants of a recipe, as its command names them.
-fn variants(recipe: &str) -> impl Iterator<Item = &'static str> + use<> {
-    let of_cifar = ["augmented", "plain", MIXED];
-    if recipe == CIFAR { of_cifar.to_vec() } else { Variant::NOTEBOOKS.map(Variant::name).into() }.into_iter()
-}
-
-/// Recipes and variants that differ in their batches. Fashion-MNIST's are the same for recipes that do not resize; those of the first
-/// stand for all. The network's numerics are not the images'.
-fn batches(recipes: &[&'static str]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let plain = |name: &&str| Recipe::named(name).is_some_and(|recipe| recipe.resize.is_none());
-    let fashion_mnist = recipes.iter().copied().find(plain).map(|recipe| (recipe, "native"));
-    let of_cifar = recipes.contains(&CIFAR).then(|| variants(CIFAR).filter(|&variant| variant != MIXED));
-    fashion_mnist.into_iter().chain(of_cifar.into_iter().flatten().map(|variant| (CIFAR, variant)))
+    // The augmented variant's network and step are the plain one's.
+    subjects.extend(all().filter(|training| training.variant != "augmented").map(Subject::Step));
+    subjects.extend(all().map(Subject::Epoch));
+    subjects.extend(fashion_mnist.into_iter().chain(cifar10).map(Subject::Data));
+    subjects.retain(|subject| sections.contains(&subject.section()));
+    subjects
 }
 
 /// How the command line reads one of [`recipe_names`].
@@ -197,32 +168,28 @@ pub fn recipe_names() -> Vec<&'static str> {
 mod tests {
     use super::*;
 
-    fn size(_: &str) -> Size {
-        Size { batch_size: 64, train_examples: 640, test_examples: 100 }
+    fn training(recipe: &'static str, variant: &'static str) -> Training {
+        Training { recipe, variant, batch_size: 64, train_examples: 640, test_examples: 100 }
     }
 
     #[test]
     fn every_recipe_has_its_subjects_and_no_other() {
-        let all = subjects(Section::value_variants(), &["book", CIFAR], &size);
+        let all = subjects(Section::value_variants(), &["book", CIFAR], &training);
         let count = |section| all.iter().filter(|subject| subject.section() == section).count();
         let counts: Vec<usize> = Section::value_variants().iter().copied().map(count).collect();
         assert_eq!(counts, [SHAPES.len() * 4, 4, 5, 3]);
-        assert!(
-            subjects(&[Section::Step], &["lenet224"], &size).iter().all(|s| s.name().starts_with("lenet224"))
-        );
-        assert!(
-            subjects(&[Section::Data], &["lenet224"], &size).is_empty(),
-            "they are not Fashion-MNIST's own"
-        );
+        let of_lenet224 = |section| subjects(&[section], &["lenet224"], &training);
+        assert!(of_lenet224(Section::Step).iter().all(|s| s.name().starts_with("lenet224")));
+        assert!(of_lenet224(Section::Data).is_empty(), "they are not Fashion-MNIST's own");
     }
 
     /// What `bench_worker.py` reads.
     #[test]
     fn a_question_has_its_fields_side_by_side() {
-        let epoch = Subject::Epoch { recipe: "book", variant: "native", size: size("book") };
-        let json = serde_json::to_value(epoch).unwrap();
+        let json = serde_json::to_value(Subject::Epoch(training("book", "native"))).unwrap();
         assert_eq!(json["subject"], "epoch");
         assert_eq!(json["train_examples"], 640);
-        assert_eq!(serde_json::to_value(&batch_norms()[1]).unwrap()["backward"], true);
+        let batch_norms = subjects(&[Section::BatchNorm], &[], &training);
+        assert_eq!(serde_json::to_value(&batch_norms[1]).unwrap()["backward"], true);
     }
 }

@@ -13,5 +13,5 @@ pub use self::curves::{CURVES, Curves, draw_curves};
 pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
 pub use self::picture::WIDTH;
-pub use self::ratios::{BENCH, draw_ratios};
+pub use self::ratios::draw_ratios;
 pub use self::synchronized::draw_synchronized;

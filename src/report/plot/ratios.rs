@@ -1,8 +1,9 @@
 //! `bench.png`: how many times as long others took as this program, a bar for each.
 
+use std::ops::Range;
+
 use plotters::chart::ChartBuilder;
-use plotters::coord::cartesian::Cartesian2d;
-use plotters::coord::types::RangedCoordf64;
+use plotters::coord::ranged1d::Ranged;
 use plotters::element::Rectangle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TRANSPARENT, WHITE};
@@ -14,10 +15,7 @@ use super::picture::{
     draw_title, fitted, heading, width, words,
 };
 use crate::Result;
-use crate::report::{Measurement, Ratio};
-
-/// The picture's name in a run directory.
-pub const BENCH: &str = "bench.png";
+use crate::report::{Measurement, Spread};
 
 /// A line of the legend.
 const ENTRY: i32 = 240;
@@ -36,6 +34,9 @@ const AXIS: i32 = 720;
 /// The width of the names at the left, and of the values at the right.
 const NAMES: i32 = 2600;
 const VALUES: i32 = 900;
+/// Where the bars begin, and where the axis ends.
+const LEFT: i32 = MARGIN + NAMES + SPACE;
+const RIGHT: i32 = FULL - MARGIN - VALUES;
 
 /// With a greater ratio than this the axis is logarithmic: bars around 1 would be stumps.
 const LINEAR: f64 = 12.0;
@@ -51,10 +52,10 @@ const WHISKER: f64 = 1.5;
 /// If the drawing fails, for which there is no known cause.
 pub fn draw_ratios(title: &str, measurements: &[Measurement]) -> Result<Vec<u8>> {
     let contenders = contenders(measurements);
-    let rows = rows(measurements, &contenders);
     let top = MARGIN + HEADER + ENTRY * contenders.len() as i32;
-    let depth = rows.last().map_or(0, |row| row.middle + ROW / 2);
-    let picture = picture::render(WIDTH, ((top + depth + AXIS + MARGIN) / PIXEL) as u32, |area| {
+    let rows = rows(measurements, &contenders, top);
+    let bottom = rows.last().map_or(top, |row| row.middle + ROW / 2);
+    let picture = picture::render(WIDTH, ((bottom + AXIS + MARGIN) / PIXEL) as u32, |area| {
         draw_title(area, title)?;
         if rows.is_empty() {
             let middle = caption().pos(Pos::new(HPos::Center, VPos::Center));
@@ -65,8 +66,7 @@ pub fn draw_ratios(title: &str, measurements: &[Measurement]) -> Result<Vec<u8>>
             draw_bar(area, i, (MARGIN, MARGIN + 310), middle)?;
             write_at(area, name, (MARGIN + 390, middle), FULL - 2 * MARGIN - 390)?;
         }
-        let area = area.clone().shrink((MARGIN, top), (FULL - 2 * MARGIN - VALUES, depth + AXIS));
-        draw_chart(&area, &rows, depth)
+        draw_chart(area, &rows, top..bottom)
     })?;
     picture::png(&picture)
 }
@@ -74,8 +74,8 @@ pub fn draw_ratios(title: &str, measurements: &[Measurement]) -> Result<Vec<u8>>
 /// The names of the others, in the order in which they appear.
 fn contenders(measurements: &[Measurement]) -> Vec<&str> {
     let mut names = Vec::new();
-    for (name, _) in measurements.iter().flat_map(|measurement| &measurement.others) {
-        if !names.contains(&name.as_str()) {
+    for (name, ..) in measurements.iter().flat_map(|measurement| measurement.figures().skip(1)) {
+        if !names.contains(&name) {
             names.push(name);
         }
     }
@@ -90,22 +90,23 @@ struct Row<'a> {
     name: Option<&'a str>,
     /// Which one of the others this is.
     contender: usize,
-    ratio: Ratio,
-    /// The middle of the bar, from the top of the chart.
+    ratio: Spread,
+    /// The middle of the bar.
     middle: i32,
 }
 
-fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str]) -> Vec<Row<'a>> {
-    let (mut rows, mut top, mut last) = (Vec::new(), 0, None);
-    for measurement in measurements.iter().filter(|measurement| !measurement.others.is_empty()) {
-        let section = Some(measurement.section.as_str());
+/// The rows below `top`.
+fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str], mut top: i32) -> Vec<Row<'a>> {
+    let (mut rows, mut last) = (Vec::new(), None);
+    for measurement in measurements.iter().filter(|measurement| measurement.times.len() > 1) {
+        let section = Some(measurement.section);
         top += if section == last { GAP } else { HEADING };
-        for (i, (contender, theirs)) in measurement.others.iter().enumerate() {
+        for (i, (contender, _, ratio)) in measurement.figures().skip(1).enumerate() {
             rows.push(Row {
                 section: section.filter(|_| i == 0 && section != last),
                 name: (i == 0).then_some(&measurement.name),
-                contender: contenders.iter().position(|name| name == contender).unwrap_or(0),
-                ratio: theirs.over(&measurement.here),
+                contender: contenders.iter().position(|&name| name == contender).unwrap_or(0),
+                ratio,
                 middle: top + ROW / 2,
             });
             top += ROW;
@@ -115,30 +116,27 @@ fn rows<'a>(measurements: &'a [Measurement], contenders: &[&str]) -> Vec<Row<'a>
     rows
 }
 
-impl Row<'_> {
-    /// What is written at the end of the bar: about three digits.
-    fn value(&self) -> String {
-        match self.ratio.median {
-            ratio if !drawable(ratio) => "-".to_owned(),
-            // Rounded, these are below 10 and 100.
-            ratio if ratio < 9.995 => format!("{ratio:.2} x"),
-            ratio if ratio < 99.95 => format!("{ratio:.1} x"),
-            ratio if ratio < 1e7 => format!("{ratio:.0} x"),
-            // Of clocks that stood still; there is no room for all digits.
-            ratio => format!("{ratio:.1e} x"),
-        }
+/// What is written at the end of a bar: about three digits.
+fn value(ratio: f64) -> String {
+    match ratio {
+        ratio if !drawable(ratio) => "-".to_owned(),
+        // Rounded, these are below 10 and 100.
+        ..9.995 => format!("{ratio:.2} x"),
+        ..99.95 => format!("{ratio:.1} x"),
+        ..1e7 => format!("{ratio:.0} x"),
+        // Of clocks that stood still; there is no room for all digits.
+        _ => format!("{ratio:.1e} x"),
     }
 }
 
 /// The bars below each other, to the right of their names.
-fn draw_chart(area: &Area, rows: &[Row], depth: i32) -> Drawn {
+fn draw_chart(area: &Area, rows: &[Row], Range { start: top, end: bottom }: Range<i32>) -> Drawn {
     let axis = axis(rows);
     let kind = if axis.logarithmic { " (logarithmic)" } else { "" };
-    let mut chart = ChartBuilder::on(area)
-        .y_label_area_size(NAMES + SPACE)
+    ChartBuilder::on(&area.clone().shrink((MARGIN, top), (RIGHT - MARGIN, bottom - top + AXIS)))
+        .y_label_area_size(LEFT - MARGIN)
         .x_label_area_size(AXIS)
-        .build_cartesian_2d(axis, f64::from(depth)..0.0)?;
-    chart
+        .build_cartesian_2d(axis.clone(), 0.0..1.0)?
         .configure_mesh()
         .disable_y_mesh()
         .y_labels(0)
@@ -150,29 +148,36 @@ fn draw_chart(area: &Area, rows: &[Row], depth: i32) -> Drawn {
         .axis_desc_style(caption())
         .x_desc(format!("times as long as this program{kind}"))
         .draw()?;
-    let plot = chart.plotting_area();
+    // As plotters places the axis: it ends before the area does.
+    let x = |ratio: f64| axis.map(&ratio, (LEFT, RIGHT - 1));
+    // What took no time at all has a bar too.
+    let bar_end = |row: &Row| drawable(row.ratio.median).then(|| x(row.ratio.median).max(LEFT + 20));
     for row in rows {
-        if drawable(row.ratio.median) {
-            draw_bar(&plot.strip_coord_spec(), row.contender, (0, bar_end(plot, row.ratio)), row.middle)?;
+        if let Some(end) = bar_end(row) {
+            draw_bar(area, row.contender, (LEFT, end), row.middle)?;
         }
     }
     // Over the bars, to show how far they reach beyond it; but below what is written.
-    let one = vec![(1.0, 0.0), (1.0, f64::from(depth))];
-    draw_line(plot, one, Stroke { width: PIXEL as u32, color: INK, dashed: false })?;
-    let below = (NAMES + SPACE + x(plot, 1.0), depth + 310);
-    area.draw_text("1 = this program", &words().pos(Pos::new(HPos::Center, VPos::Top)), below)?;
+    let one = Stroke { width: PIXEL as u32, color: INK, dashed: false };
+    draw_line(area, vec![(x(1.0), top), (x(1.0), bottom - 1)], one)?;
+    let below = words().pos(Pos::new(HPos::Center, VPos::Top));
+    area.draw_text("1 = this program", &below, (x(1.0), bottom + 310))?;
     for row in rows {
         if let Some(section) = row.section {
-            let (width, top) = (area.dim_in_pixel().0 as i32, row.middle - ROW / 2 - HEADING);
-            // The grid ends above a heading. A line, since plotters cuts rectangles at the edge of the area.
-            let behind = Stroke { width: HEADING as u32 - 20, color: WHITE, dashed: false };
-            draw_line(area, vec![(0, top + 220), (width, top + 220)], behind)?;
-            area.draw_text(section, &fitted(area, section, &heading(), width)?, (0, top + 220))?;
+            let top = row.middle - ROW / 2 - HEADING;
+            // The grid ends above a heading.
+            area.draw(&Rectangle::new([(MARGIN, top - 20), (RIGHT, top + HEADING - 40)], WHITE.filled()))?;
+            area.draw_text(
+                section,
+                &fitted(area, section, &heading(), RIGHT - MARGIN)?,
+                (MARGIN, top + 220),
+            )?;
         }
         if let Some(name) = row.name {
-            write_at(area, name, (0, row.middle), NAMES)?;
+            write_at(area, name, (MARGIN, row.middle), NAMES)?;
         }
-        draw_whisker(plot, row)?;
+        let whisker = bar_end(row).map(|end| (end, [row.ratio.least, row.ratio.greatest].map(x)));
+        draw_whisker(area, whisker, row)?;
     }
     Ok(())
 }
@@ -190,18 +195,6 @@ fn axis(rows: &[Row]) -> Axis {
     Axis::fit(shown.chain([0.0]), 0.0, 0.0..=f64::INFINITY)
 }
 
-type Plot<'a> = Area<'a, Cartesian2d<Axis, RangedCoordf64>>;
-
-/// From the left of the plot.
-fn x(plot: &Plot, ratio: f64) -> i32 {
-    plot.map_coordinate(&(ratio, 0.0)).0 - plot.get_base_pixel().0
-}
-
-/// What took no time at all has a bar too.
-fn bar_end(plot: &Plot, ratio: Ratio) -> i32 {
-    x(plot, ratio.median).max(20)
-}
-
 /// A bar of a contender.
 fn draw_bar(area: &Area, contender: usize, (left, right): (i32, i32), middle: i32) -> Drawn {
     const EDGE: i32 = 20;
@@ -215,25 +208,23 @@ fn draw_bar(area: &Area, contender: usize, (left, right): (i32, i32), middle: i3
     Ok(())
 }
 
-/// The whisker, and the value after it.
-fn draw_whisker(plot: &Plot, row: &Row) -> Drawn {
-    let (area, right) = (plot.strip_coord_spec(), plot.dim_in_pixel().0 as i32);
-    let (Row { ratio, middle, .. }, value) = (row, row.value());
-    let mut end = 0;
-    if drawable(ratio.median) {
-        let ends = [ratio.least, ratio.greatest].map(|ratio| x(plot, ratio));
+/// The whisker, and the value after it. `whisker` is where the bar ends, and both ends of the whisker.
+fn draw_whisker(area: &Area, whisker: Option<(i32, [i32; 2])>, row: &Row) -> Drawn {
+    let (middle, value) = (row.middle, value(row.ratio.median));
+    let mut end = LEFT;
+    if let Some((bar_end, ends)) = whisker {
         let stroke = Stroke { width: 14, color: INK, dashed: false };
-        for x in ends.into_iter().filter(|x| (0..=right).contains(x)) {
-            draw_line(&area, vec![(x, middle - 35), (x, middle + 35)], stroke)?;
+        for x in ends.into_iter().filter(|x| (LEFT..=RIGHT).contains(x)) {
+            draw_line(area, vec![(x, middle - 35), (x, middle + 35)], stroke)?;
         }
-        draw_line(&area, ends.map(|x| (x.clamp(0, right), *middle)).to_vec(), stroke)?;
-        end = bar_end(plot, *ratio).max(ends[1].min(right));
+        draw_line(area, ends.map(|x| (x.clamp(LEFT, RIGHT), middle)).to_vec(), stroke)?;
+        end = bar_end.max(ends[1].min(RIGHT));
     }
     let left = end + SPACE / 2;
     // No line runs through it.
-    let behind = [(left - 20, middle - 90), (left + width(&area, &value, &words())?, middle + 90)];
+    let behind = [(left - 20, middle - 90), (left + width(area, &value, &words())?, middle + 90)];
     area.draw(&Rectangle::new(behind, WHITE.filled()))?;
-    write_at(&area, &value, (left, *middle), VALUES)
+    write_at(area, &value, (left, middle), VALUES)
 }
 
 /// Words at the side of a bar, smaller where they are wider than `room`.
@@ -247,20 +238,21 @@ mod tests {
     use plotters::style::RGBColor;
 
     use super::*;
-    use crate::report::Times;
-    use crate::report::measurement::tests::measurement;
+    use crate::report::HERE;
+    use crate::report::bench::tests::measurement;
 
     /// Two measurements in two sections, the first with as many others as `ratios`.
     fn measured(ratios: &[[f64; 2]]) -> Vec<Measurement> {
         let mut measurements = vec![measurement("Step", "book"), measurement("Epoch", "native")];
-        measurements[0].others =
-            ratios.iter().enumerate().map(|(i, ratios)| (format!("other {i}"), taking(*ratios))).collect();
+        measurements[0].times.truncate(1);
+        let others = ratios.iter().enumerate().map(|(i, ratios)| (format!("other {i}"), taking(*ratios)));
+        measurements[0].times.extend(others);
         measurements
     }
 
     /// So many times as long as [`measurement`] here.
-    fn taking([first, second]: [f64; 2]) -> Times {
-        Times::new(vec![first, 2.0 * second]).unwrap()
+    fn taking([first, second]: [f64; 2]) -> Vec<f64> {
+        vec![first, 2.0 * second]
     }
 
     fn draw(measurements: &[Measurement]) -> Vec<u8> {
@@ -287,14 +279,14 @@ mod tests {
         let picture = draw(&measurements());
         assert!(picture == draw(&measurements()));
         let changes: [fn(&mut [Measurement]); 7] = [
-            |all| all[0].others[0].1 = taking([2.1, 2.1]),
+            |all| all[0].times[1].1 = taking([2.1, 2.1]),
             // The same median.
-            |all| all[0].others[1].1 = taking([2.5, 3.5]),
-            |all| all[0].here = taking([2.0, 2.0]),
-            |all| all[0].others[1].0 = "another".to_owned(),
+            |all| all[0].times[2].1 = taking([2.5, 3.5]),
+            |all| all[0].times[0].1 = taking([2.0, 2.0]),
+            |all| all[0].times[2].0 = "another".to_owned(),
             |all| all[1].name = "nativ".to_owned(),
-            |all| all[0].section = "Steps".to_owned(),
-            |all| all[1].section = "Step".to_owned(),
+            |all| all[0].section = "Steps",
+            |all| all[1].section = "Step",
         ];
         for (i, change) in changes.iter().enumerate() {
             let mut changed = measurements();
@@ -308,7 +300,7 @@ mod tests {
     fn a_measurement_without_others_has_no_row() {
         let mut measurements = measured(&[]);
         assert!(draw(&measurements) == draw(&measurements[1..]));
-        measurements[1].others.clear();
+        measurements[1].times.truncate(1);
         let nothing = draw(&measurements);
         assert!(nothing == draw(&[]));
         assert!(pixels(&nothing).iter().skip(100).flatten().any(|pixel| pixel[0] < 0x80), "it says so");
@@ -340,7 +332,7 @@ mod tests {
     fn what_is_not_finite_has_no_bar() {
         let values = |ratio: f64| {
             let all = measured(&[[ratio, ratio]]);
-            rows(&all, &contenders(&all)).iter().map(Row::value).collect::<Vec<_>>()
+            rows(&all, &contenders(&all), 0).iter().map(|row| value(row.ratio.median)).collect::<Vec<_>>()
         };
         assert_eq!(values(f64::NAN), ["-", "3.00 x"]);
         assert_eq!(values(f64::INFINITY), ["-", "3.00 x"]);
@@ -354,8 +346,8 @@ mod tests {
     fn one_slow_round_does_not_flatten_the_bars() {
         let bar = |slowest: f64| {
             let mut measurements = measured(&[[1.0, 1.0]]);
-            measurements[0].here = Times::new(vec![1.0; 3]).unwrap();
-            measurements[0].others[0].1 = Times::new(vec![2.0, 2.0, slowest]).unwrap();
+            measurements[0].times =
+                vec![(HERE.to_owned(), vec![1.0; 3]), ("other".to_owned(), vec![2.0, 2.0, slowest])];
             colored(&draw(&measurements[..1])) as f64
         };
         for slowest in [1000.0, f64::INFINITY] {
@@ -365,10 +357,6 @@ mod tests {
 
     #[test]
     fn values_have_about_three_digits() {
-        let value = |median| {
-            let ratio = Ratio { median, least: median, greatest: median };
-            Row { section: None, name: None, contender: 0, ratio, middle: 0 }.value()
-        };
         let values = [2.131, 9.994, 9.996, 99.94, 99.96, 1234.0, 1e300].map(value);
         assert_eq!(values, ["2.13 x", "9.99 x", "10.0 x", "99.9 x", "100 x", "1234 x", "1.0e300 x"]);
     }

@@ -26,11 +26,11 @@ pub use csv::{
 pub use inspection::{Inspection, Scale};
 pub use markdown::{REPORT, Report};
 pub use numerics::{Figure, NumericsEffect};
-pub use plot::draw_synchronized;
 pub use plot::draw_ratios;
-pub use plot::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
+pub use plot::draw_synchronized;
+pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
-pub use plot::{Gallery, Thumbnail, draw_gallery};
+pub use plot::{Thumbnail, draw_gallery, longest_side};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;
 pub use synchronized::{ChannelStatistics, SYNCHRONIZED, Synchronization, SynchronizedLayer};

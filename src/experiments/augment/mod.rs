@@ -3,7 +3,9 @@
 
 mod page;
 
+use std::borrow::Borrow;
 use std::io::Write;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -18,8 +20,8 @@ use crate::data::cifar10::LABELS;
 use crate::data::transforms::{
     ColorJitter, Compose, Image, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
 };
-use crate::data::{Cifar10, DataSet, DefaultGenerator};
-use crate::report::{Gallery, RunDir, draw_gallery};
+use crate::data::{Cifar10, DefaultGenerator};
+use crate::report::{RunDir, draw_gallery, longest_side};
 use crate::{Result, output, torch, weights};
 
 /// The picture where none is named, a cat in a meadow: a JPEG file.
@@ -82,29 +84,23 @@ pub struct Augmentation {
 
 /// The five transforms of the note, with its parameters.
 pub fn augmentations() -> [Augmentation; 5] {
+    const FLIP: &str = "RandomHorizontalFlip()";
+    const CROP: &str = "RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))";
+    const JITTER: &str = "ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)";
+    let flip = RandomHorizontalFlip::default();
     let crop = RandomResizedCrop::new((200, 200)).and_then(|crop| crop.scale(0.3, 0.8)?.ratio(0.5, 2.0));
     let crop = crop.expect("a size, shares and shapes that can be");
     let jitter = ColorJitter::new(0.5, 0.2, 0.6, 0.4).expect("strengths that can be");
-    let flip = RandomHorizontalFlip::default();
-    let [python_crop, python_jitter, python_flip] = [
-        "RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))",
-        "ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)",
-        "RandomHorizontalFlip()",
+    let composed = Compose::new().then(flip).then(crop).then(jitter);
+    let python = format!("Compose([\n    {FLIP},\n    {CROP},\n    {JITTER},\n])");
+    let transforms: [(_, _, Box<dyn Transform>); 5] = [
+        ("horizontal_flip", FLIP, Box::new(flip)),
+        ("vertical_flip", "RandomVerticalFlip()", Box::new(RandomVerticalFlip::default())),
+        ("resized_crop", CROP, Box::new(crop)),
+        ("color_jitter", JITTER, Box::new(jitter)),
+        ("compose", &python, Box::new(composed)),
     ];
-    fn named(name: &'static str, python: &str, transform: impl Transform + 'static) -> Augmentation {
-        Augmentation { name, python: python.to_owned(), transform: Box::new(transform) }
-    }
-    [
-        named("horizontal_flip", python_flip, flip),
-        named("vertical_flip", "RandomVerticalFlip()", RandomVerticalFlip::default()),
-        named("resized_crop", python_crop, crop),
-        named("color_jitter", python_jitter, jitter),
-        named(
-            "compose",
-            &format!("Compose([\n    {python_flip},\n    {python_crop},\n    {python_jitter},\n])"),
-            Compose::new().then(flip).then(crop).then(jitter),
-        ),
-    ]
+    transforms.map(|(name, python, transform)| Augmentation { name, python: python.to_owned(), transform })
 }
 
 /// The note's `apply`, from a seed: what `aug` makes of `image`, time after time, drawn from the default generator.
@@ -121,82 +117,75 @@ pub fn apply(seed: u64, image: &Image, aug: &dyn Transform) -> impl Iterator<Ite
 /// An image or data that cannot be read or fetched; a run directory that exists, or cannot be made or written.
 pub fn run(config: &Augment) -> anyhow::Result<PathBuf> {
     let picture = config.image.as_deref().map_or_else(|| Image::decode(CAT), Image::open)?;
-    let cifar = config.cifar10().context("no gallery of CIFAR-10 can be drawn")?;
+    let wanted = config.cifar || config.data_dir.is_some() || Cifar10::find().is_some();
+    let cifar = wanted.then(|| Cifar10::load(config.data_dir.as_deref(), !config.quiet)).transpose();
+    let cifar = cifar.context("no gallery of CIFAR-10 can be drawn")?;
     let dir = RunDir::create(config.out.as_deref(), "augment")?;
     write_config(&dir, config, None)?;
-    let mut output =
-        Output { dir, page: page::head(config.seed, config.image.as_deref()), exact: Vec::new() };
+    let mut page = page::head(config.seed, config.image.as_deref());
+    let mut galleries = Galleries { dir: &dir, exact: config.pixels.then(Vec::new) };
     let say = |line: &str| {
         if !config.quiet {
             output::say(line);
         }
     };
 
-    let title = format!("{}, {} x {} pixels", config.title(), picture.width(), picture.height());
-    let images = vec![thumbnail::fitting(&picture, PICTURE)];
-    output.draw("picture", &Gallery { title, columns: 1, images, names: Vec::new() })?;
-    output.keep("picture", config.pixels.then(|| picture.clone()));
+    let name = config.image.as_deref().and_then(Path::file_name).unwrap_or("cat.jpg".as_ref()).display();
+    let title = format!("{name}, {} x {} pixels", picture.width(), picture.height());
+    galleries.draw("picture", &title, 1, iter::once(&picture), &[])?;
     for Augmentation { name, python, transform } in augmentations() {
-        // Of large images, one at a time is in memory, unless all are kept.
-        let (mut images, mut kept) = (Vec::with_capacity(DRAWS), Vec::new());
-        for image in apply(config.seed, &picture, transform.as_ref()) {
-            images.push(thumbnail::fitting(&image, Gallery::longest_side(COLUMNS)));
-            kept.extend(config.pixels.then_some(image));
-        }
-        output.keep(name, kept);
-        output.draw(name, &Gallery { title: python.clone(), columns: COLUMNS, images, names: Vec::new() })?;
-        output.page += &page::section(config.seed, name, &python);
+        let images = apply(config.seed, &picture, transform.as_ref());
+        galleries.draw(name, &python, COLUMNS, images, &[])?;
+        page += &page::section(config.seed, name, &python);
         say(&format!("{name}.png: {}", page::one_line(&python)));
     }
-    let Some(data) = cifar else {
+    if let Some(data) = cifar {
+        let count = data.train.len().min(CIFAR_IMAGES);
+        let files = if data.is_published() { "CIFAR-10" } else { "other data in CIFAR-10's form" };
+        let title = format!("The first {count} training images of {files}");
+        let names: Vec<_> =
+            data.train.labels[..count].iter().map(|&label| LABELS[usize::from(label)]).collect();
+        let images = (0..count).map(|i| data.train.image(i));
+        galleries.draw("cifar10", &title, CIFAR_COLUMNS, images, &names)?;
+        page += &page::cifar10(&title, count);
+        say(&format!("cifar10.png: {title}"));
+    } else {
         say(NO_CIFAR);
-        return Ok(output.finish()?);
-    };
-    let count = data.train.len().min(CIFAR_IMAGES);
-    let images: Vec<_> = (0..count).map(|i| data.train.image(i)).collect();
-    let names = data.train.labels[..count].iter().map(|&label| LABELS[usize::from(label)].to_owned());
-    let files = if data.is_published() { "CIFAR-10" } else { "other data in CIFAR-10's form" };
-    let title = format!("The first {count} training images of {files}");
-    output.page += &page::cifar10(&title, count);
-    say(&format!("cifar10.png: {title}"));
-    let thumbnails = images.iter().map(|image| thumbnail::fitting(image, usize::MAX)).collect();
-    let names = names.collect();
-    output.draw("cifar10", &Gallery { title, columns: CIFAR_COLUMNS, images: thumbnails, names })?;
-    output.keep("cifar10", images.into_iter().filter(|_| config.pixels));
-    Ok(output.finish()?)
+    }
+    if let Some(exact) = galleries.exact {
+        weights::save(&dir.path().join("galleries.safetensors"), &exact)?;
+    }
+    dir.write_atomically("galleries.md", |file| file.write_all(page.as_bytes()))?;
+    Ok(dir.path().to_owned())
 }
 
-/// The run directory as it is filled.
-struct Output {
-    dir: RunDir,
-    /// `galleries.md`.
-    page: String,
-    /// Names and tensors (n, height, width, channels) of bytes; none unless they are wanted.
-    exact: Vec<(String, Tensor)>,
+/// The galleries of a run directory.
+struct Galleries<'a> {
+    dir: &'a RunDir,
+    /// Names and tensors (n, height, width, channels) of bytes, where they are wanted.
+    exact: Option<Vec<(String, Tensor)>>,
 }
 
-impl Output {
-    /// Draws `NAME.png`.
-    fn draw(&self, name: &str, gallery: &Gallery) -> Result<()> {
-        let png = draw_gallery(gallery)?;
+impl Galleries<'_> {
+    /// Draws images of one size as `NAME.png`. Of large ones, one at a time is in memory, unless their pixels are wanted.
+    fn draw(
+        &mut self,
+        name: &str,
+        title: &str,
+        columns: usize,
+        images: impl Iterator<Item = impl Borrow<Image>>,
+        names: &[&str],
+    ) -> Result<()> {
+        let (mut shown, mut kept) = (Vec::new(), Vec::new());
+        for image in images {
+            shown.push(thumbnail::fitting(image.borrow(), longest_side(columns).min(PICTURE)));
+            kept.extend(self.exact.as_ref().map(|_| tensor(image.borrow())));
+        }
+        if let Some(exact) = &mut self.exact {
+            exact.push((name.to_owned(), Tensor::stack(&kept, 0)));
+        }
+        let png = draw_gallery(title, columns, &shown, names)?;
         self.dir.write_atomically(&format!("{name}.png"), |file| file.write_all(&png))
-    }
-
-    /// Keeps the pixels of images of one size, if there are any.
-    fn keep(&mut self, name: &str, images: impl IntoIterator<Item = Image>) {
-        let images: Vec<Tensor> = images.into_iter().map(|image| tensor(&image)).collect();
-        if !images.is_empty() {
-            self.exact.push((name.to_owned(), Tensor::stack(&images, 0)));
-        }
-    }
-
-    /// Writes what was gathered; gives the directory.
-    fn finish(self) -> Result<PathBuf> {
-        if !self.exact.is_empty() {
-            weights::save(&self.dir.path().join("galleries.safetensors"), &self.exact)?;
-        }
-        self.dir.write_atomically("galleries.md", |file| file.write_all(self.page.as_bytes()))?;
-        Ok(self.dir.path().to_owned())
     }
 }
 
@@ -204,18 +193,4 @@ impl Output {
 fn tensor(image: &Image) -> Tensor {
     let size = [image.height(), image.width(), image.mode().channels()].map(|n| n as i64);
     Tensor::from_data_size(image.pixels(), &size, Kind::Uint8)
-}
-
-impl Augment {
-    /// What the picture is called.
-    fn title(&self) -> String {
-        let name = self.image.as_deref().and_then(Path::file_name);
-        name.map_or_else(|| "cat.jpg".to_owned(), |name| name.to_string_lossy().into_owned())
-    }
-
-    /// CIFAR-10, if it is wanted or at hand.
-    fn cifar10(&self) -> Result<Option<DataSet>> {
-        let wanted = self.cifar || self.data_dir.is_some() || Cifar10::find().is_some();
-        wanted.then(|| Cifar10::load(self.data_dir.as_deref(), !self.quiet)).transpose()
-    }
 }

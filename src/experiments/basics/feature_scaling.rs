@@ -1,8 +1,11 @@
 //! Feature scaling: the channels of RGB images brought to like ranges, as torchvision's `Normalize` does it with
 //! ImageNet's mean and standard deviation.
 
+use std::collections::BTreeMap;
+
 use tch::{Device, Kind, Tensor};
 
+use super::one_pass::CHANNELWISE;
 use crate::data::transforms::{Image, Normalize};
 
 /// Mean of ImageNet's red, green and blue, of pixels in [0, 1].
@@ -10,10 +13,12 @@ pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 /// Their standard deviation.
 pub const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
 
+/// Before and after scaling; what is subtracted from each channel, and what it is divided by.
+pub const STAGES: [(&str, [f64; 3], [f64; 3]); 2] =
+    [("before", [0.0; 3], [1.0; 3]), ("after", IMAGENET_MEAN, IMAGENET_STD)];
+
 /// Bins of a histogram: of the 256 levels of a channel, four to a bin.
 const BINS: i64 = 64;
-/// Every dimension of (N, 3, H, W) but the channels'.
-const CHANNELWISE: &[i64] = &[0, 2, 3];
 
 /// `transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)` of float images (..., 3, H, W).
 pub fn normalize(images: &Tensor) -> Tensor {
@@ -32,25 +37,6 @@ pub struct FeatureScaling {
     pub after: Tensor,
 }
 
-/// How the values of each channel are distributed.
-#[derive(Debug)]
-pub struct Distribution {
-    /// Before or after.
-    pub stage: &'static str,
-    /// By channel, (3,).
-    pub mean: Tensor,
-    /// By channel, (3,), unbiased as `torch.std`.
-    pub std: Tensor,
-    /// By channel, (3,).
-    pub min: Tensor,
-    /// By channel, (3,).
-    pub max: Tensor,
-    /// Pixels by channel and bin, (3, [`BINS`]), int64.
-    pub histogram: Tensor,
-    /// Where the first bin begins and the last one ends, by channel.
-    pub ranges: [(f64, f64); 3],
-}
-
 impl FeatureScaling {
     /// Scales `images`, (N, 3, H, W), bytes.
     pub fn of(images: Tensor) -> Self {
@@ -59,45 +45,34 @@ impl FeatureScaling {
         Self { images, before, after }
     }
 
-    /// Before and after.
-    pub fn distributions(&self) -> [Distribution; 2] {
-        // Half a level beyond the darkest and the brightest, so that no level falls on an edge.
-        let edges = |m: f64, s: f64| ((-0.5 / 255.0 - m) / s, (255.5 / 255.0 - m) / s);
-        let scaled: [(f64, f64); 3] = std::array::from_fn(|c| edges(IMAGENET_MEAN[c], IMAGENET_STD[c]));
-        [
-            Distribution::of("before", &self.before, [edges(0.0, 1.0); 3]),
-            Distribution::of("after", &self.after, scaled),
-        ]
-    }
-
-    /// The distributions' tensors by name.
-    pub fn figures(&self) -> Vec<(String, Tensor)> {
-        let figures =
-            self.distributions().map(|Distribution { stage, mean, std, min, max, histogram, .. }| {
-                [("mean", mean), ("std", std), ("min", min), ("max", max), ("histogram", histogram)]
-                    .map(|(name, tensor)| (format!("{stage}.{name}"), tensor))
+    /// How the values of each channel are distributed, before and after: `before.mean`, `before.std` (unbiased), `before.min` and
+    /// `before.max`, (3,), and `before.histogram`, how many pixels are in each bin, (3, [`BINS`]), int64.
+    pub fn figures(&self) -> BTreeMap<String, Tensor> {
+        let stages = STAGES.iter().zip([&self.before, &self.after]);
+        let figures = stages.flat_map(|(&(stage, mean, std), values)| {
+            let counts = (0..3).map(|channel| {
+                // In float64, which counts beyond 2^24 and does not move an edge onto a level.
+                let values = values.select(1, channel as i64).to_kind(Kind::Double);
+                let (low, high) = range(mean[channel], std[channel]);
+                values.histogram_bin_ct(BINS, [low, high], None::<Tensor>, false).0
             });
-        figures.into_iter().flatten().collect()
+            [
+                ("mean", values.mean_dim(CHANNELWISE, false, None)),
+                ("std", values.std_dim(CHANNELWISE, true, false)),
+                ("min", values.amin(CHANNELWISE, false)),
+                ("max", values.amax(CHANNELWISE, false)),
+                ("histogram", Tensor::stack(&counts.collect::<Vec<_>>(), 0).to_kind(Kind::Int64)),
+            ]
+            .map(|(name, tensor)| (format!("{stage}.{name}"), tensor))
+        });
+        figures.collect()
     }
 }
 
-impl Distribution {
-    fn of(stage: &'static str, values: &Tensor, ranges: [(f64, f64); 3]) -> Self {
-        let counts = ranges.iter().zip(0..).map(|(&(low, high), channel)| {
-            // In float64, which counts beyond 2^24 and does not move an edge onto a level.
-            let values = values.select(1, channel).to_kind(Kind::Double);
-            values.histogram_bin_ct(BINS, [low, high], None::<Tensor>, false).0
-        });
-        Self {
-            stage,
-            mean: values.mean_dim(CHANNELWISE, false, None),
-            std: values.std_dim(CHANNELWISE, true, false),
-            min: values.amin(CHANNELWISE, false),
-            max: values.amax(CHANNELWISE, false),
-            histogram: Tensor::stack(&counts.collect::<Vec<_>>(), 0).to_kind(Kind::Int64),
-            ranges,
-        }
-    }
+/// Where the first bin of a channel begins and the last one ends. It is half a level beyond the darkest and the brightest, so that no
+/// level falls on an edge.
+pub fn range(mean: f64, std: f64) -> (f64, f64) {
+    ((-0.5 / 255.0 - mean) / std, (255.5 / 255.0 - mean) / std)
 }
 
 /// One RGB image as a batch (1, 3, H, W) of bytes.

@@ -13,11 +13,11 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
-pub use self::one_pass::OnePass;
+pub use self::one_pass::{OnePass, Pass};
 use super::options::{as_text, write_config};
 use super::values::{at_least_one, seed};
 use crate::data::transforms::Image;
-use crate::report::{CHANNELS, RunDir, draw_histograms};
+use crate::report::{CHANNELS, RunDir};
 use crate::torch::{self, Signature};
 use crate::{output, weights};
 
@@ -88,12 +88,17 @@ impl Figures {
 pub fn run(config: &Basics) -> anyhow::Result<PathBuf> {
     let image = config.image.as_deref().map(Image::open).transpose()?;
     let figures = Figures::compute(config.seed, image.as_ref());
+    let scaling = figures.scaling.figures();
+    let images = match &config.image {
+        Some(path) => path.display().to_string(),
+        None => format!("8 colour gradients drawn from seed {}", config.seed),
+    };
     let dir = RunDir::create(config.out.as_deref(), "basics")?;
     write_config(&dir, config, Some(Signature::of(Device::Cpu)))?;
     weights::save(&dir.path().join("basics.safetensors"), &figures.tensors())?;
-    let histograms = draw_histograms(&page::histograms(&figures.scaling, &config.images()))?;
-    dir.write_atomically(CHANNELS, |file| file.write_all(&histograms))?;
-    let tables = page::tables(&figures, &config.images());
+    let picture = page::picture(&figures.scaling.images, &scaling, &images)?;
+    dir.write_atomically(CHANNELS, |file| file.write_all(&picture))?;
+    let tables = page::tables(&figures.passes, &scaling, &images);
     dir.write_atomically("basics.md", |file| {
         write!(file, "# Batch norm and feature scaling, seed {}\n\n{tables}\n", config.seed)?;
         writeln!(file, "![Histograms of the three channels before and after]({CHANNELS})")
@@ -102,14 +107,4 @@ pub fn run(config: &Basics) -> anyhow::Result<PathBuf> {
         output::say(tables);
     }
     Ok(dir.path().to_owned())
-}
-
-impl Basics {
-    /// Which images are scaled, in words.
-    fn images(&self) -> String {
-        match &self.image {
-            Some(path) => path.display().to_string(),
-            None => format!("8 colour gradients drawn from seed {}", self.seed),
-        }
-    }
 }

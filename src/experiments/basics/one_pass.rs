@@ -6,20 +6,27 @@ use tch::{Device, Kind, Tensor};
 use crate::norm::{Dims, native};
 use crate::state_dict::state;
 
-/// One forward pass in training mode, then one in evaluation mode, of a fresh layer; no weight is trained.
+/// Every dimension of (N, C, H, W) except the channels'.
+pub const CHANNELWISE: &[i64] = &[0, 2, 3];
+
+/// Two forward passes of a fresh layer; no weight is trained.
 #[derive(Debug)]
 pub struct OnePass {
     /// The input, (N, C, H, W).
     pub x: Tensor,
-    /// The output in training mode, of the same shape: normalized by the batch's own mean and variance.
-    pub y: Tensor,
-    /// The output in evaluation mode afterwards: normalized by the running statistics.
-    pub evaluated: Tensor,
-    /// The layer's `state_dict()` after the pass in training mode: weight, bias, running mean and variance, (C,), and
-    /// the count of batches.
+    /// In training mode: normalized by the batch's own mean and variance.
+    pub training: Pass,
+    /// In evaluation mode afterwards: normalized by the running statistics, which it leaves as they were.
+    pub evaluation: Pass,
+}
+
+/// One pass, and the layer after it.
+#[derive(Debug)]
+pub struct Pass {
+    /// The output, (N, C, H, W).
+    pub output: Tensor,
+    /// The layer's `state_dict()`: weight, bias, running mean and variance, (C,), and the count of batches.
     pub state: Vec<(String, Tensor)>,
-    /// The same after the pass in evaluation mode, which leaves it as it was.
-    pub state_after_evaluation: Vec<(String, Tensor)>,
 }
 
 impl OnePass {
@@ -27,14 +34,46 @@ impl OnePass {
     pub fn of(x: Tensor) -> Self {
         let vs = VarStore::new(Device::Cpu);
         let layer = native::BatchNorm::new(&vs.root(), x.size()[1], Dims::Four);
-        let y = layer.forward_t(&x, true).detach();
-        let state = snapshot(&vs);
-        let evaluated = layer.forward_t(&x, false).detach();
-        let state_after_evaluation = snapshot(&vs);
-        Self { x, y, evaluated, state, state_after_evaluation }
+        let pass = |train| {
+            let output = layer.forward_t(&x, train).detach();
+            // In memory of its own.
+            let state = state(&vs).into_iter().map(|(name, tensor)| (name, tensor.copy()));
+            Pass { output, state: state.collect() }
+        };
+        let (training, evaluation) = (pass(true), pass(false));
+        Self { x, training, evaluation }
     }
 
-    /// A tensor of the state after the pass in training mode, by its name in PyTorch.
+    /// The largest difference between an output in training and in evaluation.
+    pub fn largest_difference(&self) -> Tensor {
+        (&self.training.output - &self.evaluation.output).abs().max()
+    }
+
+    /// The state after training, and what sums up the outputs: mean and biased variance by channel, and how far apart they are.
+    pub fn figures(&self) -> Vec<(String, Tensor)> {
+        let copy = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.copy());
+        let mut figures: Vec<_> = self.training.state.iter().map(copy).collect();
+        for (mode, pass) in [("training", &self.training), ("evaluation", &self.evaluation)] {
+            figures.push((format!("{mode}.mean"), pass.mean()));
+            figures.push((format!("{mode}.var"), pass.var()));
+        }
+        figures.push(("largest_difference".to_owned(), self.largest_difference()));
+        figures
+    }
+}
+
+impl Pass {
+    /// The mean of the output by channel, (C,).
+    pub fn mean(&self) -> Tensor {
+        self.output.mean_dim(CHANNELWISE, false, None::<Kind>)
+    }
+
+    /// The biased variance of the output by channel, (C,).
+    pub fn var(&self) -> Tensor {
+        self.output.var_dim(CHANNELWISE, false, false)
+    }
+
+    /// A tensor of the state, by its name in PyTorch.
     ///
     /// # Panics
     /// If `BatchNorm2d` has no such tensor.
@@ -42,28 +81,4 @@ impl OnePass {
         let found = self.state.iter().find(|(n, _)| n == name);
         &found.unwrap_or_else(|| panic!("BatchNorm2d has no tensor {name}")).1
     }
-
-    /// The largest difference between an output in training and in evaluation.
-    pub fn largest_difference(&self) -> Tensor {
-        (&self.y - &self.evaluated).abs().max()
-    }
-
-    /// The state, and what sums up the outputs: mean and biased variance by channel, and how far apart they are.
-    pub fn figures(&self) -> Vec<(String, Tensor)> {
-        let mut figures: Vec<_> = self.state.iter().map(|(name, t)| (name.clone(), t.copy())).collect();
-        for (mode, output) in [("training", &self.y), ("evaluation", &self.evaluated)] {
-            figures.push((format!("{mode}.mean"), output.mean_dim(CHANNELWISE, false, None::<Kind>)));
-            figures.push((format!("{mode}.var"), output.var_dim(CHANNELWISE, false, false)));
-        }
-        figures.push(("largest_difference".to_owned(), self.largest_difference()));
-        figures
-    }
-}
-
-/// Every dimension of (N, C, H, W) but the channels'.
-const CHANNELWISE: &[i64] = &[0, 2, 3];
-
-/// The state as it is now, in memory of its own.
-fn snapshot(vs: &VarStore) -> Vec<(String, Tensor)> {
-    state(vs).into_iter().map(|(name, tensor)| (name, tensor.copy())).collect()
 }

@@ -1,26 +1,25 @@
 //! The figures as tables and as a picture.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::feature_scaling::{Distribution, FeatureScaling, IMAGENET_MEAN, IMAGENET_STD};
-use super::{Figures, OnePass};
+use super::feature_scaling::{IMAGENET_MEAN, IMAGENET_STD, STAGES, range};
+use super::one_pass::{OnePass, Pass};
+use crate::Result;
 use crate::data::transforms::{Image, Mode};
 use crate::experiments::thumbnail;
 use crate::norm::{EPS, native};
 use crate::report::pytorch_text::{elements, tensor};
-use crate::report::{Channel, HistogramPanel, Histograms, Thumbnail, table};
+use crate::report::{Channel, HistogramPanel, Thumbnail, draw_histograms, table};
 
 /// The channels of an image.
 const CHANNEL_NAMES: [&str; 3] = ["red", "green", "blue"];
 /// Pixels of the longer side of a thumbnail, at most.
 const THUMBNAIL: usize = 128;
 
-/// All tables as Markdown, aligned in the source too. `images` says which were scaled.
-pub fn tables(figures: &Figures, images: &str) -> String {
-    let Figures { passes, scaling } = figures;
-    let [.., last] = passes;
+/// All tables as Markdown, aligned in the source too. `scaling` are the figures of the images that `images` names.
+pub fn tables(passes: &[OnePass; 2], scaling: &BTreeMap<String, Tensor>, images: &str) -> String {
     format!(
         "## Shapes\n\nTwo fresh layers `nn.BatchNorm2d(16)`, and what each is given.\n\n{shapes}\n\
          ## State after one forward pass\n\n\
@@ -35,7 +34,7 @@ pub fn tables(figures: &Figures, images: &str) -> String {
          (x - mean) / std by channel, with ImageNet's mean and std, of {images}.\n\n{scaling}",
         shapes = shapes(passes),
         state = state_by_channel(passes),
-        listing = listing(last),
+        listing = listing(&passes[1].training),
         modes = modes(passes),
         scaling = scaling_table(scaling),
     )
@@ -46,11 +45,10 @@ fn shapes(passes: &[OnePass; 2]) -> String {
         let [first, second] = passes.each_ref().map(|pass| shape(of(pass)));
         [name.to_owned(), first, second]
     };
-    let mut rows = vec![row("x", &|pass| &pass.x), row("layer(x)", &|pass| &pass.y)];
-    rows.extend(
-        passes[0].state.iter().map(|(name, _)| row(&format!("layer.{name}"), &|pass| pass.get(name))),
-    );
-    table(1, ["tensor", "first", "second"], rows)
+    let names = passes[0].training.state.iter().map(|(name, _)| name);
+    let state = names.map(|name| row(&format!("layer.{name}"), &|pass| pass.training.get(name)));
+    let rows = [row("x", &|pass| &pass.x), row("layer(x)", &|pass| &pass.training.output)];
+    table(1, ["tensor", "first", "second"], rows.into_iter().chain(state))
 }
 
 /// `(1, 16, 7, 7)`, as Python writes a tuple.
@@ -71,7 +69,7 @@ fn state_by_channel([first, second]: &[OnePass; 2]) -> String {
         ("running_mean, second", second, "running_mean"),
         ("running_var, second", second, "running_var"),
     ];
-    let cells = columns.map(|(_, pass, name)| elements(&floats(pass.get(name))));
+    let cells = columns.map(|(_, pass, name)| elements(&floats(pass.training.get(name))));
     let rows = (0..cells[0].len()).map(|channel| {
         [channel.to_string()].into_iter().chain(cells.each_ref().map(|column| column[channel].clone()))
     });
@@ -79,120 +77,101 @@ fn state_by_channel([first, second]: &[OnePass; 2]) -> String {
 }
 
 /// What Python's `vars(layer)` shows of a layer in training, without the dictionaries of hooks, which are empty.
-fn listing(pass: &OnePass) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, value: &str| {
-        // A tensor's further lines stand under its first.
-        let value = value.replace('\n', &format!("\n{:23}", ""));
-        let _ = writeln!(out, "{}", format!("{name:<23}{value}").trim_end());
-    };
-    line("training", "True");
-    line("_parameters", "");
-    for name in ["weight", "bias"] {
-        line(&format!("  {name}"), &tensor(&floats(pass.get(name)), true));
-    }
-    line("_buffers", "");
-    for name in ["running_mean", "running_var"] {
-        line(&format!("  {name}"), &tensor(&floats(pass.get(name)), false));
-    }
-    line("  num_batches_tracked", &format!("tensor({})", pass.get("num_batches_tracked").int64_value(&[])));
-    line("num_features", &pass.get("weight").size()[0].to_string());
-    // Python writes an exponent with two digits.
-    line("eps", &format!("{EPS:e}").replace("e-", "e-0"));
-    line("momentum", &native::MOMENTUM.to_string());
-    line("affine", "True");
-    line("track_running_stats", "True");
-    out
+fn listing(pass: &Pass) -> String {
+    let values = |name| floats(pass.get(name));
+    let lines = [
+        ("training", "True".to_owned()),
+        ("_parameters", String::new()),
+        ("  weight", tensor(&values("weight"), true)),
+        ("  bias", tensor(&values("bias"), true)),
+        ("_buffers", String::new()),
+        ("  running_mean", tensor(&values("running_mean"), false)),
+        ("  running_var", tensor(&values("running_var"), false)),
+        ("  num_batches_tracked", format!("tensor({})", batches(pass))),
+        ("num_features", values("weight").len().to_string()),
+        // Python writes an exponent with two digits.
+        ("eps", format!("{EPS:e}").replace("e-", "e-0")),
+        ("momentum", native::MOMENTUM.to_string()),
+        ("affine", "True".to_owned()),
+        ("track_running_stats", "True".to_owned()),
+    ];
+    // A tensor's further lines stand under its first.
+    let lines =
+        lines.map(|(name, value)| format!("{name:<23}{}", value.replace('\n', &format!("\n{:23}", ""))));
+    lines.map(|line| line.trim_end().to_owned() + "\n").concat()
 }
 
 fn modes(passes: &[OnePass; 2]) -> String {
-    let row = |name: &str, write: &dyn Fn(&OnePass) -> [String; 2]| {
-        let [[a, b], [c, d]] = passes.each_ref().map(write);
-        [name.to_owned(), a, b, c, d]
+    let row = |name: &str, cell: &dyn Fn(&Pass) -> String| {
+        let [first, second] = passes;
+        let passes = [&first.training, &first.evaluation, &second.training, &second.evaluation];
+        [name.to_owned()].into_iter().chain(passes.map(cell)).collect::<Vec<_>>()
     };
-    let of_outputs = |name: &'static str| {
-        move |pass: &OnePass| {
-            let figures = pass.figures();
-            ["training", "evaluation"]
-                .map(|mode| number(named(&figures, &format!("{mode}.{name}")).double_value(&[0])))
-        }
-    };
-    let of_states = |name: &'static str| {
-        move |pass: &OnePass| states(pass).map(|state| number(named(state, name).double_value(&[0])))
-    };
+    let [first, second] = passes.each_ref().map(|pass| number(&pass.largest_difference()));
     let rows = [
-        row("first element of the output", &|pass| {
-            [&pass.y, &pass.evaluated].map(|output| number(output.double_value(&[0, 0, 0, 0])))
-        }),
-        row("mean of the output", &of_outputs("mean")),
-        row("variance of the output", &of_outputs("var")),
-        row("running_mean afterwards", &of_states("running_mean")),
-        row("running_var afterwards", &of_states("running_var")),
-        row("num_batches_tracked afterwards", &|pass| {
-            states(pass).map(|state| named(state, "num_batches_tracked").int64_value(&[]).to_string())
-        }),
-        row("largest difference, all channels", &|pass| {
-            [String::new(), number(pass.largest_difference().double_value(&[]))]
-        }),
+        row("first element of the output", &|pass| number(&pass.output)),
+        row("mean of the output", &|pass| number(&pass.mean())),
+        row("variance of the output", &|pass| number(&pass.var())),
+        row("running_mean afterwards", &|pass| number(pass.get("running_mean"))),
+        row("running_var afterwards", &|pass| number(pass.get("running_var"))),
+        row("num_batches_tracked afterwards", &|pass| batches(pass).to_string()),
+        vec!["largest difference, all channels".to_owned(), String::new(), first, String::new(), second],
     ];
     table(1, ["", "training, first", "evaluation, first", "training, second", "evaluation, second"], rows)
 }
 
-/// A number as PyTorch prints a tensor that holds it alone.
-fn number(value: f64) -> String {
-    elements(&[value as f32]).remove(0)
+fn batches(pass: &Pass) -> i64 {
+    pass.get("num_batches_tracked").int64_value(&[])
 }
 
-/// The state after training, and after evaluation.
-fn states(pass: &OnePass) -> [&[(String, Tensor)]; 2] {
-    [&pass.state, &pass.state_after_evaluation]
+/// The first element as PyTorch prints a tensor that holds it alone.
+fn number(tensor: &Tensor) -> String {
+    elements(&[tensor.double_value(&vec![0; tensor.dim()]) as f32]).remove(0)
 }
 
-fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> &'a Tensor {
-    let found = tensors.iter().find(|(n, _)| n == name);
-    &found.expect("every layer has the same tensors and figures").1
-}
-
-fn scaling_table(scaling: &FeatureScaling) -> String {
-    let distributions = scaling.distributions();
-    let rows = distributions.iter().flat_map(|Distribution { stage, mean, std, min, max, .. }| {
-        CHANNEL_NAMES.iter().enumerate().map(move |(channel, name)| {
-            let [mean, std, min, max] =
-                [mean, std, min, max].map(|figure| number(figure.double_value(&[channel as i64])));
-            let [constant_mean, constant_std] = match *stage {
-                "before" => [IMAGENET_MEAN, IMAGENET_STD].map(|values| values[channel].to_string()),
-                _ => [const { String::new() }; 2],
+fn scaling_table(scaling: &BTreeMap<String, Tensor>) -> String {
+    let rows = STAGES.iter().flat_map(|(stage, ..)| {
+        (0..3).map(move |c| {
+            let figures =
+                ["mean", "std", "min", "max"].map(|name| number(&of_channel(scaling, stage, name, c)));
+            let constants = match *stage {
+                "before" => [IMAGENET_MEAN[c], IMAGENET_STD[c]].map(|value| value.to_string()),
+                _ => Default::default(),
             };
-            [format!("{name} {stage}"), mean, std, min, max, constant_mean, constant_std]
+            [format!("{} {stage}", CHANNEL_NAMES[c])].into_iter().chain(figures).chain(constants)
         })
     });
     table(1, ["", "mean", "std", "least", "greatest", "ImageNet's mean", "std"], rows)
 }
 
-/// The images, and the histograms of their channels. `images` says which they are.
-pub fn histograms(scaling: &FeatureScaling, images: &str) -> Histograms {
-    let [before, after] = scaling.distributions();
-    let panel = |title: &str, label, distribution: &Distribution| HistogramPanel {
-        title: title.to_owned(),
-        label,
-        channels: std::array::from_fn(|c| channel(distribution, c)),
-    };
-    Histograms {
-        title: format!("Feature scaling by channel with ImageNet's mean and standard deviation\n{images}"),
-        thumbnails: (0..scaling.images.size()[0].min(8)).map(|i| thumbnail(&scaling.images.get(i))).collect(),
-        panels: [panel("Before: pixels in [0, 1]", "x", &before), panel("After", "(x − mean) / std", &after)],
-    }
+/// A figure of a stage and a channel.
+fn of_channel(scaling: &BTreeMap<String, Tensor>, stage: &str, name: &str, channel: usize) -> Tensor {
+    scaling[&format!("{stage}.{name}")].get(channel as i64)
 }
 
-fn channel(distribution: &Distribution, c: usize) -> Channel {
-    let at = |tensor: &Tensor| tensor.double_value(&[c as i64]);
-    let (mean, std) = (at(&distribution.mean), at(&distribution.std));
-    let text = format!("{}: mean {mean:.2}, std {std:.2}", CHANNEL_NAMES[c]).replace('-', "−");
-    Channel {
-        name: text,
-        range: distribution.ranges[c],
-        counts: Vec::try_from(distribution.histogram.get(c as i64)).expect("int64 of one dimension"),
-    }
+/// `channels.png`: the first of the `images`, (N, 3, H, W), and the histograms of all, whose figures are `scaling`. `name` says which
+/// images they are.
+///
+/// # Errors
+/// As [`draw_histograms`].
+pub fn picture(images: &Tensor, scaling: &BTreeMap<String, Tensor>, name: &str) -> Result<Vec<u8>> {
+    let title = format!("Feature scaling by channel with ImageNet's mean and standard deviation\n{name}");
+    let thumbnails: Vec<_> = (0..images.size()[0].min(8)).map(|i| thumbnail(&images.get(i))).collect();
+    let panel = |title, label, (stage, means, stds): (&str, [f64; 3], [f64; 3])| {
+        let channels = [0, 1, 2].map(|c| {
+            let figure = |name| of_channel(scaling, stage, name, c);
+            let [mean, std] = ["mean", "std"].map(|name| figure(name).double_value(&[]));
+            Channel {
+                name: format!("{}: mean {mean:.2}, std {std:.2}", CHANNEL_NAMES[c]).replace('-', "−"),
+                range: range(means[c], stds[c]),
+                counts: Vec::try_from(figure("histogram")).expect("int64 of one dimension"),
+            }
+        });
+        HistogramPanel { title, label, channels }
+    };
+    let [before, after] = STAGES;
+    let panels = [panel("Before: pixels in [0, 1]", "x", before), panel("After", "(x − mean) / std", after)];
+    draw_histograms(&title, &thumbnails, &panels)
 }
 
 /// An image (3, H, W) of bytes.

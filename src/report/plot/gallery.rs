@@ -16,19 +16,6 @@ const LINE: i32 = 23;
 /// Pixels for a name below an image.
 const NAME: i32 = 24;
 
-/// What [`draw_gallery`] draws.
-#[derive(Clone, Debug)]
-pub struct Gallery {
-    /// Written above, line by line.
-    pub title: String,
-    /// Images in a row.
-    pub columns: usize,
-    /// Row by row; one at least.
-    pub images: Vec<Thumbnail>,
-    /// What stands below each image; nothing below those that have none.
-    pub names: Vec<String>,
-}
-
 /// A small image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
@@ -40,29 +27,23 @@ pub struct Thumbnail {
     pub pixels: Vec<[u8; 3]>,
 }
 
-impl Gallery {
-    /// Pixels of the longest side that an image in `columns` can have, if the picture is to be [`WIDTH`] pixels wide.
-    pub fn longest_side(columns: usize) -> usize {
-        let columns = columns as i32;
-        ((WIDTH as i32 - 2 * EDGE - GAP * (columns - 1)) / columns) as usize
-    }
-
-    /// How large a pixel of the images is drawn: as large as all have room for, so that small ones are seen. An image
-    /// alone has half the width.
-    fn enlargement(&self) -> usize {
-        let longest = self.images.iter().map(|image| image.width.max(image.height)).max();
-        (Self::longest_side(self.columns.max(2)) / longest.unwrap_or(1)).max(1)
-    }
+/// Pixels of the longest side that an image in `columns` can have, if the picture is to be [`WIDTH`] pixels wide.
+pub fn longest_side(columns: usize) -> usize {
+    let columns = columns as i32;
+    ((WIDTH as i32 - 2 * EDGE - GAP * (columns - 1)) / columns) as usize
 }
 
-/// Draws a gallery as the bytes of a PNG file. An image that is smaller than there is room for is enlarged by a whole
-/// number, its pixels as squares; none is made smaller.
+/// Draws `images`, one at least, row by row in so many `columns`, as the bytes of a PNG file. The lines of `title` are written above,
+/// and below each image its name, if there are `names`. An image that is smaller than there is room for is enlarged by a whole number,
+/// its pixels as squares; none is made smaller. An image alone has room for half the width.
 ///
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
-pub fn draw_gallery(gallery: &Gallery) -> Result<Vec<u8>> {
-    let Gallery { title, images, names, .. } = gallery;
-    let (scale, columns) = (gallery.enlargement(), gallery.columns as i32);
+pub fn draw_gallery(title: &str, columns: usize, images: &[Thumbnail], names: &[&str]) -> Result<Vec<u8>> {
+    // All are as large as the largest has room for.
+    let longest = images.iter().map(|image| image.width.max(image.height)).max().unwrap_or(1);
+    let (scale, rows) = ((longest_side(columns.max(2)) / longest).max(1), images.len().div_ceil(columns));
+    let columns = columns as i32;
     let largest = |side: fn(&Thumbnail) -> usize| (scale * images.iter().map(side).max().unwrap_or(0)) as i32;
     let (cell_width, cell_height) = (largest(|image| image.width), largest(|image| image.height));
     let row = cell_height + GAP + if names.is_empty() { 0 } else { NAME };
@@ -72,7 +53,7 @@ pub fn draw_gallery(gallery: &Gallery) -> Result<Vec<u8>> {
     // A narrow grid leaves the text room, of which a letter takes no more than this.
     let longest_line = title.lines().map(|line| line.chars().count()).max().unwrap_or(0) as i32;
     let room = (cell_width * columns + GAP * (columns - 1)).max((9 * longest_line).min(WIDTH as i32 * 3 / 5));
-    let height = top + row * images.len().div_ceil(gallery.columns) as i32 - GAP + EDGE;
+    let height = top + row * rows as i32 - GAP + EDGE;
     let mut picture = picture::render((room + 2 * EDGE) as u32, height as u32, |area| {
         for (line, i) in title.lines().zip(0..) {
             // SVG drops plain spaces at the start of a line.
@@ -115,9 +96,7 @@ mod tests {
     use crate::data::transforms::Image;
 
     fn gallery(columns: usize, images: &[Thumbnail], names: &[&str]) -> Image {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        let gallery = Gallery { title: "one\ntwo".to_owned(), columns, images: images.to_vec(), names };
-        Image::decode(&draw_gallery(&gallery).unwrap()).unwrap()
+        Image::decode(&draw_gallery("one\ntwo", columns, images, names).unwrap()).unwrap()
     }
 
     fn count(picture: &Image, color: [u8; 3]) -> usize {
@@ -130,13 +109,13 @@ mod tests {
         let two = Thumbnail { width: 1, height: 2, pixels: vec![colors[0], colors[1]] };
         let one = Thumbnail { width: 1, height: 1, pixels: vec![colors[2]] };
         let picture = gallery(2, &[two, one], &[]);
-        let side = Gallery::longest_side(2) / 2;
+        let side = longest_side(2) / 2;
         assert_eq!(colors.map(|color| count(&picture, color)), [side * side; 3]);
     }
 
     #[test]
     fn full_images_fill_the_width_and_names_stand_below() {
-        let side = Gallery::longest_side(4);
+        let side = longest_side(4);
         let image = Thumbnail { width: side, height: 9, pixels: vec![[1, 2, 3]; side * 9] };
         let images = [const { 0 }; 5].map(|_| image.clone());
         let (bare, named) = (gallery(4, &images, &[]), gallery(4, &images, &["cat", "frog"]));

@@ -23,22 +23,11 @@ const GAP: i32 = 16;
 const STROKES: [(RGBColor, u32); 3] =
     [(RGBColor(0xd5, 0x3a, 0x00), 34), (RGBColor(0x00, 0x9e, 0x73), 24), (RGBColor(0x00, 0x5f, 0xb2), 16)];
 
-/// What [`draw_histograms`] draws.
-#[derive(Clone, Debug)]
-pub struct Histograms {
-    /// The first line is the title; a second one is written smaller below it.
-    pub title: String,
-    /// The images, as many as there is room for: eight.
-    pub thumbnails: Vec<Thumbnail>,
-    /// Before and after, left and right.
-    pub panels: [HistogramPanel; 2],
-}
-
 /// Three histograms over one axis.
 #[derive(Clone, Debug)]
 pub struct HistogramPanel {
     /// Above the panel.
-    pub title: String,
+    pub title: &'static str,
     /// What the values are.
     pub label: &'static str,
     /// Red, green, blue.
@@ -70,29 +59,29 @@ impl Channel {
     }
 }
 
-/// Draws images and histograms, [`WIDTH`] pixels wide, as the bytes of a PNG file.
+/// Draws images, eight at most, and histograms, before and after, [`WIDTH`] pixels wide, as the bytes of a PNG file. The first line of
+/// `title` is the title; a second one is written smaller below it.
 ///
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
-pub fn draw_histograms(histograms: &Histograms) -> Result<Vec<u8>> {
+pub fn draw_histograms(title: &str, images: &[Thumbnail], panels: &[HistogramPanel; 2]) -> Result<Vec<u8>> {
     let top = MARGIN + HEADER + THUMBNAIL * PIXEL + MARGIN;
     let mut picture = picture::render(WIDTH, ((top + PANEL + MARGIN) / PIXEL) as u32, |area| {
-        draw_title(area, &histograms.title)?;
-        let panels = histograms.panels.iter().zip(row_of_two(area, top));
-        panels.into_iter().try_for_each(|(panel, area)| panel.draw(&area))
+        draw_title(area, title)?;
+        panels.iter().zip(row_of_two(area, top)).try_for_each(|(panel, area)| panel.draw(&area))
     })?;
-    for (thumbnail, i) in histograms.thumbnails.iter().take(8).zip(0..) {
+    for (image, i) in images.iter().take(8).zip(0..) {
         // The longer side fills the room.
-        let scale = THUMBNAIL as f32 / thumbnail.width.max(thumbnail.height) as f32;
+        let scale = THUMBNAIL as f32 / image.width.max(image.height) as f32;
         let corner = (MARGIN / PIXEL + (THUMBNAIL + GAP) * i, (MARGIN + HEADER) / PIXEL);
-        put(&mut picture, thumbnail, corner, scale);
+        put(&mut picture, image, corner, scale);
     }
     picture::png(&picture)
 }
 
 impl HistogramPanel {
     fn draw(&self, area: &Area) -> Drawn {
-        area.draw_text(&self.title, &heading(), (0, 0))?;
+        area.draw_text(self.title, &heading(), (0, 0))?;
         let outlines = self.channels.each_ref().map(Channel::outline);
         let all = || outlines.iter().flatten();
         // Room above for the legend.
@@ -139,13 +128,12 @@ mod tests {
     fn every_channel_and_image_is_in_the_picture() {
         let draw = |counts: [[i64; 2]; 3], pixel: [u8; 3]| {
             let panel = HistogramPanel {
-                title: "Before".to_owned(),
+                title: "Before",
                 label: "x",
                 channels: counts.map(|counts| channel((0.0, 1.0), &counts)),
             };
-            let thumbnails = vec![Thumbnail { width: 1, height: 1, pixels: vec![pixel] }];
-            let panels = [panel.clone(), panel];
-            draw_histograms(&Histograms { title: "title".to_owned(), thumbnails, panels }).unwrap()
+            let image = Thumbnail { width: 1, height: 1, pixels: vec![pixel] };
+            draw_histograms("title", &[image], &[panel.clone(), panel]).unwrap()
         };
         let picture = draw([[1, 2], [3, 4], [5, 6]], [1, 2, 3]);
         assert!(picture == draw([[1, 2], [3, 4], [5, 6]], [1, 2, 3]));

@@ -10,8 +10,8 @@ mod ratios;
 mod synchronized;
 
 pub use self::curves::{CURVES, Curves, draw_curves};
-pub use self::gallery::{Gallery, Thumbnail, draw_gallery};
-pub use self::histograms::{CHANNELS, Channel, HistogramPanel, Histograms, draw_histograms};
+pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
+pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use self::picture::WIDTH;
 pub use self::ratios::draw_ratios;
 pub use self::synchronized::draw_synchronized;

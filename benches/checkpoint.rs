@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use d2l_ch7::checkpoint::Checkpoint;
-use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
+use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::nets::Net;
 use d2l_ch7::norm::Variant;
@@ -29,8 +29,7 @@ const CHECKPOINTS: usize = 20;
 fn main() {
     torch::keep_freed_memory();
     let data = FashionMnist::load(data_dir().as_deref(), true).unwrap_or_else(|error| panic!("{error}"));
-    let images = |set: &Images| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, None);
-    let (train_images, test_images) = (images(&data.train), images(&data.test));
+    let (train_images, test_images) = (ImageSet::new(&data.train), ImageSet::new(&data.test));
     let recipe = &RECIPES[0];
     let loader = |images, shuffle| DataLoader::new(images, recipe.batch_size, shuffle, Device::Cpu);
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));

@@ -3,7 +3,7 @@
 //! `cargo bench --profile dev --bench step [-- NAME]`. `cargo xtask bench --sections step,data` compares the same with Python.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use d2l_ch7::data::{Batches, DataLoader, ImageSet};
+use d2l_ch7::data::{Batches, DataLoader, ImageSet, Images};
 use d2l_ch7::experiments::bench::{Section, micro_benchmarks};
 use d2l_ch7::torch;
 use tch::Device;
@@ -25,7 +25,8 @@ fn steps(criterion: &mut Criterion) {
 fn batches(criterion: &mut Criterion) {
     let device = Device::cuda_if_available();
     const N: usize = 60_000;
-    let images = ImageSet::new(&vec![7; N * 28 * 28], &vec![3; N], 28, 28, None);
+    let (pixels, labels) = (vec![7; N * 28 * 28], vec![3; N]);
+    let images = ImageSet::new(&Images { pixels, labels, rows: 28, cols: 28, channels: 1 });
     let loader = || DataLoader::new(&images, 256, true, device);
     let mut group = criterion.benchmark_group("an epoch's batches");
     group.throughput(Throughput::Elements(N as u64));

@@ -3,6 +3,8 @@
 
 use tch::Tensor;
 
+use super::Sampler;
+
 /// Images (B, channels, rows, cols) as f32 in [0, 1], and labels (B,) as int64, on the device of training.
 #[derive(Debug)]
 pub struct Batch {
@@ -24,19 +26,28 @@ pub trait Batches {
     /// off.
     fn iter_from(&self, done: usize) -> Epoch<'_>;
 
-    /// `sampler.set_epoch(epoch)`, counted from 0: what the order depends on where several processes share it.
-    fn set_epoch(&self, _epoch: usize) {}
-
     /// Whether batches to come may have drawn from the default generator already.
     fn draws_ahead(&self) -> bool {
         false
     }
 
+    /// Which images its batches have.
+    fn sampler(&self) -> &Sampler;
+
+    /// `sampler.set_epoch(epoch)`, counted from 0: what the order depends on where several processes share it.
+    fn set_epoch(&self, epoch: usize) {
+        self.sampler().set_epoch(epoch);
+    }
+
     /// How many images an epoch has.
-    fn examples(&self) -> usize;
+    fn examples(&self) -> usize {
+        self.sampler().examples()
+    }
 
     /// How many images a batch has, the last one excepted.
-    fn batch_size(&self) -> usize;
+    fn batch_size(&self) -> usize {
+        self.sampler().batch_size
+    }
 
     /// How many batches an epoch has.
     fn batches(&self) -> usize {
@@ -96,31 +107,26 @@ impl Drawn {
 pub struct Epoch<'a> {
     batch_size: usize,
     drawn: Box<dyn Iterator<Item = Drawn> + 'a>,
-    /// The set that places are in.
-    set: Option<Set<'a>>,
-}
-
-/// A data set on a device.
-struct Set<'a> {
-    tensors: Vec<Tensor>,
+    /// The data set on the device that places are in.
+    set: Vec<Tensor>,
     gather: Box<dyn Fn(&Tensor) -> Batch + 'a>,
 }
 
 impl<'a> Epoch<'a> {
     /// Batches that are made elsewhere, of `batch_size` images each, the last one excepted.
     pub fn of_batches(batch_size: usize, batches: impl Iterator<Item = Batch> + 'a) -> Self {
-        Self { batch_size, drawn: Box::new(batches.map(Drawn::Batch)), set: None }
+        let gather = Box::new(|_: &Tensor| unreachable!("a batch is drawn itself"));
+        Self { batch_size, drawn: Box::new(batches.map(Drawn::Batch)), set: Vec::new(), gather }
     }
 
-    /// Batches whose images `gather` takes from `places` in a data set on the device, which is in `tensors`.
+    /// Batches whose images `gather` takes from `places` in a data set on the device, which is in the tensors of `set`.
     pub fn of_places(
         batch_size: usize,
         places: impl Iterator<Item = Tensor> + 'a,
-        tensors: Vec<Tensor>,
+        set: Vec<Tensor>,
         gather: impl Fn(&Tensor) -> Batch + 'a,
     ) -> Self {
-        let set = Set { tensors, gather: Box::new(gather) };
-        Self { batch_size, drawn: Box::new(places.map(Drawn::Places)), set: Some(set) }
+        Self { batch_size, drawn: Box::new(places.map(Drawn::Places)), set, gather: Box::new(gather) }
     }
 
     /// Images of a batch, the last one excepted.
@@ -137,16 +143,13 @@ impl<'a> Epoch<'a> {
     pub fn gather(&self, drawn: &Drawn) -> Batch {
         match drawn {
             Drawn::Batch(Batch { x, y }) => Batch { x: x.shallow_clone(), y: y.shallow_clone() },
-            Drawn::Places(places) => {
-                let set = self.set.as_ref().expect("places are drawn from a set");
-                (set.gather)(places)
-            }
+            Drawn::Places(places) => (self.gather)(places),
         }
     }
 
     /// Handles of the tensors that [`gather`](Self::gather) reads besides.
     pub fn set(&self) -> Vec<Tensor> {
-        self.set.iter().flat_map(|set| &set.tensors).map(Tensor::shallow_clone).collect()
+        self.set.iter().map(Tensor::shallow_clone).collect()
     }
 }
 

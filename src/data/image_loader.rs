@@ -10,9 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use tch::{Device, Tensor};
 
-use super::sampler::Order;
 use super::transforms::{Compose, Image, ToTensor, Transform};
-use super::{Batch, Batches, DefaultGenerator, Draws, Epoch, EpochDraws, Images, Mt19937, Share};
+use super::{Batch, Batches, DefaultGenerator, Draws, Epoch, EpochDraws, Images, Mt19937, Sampler, Share};
 
 /// Batches that a worker has ready besides the one it prepares: `DataLoader`'s `prefetch_factor`.
 const PREFETCH_FACTOR: usize = 2;
@@ -20,7 +19,7 @@ const PREFETCH_FACTOR: usize = 2;
 /// `DataLoader(dataset, batch_size, shuffle, num_workers)` over a data set of images with a transform.
 pub struct ImageLoader {
     source: Arc<Source>,
-    order: Order,
+    sampler: Sampler,
     workers: usize,
 }
 
@@ -28,7 +27,6 @@ pub struct ImageLoader {
 struct Source {
     images: Arc<Images>,
     transform: Compose,
-    batch_size: usize,
     device: Device,
 }
 
@@ -47,20 +45,20 @@ impl ImageLoader {
         workers: usize,
         device: Device,
     ) -> Self {
-        let order = Order::new(images.len(), shuffle);
-        Self { source: Arc::new(Source { images, transform, batch_size, device }), order, workers }
+        let sampler = Sampler::new(images.len(), batch_size, shuffle);
+        Self { source: Arc::new(Source { images, transform, device }), sampler, workers }
     }
 
     /// The loader of one process of several; each has batches of `batch_size`, and workers of its own.
     #[must_use]
     pub fn shared(self, share: Option<Share>) -> Self {
-        Self { order: self.order.shared(share), ..self }
+        Self { sampler: self.sampler.shared(share), ..self }
     }
 
     /// Starts the workers on an epoch of which some batches are done: they are transformed again, for what that draws.
     fn ahead(&self, EpochDraws { base_seed, order }: EpochDraws, done: usize) -> Ahead {
         let order: Arc<[i64]> = order.into();
-        let step = self.workers.max(1);
+        let (batch_size, step) = (self.batch_size(), self.workers.max(1));
         let worker = |first: usize| {
             let (sender, batches) = sync_channel(PREFETCH_FACTOR);
             let (source, order) = (Arc::clone(&self.source), Arc::clone(&order));
@@ -69,7 +67,7 @@ impl ImageLoader {
                 _ => Box::new(Mt19937::new(base_seed.wrapping_add(first as u64))),
             };
             let thread = thread::spawn(move || {
-                let batches = order.chunks(source.batch_size).enumerate();
+                let batches = order.chunks(batch_size).enumerate();
                 for (i, indices) in batches.skip(first).step_by(step) {
                     let batch = source.batch(indices, draws.as_mut());
                     // Nobody receives any more when training was interrupted.
@@ -86,23 +84,15 @@ impl ImageLoader {
 
 impl Batches for ImageLoader {
     fn iter_from(&self, done: usize) -> Epoch<'_> {
-        Epoch::of_batches(self.batch_size(), self.ahead(self.order.draw(), done))
-    }
-
-    fn set_epoch(&self, epoch: usize) {
-        self.order.set_epoch(epoch);
+        Epoch::of_batches(self.batch_size(), self.ahead(self.sampler.draw(), done))
     }
 
     fn draws_ahead(&self) -> bool {
         self.workers == 0
     }
 
-    fn examples(&self) -> usize {
-        self.order.examples()
-    }
-
-    fn batch_size(&self) -> usize {
-        self.source.batch_size
+    fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 }
 

@@ -2,11 +2,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::sampler::Order;
 use super::transforms::{Resample, Resize};
-use super::{Batch, Batches, Epoch, Share};
+use super::{Batch, Batches, Epoch, Images, Sampler, Share};
 
-/// Images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
+/// Gray images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
 pub struct ImageSet {
     pixels: Tensor,
@@ -14,14 +13,12 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// The first `limit` of the images whose `pixels` (row by row, `rows` x `cols` bytes each) and `labels` are
-    /// given; all without a limit.
-    pub fn new(pixels: &[u8], labels: &[u8], rows: usize, cols: usize, limit: Option<usize>) -> Self {
-        let n = limit.map_or(labels.len(), |limit| limit.min(labels.len()));
-        let size = [n as i64, 1, rows as i64, cols as i64];
+    /// A copy of `images`, which have one channel.
+    pub fn new(images: &Images) -> Self {
+        let size = [images.len(), images.channels, images.rows, images.cols].map(|n| n as i64);
         Self {
-            pixels: Tensor::from_data_size(&pixels[..n * rows * cols], &size, Kind::Uint8),
-            labels: Tensor::from_slice(&labels[..n]).to_kind(Kind::Int64),
+            pixels: Tensor::from_data_size(&images.pixels, &size, Kind::Uint8),
+            labels: Tensor::from_slice(&images.labels).to_kind(Kind::Int64),
         }
     }
 
@@ -29,44 +26,35 @@ impl ImageSet {
     fn to_device(&self, device: Device) -> Self {
         Self { pixels: self.pixels.to_device(device), labels: self.labels.to_device(device) }
     }
-
-    /// How many images.
-    pub fn len(&self) -> usize {
-        self.labels.numel()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// `DataLoader(images, batch_size, shuffle)` over images that only `Resize` and `ToTensor` change.
 #[derive(Debug)]
-pub struct DataLoader<'a> {
-    images: &'a ImageSet,
-    /// The same images on the device.
-    resident: Option<ImageSet>,
-    batch_size: usize,
-    order: Order,
+pub struct DataLoader {
+    images: ImageSet,
+    /// Whether the images are on `device`, and a batch is gathered there by the loop that takes it.
+    resident: bool,
+    sampler: Sampler,
     device: Device,
     /// 255, on the device.
     white: Tensor,
     resample: Option<Resample>,
 }
 
-impl<'a> DataLoader<'a> {
+impl DataLoader {
     /// A loader whose batches are put on `device`. `batch_size` is positive.
-    pub fn new(images: &'a ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
-        let order = Order::new(images.len(), shuffle);
+    pub fn new(images: &ImageSet, batch_size: usize, shuffle: bool, device: Device) -> Self {
+        let sampler = Sampler::new(images.labels.numel(), batch_size, shuffle);
         let white = Tensor::full([], 255, (Kind::Float, device));
-        Self { images, resident: None, batch_size, order, device, white, resample: None }
+        // The same memory: they are on the CPU.
+        let images = images.to_device(Device::Cpu);
+        Self { images, resident: false, sampler, device, white, resample: None }
     }
 
     /// The loader of one process of several; each has batches of `batch_size`.
     #[must_use]
     pub fn shared(self, share: Option<Share>) -> Self {
-        Self { order: self.order.shared(share), ..self }
+        Self { sampler: self.sampler.shared(share), ..self }
     }
 
     /// The loader with `Resize` before `ToTensor`. Images are resized as their batch is drawn: in memory they stay
@@ -74,9 +62,7 @@ impl<'a> DataLoader<'a> {
     #[must_use]
     pub fn resize(mut self, resize: Option<Resize>) -> Self {
         self.resample = resize.map(|resize| {
-            let [_, _, rows, cols] = self.images.pixels.size()[..] else {
-                unreachable!("(N, 1, rows, cols)")
-            };
+            let (_, _, rows, cols) = self.images.pixels.size4().expect("(N, 1, rows, cols)");
             let from = (rows as usize, cols as usize);
             Resample::new(from, resize.output_size(from), 1)
         });
@@ -86,29 +72,26 @@ impl<'a> DataLoader<'a> {
     /// The loader with the images, as bytes, and each epoch's order on its device: a batch is gathered and scaled there, and
     /// nothing of it comes from the host. With `Resize`, which is the CPU's work, the loader stays as it is.
     #[must_use]
-    pub fn resident(mut self) -> Self {
-        self.resident = self.resample.is_none().then(|| self.images.to_device(self.device));
-        self
-    }
-
-    /// Where batches are gathered from.
-    fn source(&self) -> &ImageSet {
-        self.resident.as_ref().unwrap_or(self.images)
+    pub fn resident(self) -> Self {
+        if self.resample.is_some() {
+            return self;
+        }
+        Self { images: self.images.to_device(self.device), resident: true, ..self }
     }
 
     /// The first image alone, as a batch of one.
     pub fn first_image(&self) -> Tensor {
-        self.gather(&Tensor::from_slice(&[0i64]).to_device(self.source().pixels.device())).x
+        self.gather(&Tensor::from_slice(&[0i64]).to_device(self.images.pixels.device())).x
     }
 
     fn gather(&self, indices: &Tensor) -> Batch {
-        let ImageSet { pixels, labels } = self.source();
-        let pixels = pixels.index_select(0, indices);
+        let pixels = self.images.pixels.index_select(0, indices);
         let pixels = match &self.resample {
             Some(resample) => resampled(&pixels, resample),
             None => pixels,
         };
-        Batch { x: self.to_tensor(&pixels), y: labels.index_select(0, indices).to_device(self.device) }
+        let labels = self.images.labels.index_select(0, indices);
+        Batch { x: self.to_tensor(&pixels), y: labels.to_device(self.device) }
     }
 
     /// torchvision's `ToTensor`: bytes as f32 in [0, 1]; it divides in f32, on the CPU. By a number, libtorch's kernel for CUDA
@@ -118,32 +101,25 @@ impl<'a> DataLoader<'a> {
     }
 }
 
-impl Batches for DataLoader<'_> {
+impl Batches for DataLoader {
     fn iter_from(&self, done: usize) -> Epoch<'_> {
-        let order = Tensor::from_slice(&self.order.draw().order);
-        let order = order.to_device(self.source().pixels.device());
+        let ImageSet { pixels, labels } = &self.images;
+        let order = Tensor::from_slice(&self.sampler.draw().order).to_device(pixels.device());
+        let batch_size = self.batch_size();
         let places = (done..self.batches()).map(move |i| {
-            let start = i * self.batch_size;
-            let size = self.batch_size.min(self.examples() - start);
+            let start = i * batch_size;
+            let size = batch_size.min(self.examples() - start);
             order.narrow(0, start as i64, size as i64)
         });
-        let Some(ImageSet { pixels, labels }) = &self.resident else {
-            return Epoch::of_batches(self.batch_size, places.map(|places| self.gather(&places)));
-        };
+        if !self.resident {
+            return Epoch::of_batches(batch_size, places.map(|places| self.gather(&places)));
+        }
         let set = [pixels, labels, &self.white].map(Tensor::shallow_clone).into();
-        Epoch::of_places(self.batch_size, places, set, |places| self.gather(places))
+        Epoch::of_places(batch_size, places, set, |places| self.gather(places))
     }
 
-    fn set_epoch(&self, epoch: usize) {
-        self.order.set_epoch(epoch);
-    }
-
-    fn examples(&self) -> usize {
-        self.order.examples()
-    }
-
-    fn batch_size(&self) -> usize {
-        self.batch_size
+    fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 }
 
@@ -163,7 +139,7 @@ mod tests {
     fn an_epoch_has_every_image_once_and_a_smaller_last_batch() {
         let labels: Vec<u8> = (0..10).collect();
         let pixels: Vec<u8> = labels.iter().flat_map(|&label| [label * 5; 4]).collect();
-        let images = ImageSet::new(&pixels, &labels, 2, 2, None);
+        let images = ImageSet::new(&Images { pixels, labels, rows: 2, cols: 2, channels: 1 });
         for shuffle in [false, true] {
             let loader = DataLoader::new(&images, 4, shuffle, Device::Cpu);
             let batches: Vec<Batch> = loader.iter().collect();
@@ -181,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_limit_takes_the_first_images() {
-        let images = ImageSet::new(&[1, 2, 3], &[7, 8, 9], 1, 1, Some(2));
+        let (pixels, labels) = (vec![1, 2, 3], vec![7, 8, 9]);
+        let images = Images { pixels, labels, rows: 1, cols: 1, channels: 1 }.first(Some(2));
+        let images = ImageSet::new(&images);
         let batches: Vec<Batch> = DataLoader::new(&images, 5, false, Device::Cpu).iter().collect();
         assert_eq!(Vec::<i64>::try_from(&batches[0].y).unwrap(), [7, 8]);
     }

@@ -24,4 +24,4 @@ pub use fashion_mnist::FashionMnist;
 pub use image_loader::ImageLoader;
 pub use images::Images;
 pub use loader::{DataLoader, ImageSet};
-pub use sampler::{EpochDraws, Share, epoch_order, randperm};
+pub use sampler::{EpochDraws, Sampler, Share, epoch_order, randperm};

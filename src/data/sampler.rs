@@ -44,7 +44,7 @@ impl EpochDraws {
     /// assert_eq!(EpochDraws::new(3, false).order, [0, 1, 2]);
     /// ```
     pub fn new(n: usize, shuffle: bool) -> Self {
-        Order::new(n, shuffle).draw()
+        Sampler::new(n, n, shuffle).draw()
     }
 }
 
@@ -90,21 +90,25 @@ impl Share {
     }
 }
 
-/// Which images a loader visits in an epoch, and in which order.
+/// Which images a loader visits in an epoch, in which order, and how many at a time.
 #[derive(Debug)]
-pub(super) struct Order {
+pub struct Sampler {
     n: usize,
     shuffle: bool,
     share: Option<Share>,
     epoch: Cell<usize>,
+    /// How many images a batch has, the last one excepted.
+    pub batch_size: usize,
 }
 
-impl Order {
-    pub fn new(n: usize, shuffle: bool) -> Self {
-        Self { n, shuffle, share: None, epoch: Cell::new(0) }
+impl Sampler {
+    /// For `n` images in batches of `batch_size`, which is positive.
+    pub fn new(n: usize, batch_size: usize, shuffle: bool) -> Self {
+        Self { n, shuffle, share: None, epoch: Cell::new(0), batch_size }
     }
 
     /// One process's part of it.
+    #[must_use]
     pub fn shared(self, share: Option<Share>) -> Self {
         Self { share, ..self }
     }
@@ -114,6 +118,7 @@ impl Order {
         self.epoch.set(epoch);
     }
 
+    /// How many images an epoch has.
     pub fn examples(&self) -> usize {
         self.share.map_or(self.n, |share| share.examples(self.n, self.shuffle))
     }

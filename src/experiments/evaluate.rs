@@ -43,7 +43,7 @@ pub fn run(config: &Evaluate) -> anyhow::Result<Totals> {
     net.vs.set_device(config.device);
     let test = FashionMnist::load(data_dir.as_deref(), true)?.test;
     test.check_limit(*test_examples, "--test-examples")?;
-    let images = ImageSet::new(&test.pixels, &test.labels, test.rows, test.cols, *test_examples);
+    let images = ImageSet::new(&test.first(*test_examples));
     let batches = DataLoader::new(&images, config.recipe.batch_size, false, config.device);
     let batches = batches.resize(config.recipe.resize());
     if *eager {

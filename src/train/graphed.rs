@@ -170,7 +170,7 @@ impl Recorded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{DataLoader, ImageSet};
+    use crate::data::{DataLoader, ImageSet, Images};
     use crate::layers::{flatten, linear, sequential};
     use crate::train::evaluate;
 
@@ -179,7 +179,7 @@ mod tests {
     fn other_memory_is_recorded_anew() {
         let images = |shift: usize| {
             let pixels: Vec<u8> = (0..20 * 4).map(|i| (i * i + 50 * shift) as u8).collect();
-            ImageSet::new(&pixels, &[[0, 1]; 10].concat(), 2, 2, None)
+            ImageSet::new(&Images { pixels, labels: [[0, 1]; 10].concat(), rows: 2, cols: 2, channels: 1 })
         };
         let sets = [images(0), images(1)];
         let loaders = sets.each_ref().map(|set| DataLoader::new(set, 2, false, Device::Cpu).resident());

@@ -47,11 +47,10 @@ impl DataSets {
         let Training { recipe, train_examples, test_examples, .. } = *subject.reads()?;
         let DataSet { train, test, .. } = self.of(recipe)?;
         let sets = [(train, train_examples), (test, test_examples)];
+        let sets = sets.map(|(images, n)| images.clone().first(Some(n)));
         Some(match recipe {
-            CIFAR => SubjectImages::Coloured(sets.map(|(set, n)| Arc::new(set.clone().first(Some(n))))),
-            _ => SubjectImages::Gray(
-                sets.map(|(set, n)| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n))),
-            ),
+            CIFAR => SubjectImages::Coloured(sets.map(Arc::new)),
+            _ => SubjectImages::Gray(sets.map(|images| ImageSet::new(&images))),
         })
     }
 }

@@ -14,7 +14,7 @@ use super::options::RunOptions;
 use super::ranks;
 use super::run_log::RunLog;
 use super::trainer::{Setting, Trainer, resume};
-use crate::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
+use crate::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
 use crate::norm::{Norm, Ranks, Variant};
@@ -46,7 +46,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let test = data.test.first(config.options.common.test_examples);
     let description = config.describe(DataUsed::of(&train, &test, published, named), ranks);
     ranks::agree(ranks, &description)?;
-    let [train_images, test_images] = [train, test].map(image_set);
+    let [train_images, test_images] = [train, test].map(|images| ImageSet::new(&images));
     let share = ranks::share(ranks, config.options.seed);
 
     let RunOptions { epochs, batch_size, graph, ref common, .. } = config.options;
@@ -101,10 +101,6 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         }
     }
     Ok(log.finish())
-}
-
-fn image_set(images: Images) -> ImageSet {
-    ImageSet::new(&images.pixels, &images.labels, images.rows, images.cols, None)
 }
 
 /// A batch norm over one value per channel has nothing to train on: its output is its shift.

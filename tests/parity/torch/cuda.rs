@@ -2,7 +2,7 @@
 //!
 //! These tests compare this program with itself, and need no Python.
 
-use d2l_ch7::data::{DataLoader, ImageSet};
+use d2l_ch7::data::{DataLoader, ImageSet, Images};
 use d2l_ch7::torch::{
     self, CudaGraph, GeneratorState, Readback, device_bytes, empty_cache, memory, reset_peak_memory,
 };
@@ -24,7 +24,7 @@ fn pixels_are_scaled_as_on_a_cpu() {
         return;
     }
     let pixels: Vec<u8> = (0..=255).collect();
-    let images = ImageSet::new(&pixels, &[0], 16, 16, None);
+    let images = ImageSet::new(&Images { pixels, labels: vec![0], rows: 16, cols: 16, channels: 1 });
     let batch = |device| DataLoader::new(&images, 1, false, device).first_image();
     assert_eq!(bytes(&batch(CUDA).to_device(Device::Cpu)), bytes(&batch(Device::Cpu)));
 }

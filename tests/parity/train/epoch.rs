@@ -19,7 +19,7 @@
 
 use std::ops::ControlFlow;
 
-use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
+use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::optim::Optimizer;
@@ -70,9 +70,8 @@ fn epochs_on_real_images_are_pytorchs() {
         Ok(data) => data,
         Err(error) => return missing("one epoch against stored references", &error.to_string()),
     };
-    let images =
-        |set: &d2l_ch7::data::Images, n| ImageSet::new(&set.pixels, &set.labels, set.rows, set.cols, Some(n));
-    let (train_images, test_images) = (images(&data.train, 4096), images(&data.test, 1000));
+    let images = |set: Images, n| ImageSet::new(&set.first(Some(n)));
+    let (train_images, test_images) = (images(data.train, 4096), images(data.test, 1000));
     for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
         for variant in Variant::NOTEBOOKS {
             check(&stored, recipe, variant, &train_images, &test_images);
@@ -86,7 +85,7 @@ fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u
     const N: usize = 70;
     let pixels: Vec<u8> = (0..N * 28 * 28).map(|i| (i * i / 97 + i / 7) as u8).collect();
     let labels: Vec<u8> = (0..N).map(|i| (i * 7 % 10) as u8).collect();
-    let images = ImageSet::new(&pixels, &labels, 28, 28, None);
+    let images = ImageSet::new(&Images { pixels, labels, rows: 28, cols: 28, channels: 1 });
     let loader = |shuffle| {
         let loader = DataLoader::new(&images, 16, shuffle, device);
         if way == Way::Eager { loader } else { loader.resident() }

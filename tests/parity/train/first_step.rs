@@ -17,7 +17,7 @@
 //! optimizer.step()
 //! ```
 
-use d2l_ch7::data::{Batches, DataLoader, ImageSet};
+use d2l_ch7::data::{Batches, DataLoader, ImageSet, Images};
 use d2l_ch7::experiments::recipes::{Algorithm, RECIPES, Recipe};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::state_dict::named_parameters;
@@ -44,8 +44,9 @@ fn synthetic_batch(n: i64) -> (Tensor, Tensor) {
 /// All images as one batch of the recipe's loader, resized where the recipe resizes.
 fn whole_batch(images: &Tensor, labels: &Tensor, recipe: &Recipe) -> Tensor {
     let labels: Vec<u8> = Vec::try_from(labels.to_kind(Kind::Uint8)).unwrap();
-    let set = ImageSet::new(&bytes(images), &labels, 28, 28, None);
-    let loader = DataLoader::new(&set, labels.len(), false, Device::Cpu).resize(recipe.resize());
+    let images = Images { pixels: bytes(images), labels, rows: 28, cols: 28, channels: 1 };
+    let set = ImageSet::new(&images);
+    let loader = DataLoader::new(&set, images.len(), false, Device::Cpu).resize(recipe.resize());
     loader.iter().next().unwrap().x
 }
 

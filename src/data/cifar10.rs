@@ -14,9 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::checksum;
 use super::data_folder::{self, DataFolder, Sources};
-use super::data_set::DataSet;
 use super::fetch::{Archive, Origin, Origins, Wanted};
-use super::images::{Images, check_labels};
+use super::images::{DataSet, Images, check_labels};
 use crate::error::Result;
 
 /// The class names, as the publisher writes them; a label is an index into them.

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::checksum;
 use super::data_folder::{self, DataFolder, Installed, Sources};
-use super::data_set::DataSet;
 use super::fetch::{Origin, Origins, Package, Wanted};
 use super::idx::{self, Kind};
-use super::images::{Images, check_labels};
+use super::images::{DataSet, Images, check_labels};
 use crate::error::Result;
 
 /// The class names, as the publisher writes them; a label is an index into them.

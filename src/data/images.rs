@@ -1,12 +1,36 @@
-//! Images of one size in memory as bytes, with their labels: what a data set is read into.
+//! Data sets in memory: images of one size as bytes, with their labels.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::checksum;
 use super::transforms::{Image, Mode};
 use crate::{Error, Result};
+
+/// A data set in memory.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// Images to train on.
+    pub train: Images,
+    /// Images to test on.
+    pub test: Images,
+    pub(super) folder: PathBuf,
+    pub(super) published: bool,
+}
+
+impl DataSet {
+    /// Whether all files are the published ones, by their SHA-256.
+    pub fn is_published(&self) -> bool {
+        self.published
+    }
+
+    /// The folder that the files were read from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
 
 /// Images with their labels.
 #[derive(Clone, PartialEq, Eq)]

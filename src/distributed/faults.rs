@@ -34,7 +34,7 @@ pub(super) struct Meeting {
     pub timeout: Duration,
     _pulse: Pulse,
     /// Dropped last: what goes before it may wait for the store.
-    watchdog: OnceCell<Watchdog>,
+    watchdog: OnceCell<Sender<()>>,
 }
 
 /// What a rank that fails leaves at the store.
@@ -77,7 +77,7 @@ impl Meeting {
             // A wrong command line is every rank's.
             return if error.exit_code() == 2 { error } else { error.of(&format!("rank {rank}")) };
         }
-        self.watchdog.get_or_init(|| Watchdog::start(&self.launch, &error));
+        self.watchdog.get_or_init(|| watchdog(&self.launch, &error));
         match self.who_failed() {
             Ok(Some(found)) => found,
             Ok(None) | Err(_) if interrupted => error,
@@ -189,7 +189,7 @@ impl Pulse {
                     output::complain(format_args!(
                         "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
                     ));
-                    torch::exit_at_once(interrupt::exit_code());
+                    torch::exit_at_once(interrupt::exit_code().into());
                 }
                 let shown = store.set(&key, &beat.to_le_bytes());
                 if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {
@@ -209,26 +209,19 @@ impl Drop for Pulse {
     }
 }
 
-/// Ends the process with the error that it has, unless it is dropped in time.
-#[derive(Debug)]
-struct Watchdog {
-    _stop: Sender<()>,
-}
-
-impl Watchdog {
-    fn start(launch: &Launch, error: &Error) -> Self {
-        let (stop, stopped) = channel::<()>();
-        let (rank, StoreAddress { host, port, .. }) = (launch.rank, &launch.store);
-        let silent = format!(
-            "rank {rank}: the store at {host}:{port} does not answer: rank 0 or torchrun there, or the way to it, is gone: {error}"
-        );
-        let exit_code = error.exit_code();
-        thread::spawn(move || {
-            if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                output::complain(format_args!("error: {silent}\nhelp: {RESUME}"));
-                torch::exit_at_once(exit_code);
-            }
-        });
-        Self { _stop: stop }
-    }
+/// Ends the process with the error that it has, unless what it gives is dropped in time.
+fn watchdog(launch: &Launch, error: &Error) -> Sender<()> {
+    let (stop, stopped) = channel::<()>();
+    let (rank, StoreAddress { host, port, .. }) = (launch.rank, &launch.store);
+    let silent = format!(
+        "rank {rank}: the store at {host}:{port} does not answer: rank 0 or torchrun there, or the way to it, is gone: {error}"
+    );
+    let exit_code = error.exit_code();
+    thread::spawn(move || {
+        if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            output::complain(format_args!("error: {silent}\nhelp: {RESUME}"));
+            torch::exit_at_once(exit_code.into());
+        }
+    });
+    stop
 }

@@ -1,11 +1,11 @@
 //! CUDA graphs: the kernels of a step, recorded once and then launched together.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 use tch::Device;
 
 use super::ffi::{Handle, Made, Outcome};
-use super::tape::until_end;
 use crate::{Error, Result};
 
 /// `d2l_graph`.
@@ -78,6 +78,16 @@ impl CudaGraph {
     /// If CUDA does not take them.
     pub fn replay(&self) -> Result<()> {
         d2l_graph_replay(&self.0).check()
+    }
+}
+
+/// Runs what is recorded, then the end of the recording, whatever became of it. A panic goes on after the end.
+pub(super) fn until_end<T>(step: impl FnOnce() -> T, end: impl FnOnce() -> Result<()>) -> Result<T> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(step));
+    let ended = end();
+    match outcome {
+        Ok(outcome) => ended.map(|()| outcome),
+        Err(panic) => panic::resume_unwind(panic),
     }
 }
 

@@ -17,7 +17,6 @@ mod process;
 mod readback;
 mod recording;
 mod signature;
-mod tape;
 mod threads;
 
 pub use autocast::autocast_bfloat16;
@@ -34,5 +33,4 @@ pub use process::{exit_at_once, file_limits_are_errors, is_ignored, keep_freed_m
 pub use readback::Readback;
 pub use recording::Recording;
 pub use signature::{CUDA_SETTINGS, SETTINGS, Signature, fuses_multiply_add, processor_name};
-pub use tape::Tape;
 pub use threads::{MOST_THREADS, ThreadContext, set_threads};

@@ -18,7 +18,7 @@ unsafe extern "C" {
         params: Tensors,
         grads: Tensors,
         momentum_buffers: Tensors,
-        options: &FusedSgdOptions,
+        options: &FusedSgd,
     ) -> Outcome;
     safe fn d2l_fused_adam_(
         params: Tensors,
@@ -26,7 +26,7 @@ unsafe extern "C" {
         exp_avgs: Tensors,
         exp_avg_sqs: Tensors,
         steps: Tensors,
-        options: &FusedAdamOptions,
+        options: &FusedAdam,
     ) -> Outcome;
     safe fn d2l_fused_adamw_(
         params: Tensors,
@@ -34,7 +34,7 @@ unsafe extern "C" {
         exp_avgs: Tensors,
         exp_avg_sqs: Tensors,
         steps: Tensors,
-        options: &FusedAdamOptions,
+        options: &FusedAdam,
     ) -> Outcome;
 
     safe fn d2l_foreach_add_scalar_(this: Tensors, scalar: f64) -> Outcome;
@@ -67,7 +67,9 @@ impl<'a> List<'a> {
     }
 }
 
-/// What `torch.optim.SGD(params, lr, momentum=, dampening=, weight_decay=, nesterov=, fused=True)` was made with.
+/// What `torch.optim.SGD(params, lr, momentum=, dampening=, weight_decay=, nesterov=, fused=True)` was made with. In memory
+/// it is the `d2l_fused_sgd_options` of `csrc/`.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FusedSgd {
     /// Learning rate.
@@ -80,59 +82,32 @@ pub struct FusedSgd {
     pub weight_decay: f64,
     /// Nesterov's momentum.
     pub nesterov: bool,
+    /// Whether the momentum buffers hold nothing yet and are written only.
+    pub is_first_step: bool,
 }
 
-/// What `torch.optim.Adam(params, lr, betas=, eps=, weight_decay=, fused=True)` was made with.
+/// What `torch.optim.Adam(params, lr, betas=, eps=, weight_decay=, fused=True)` was made with. In memory it is the
+/// `d2l_fused_adam_options` of `csrc/`.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FusedAdam {
     /// Learning rate.
     pub lr: f64,
     /// Shares of the running means of gradients and of their squares that are kept.
-    pub betas: (f64, f64),
+    pub betas: [f64; 2],
     /// Added to the denominator.
     pub eps: f64,
     /// For [`fused_adam_`] an L2 penalty, for [`fused_adamw_`] the share (times `lr`) by which a parameter shrinks.
     pub weight_decay: f64,
 }
 
-/// `d2l_fused_sgd_options`.
-#[repr(C)]
-struct FusedSgdOptions {
-    lr: f64,
-    momentum: f64,
-    dampening: f64,
-    weight_decay: f64,
-    nesterov: bool,
-    is_first_step: bool,
-}
-
-/// `d2l_fused_adam_options`.
-#[repr(C)]
-struct FusedAdamOptions {
-    lr: f64,
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-    weight_decay: f64,
-}
-
-impl From<FusedAdam> for FusedAdamOptions {
-    fn from(FusedAdam { lr, betas: (beta1, beta2), eps, weight_decay }: FusedAdam) -> Self {
-        Self { lr, beta1, beta2, eps, weight_decay }
-    }
-}
-
-/// One step of `torch._fused_sgd_`. `momentum_buffers` is empty without momentum; at the first step (`is_first_step`) it is
-/// written only.
+/// One step of `torch._fused_sgd_`. `momentum_buffers` is empty without momentum.
 pub fn fused_sgd_(
     params: &mut [Tensor],
     grads: &[Tensor],
     momentum_buffers: &mut [Tensor],
-    is_first_step: bool,
     options: FusedSgd,
 ) {
-    let FusedSgd { lr, momentum, dampening, weight_decay, nesterov } = options;
-    let options = FusedSgdOptions { lr, momentum, dampening, weight_decay, nesterov, is_first_step };
     let [params, grads, momentum_buffers] = [&*params, grads, &*momentum_buffers].map(List::new);
     d2l_fused_sgd_(params.get(), grads.get(), momentum_buffers.get(), &options).unwrap();
 }
@@ -149,7 +124,7 @@ pub fn fused_adam_(
 ) {
     let lists = [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
     let [params, grads, exp_avgs, exp_avg_sqs, steps] = lists.each_ref().map(List::get);
-    d2l_fused_adam_(params, grads, exp_avgs, exp_avg_sqs, steps, &options.into()).unwrap();
+    d2l_fused_adam_(params, grads, exp_avgs, exp_avg_sqs, steps, &options).unwrap();
 }
 
 /// One step of `torch._fused_adamw_`; as [`fused_adam_`], with the other weight decay.
@@ -163,7 +138,7 @@ pub fn fused_adamw_(
 ) {
     let lists = [&*params, grads, &*exp_avgs, &*exp_avg_sqs, steps].map(List::new);
     let [params, grads, exp_avgs, exp_avg_sqs, steps] = lists.each_ref().map(List::get);
-    d2l_fused_adamw_(params, grads, exp_avgs, exp_avg_sqs, steps, &options.into()).unwrap();
+    d2l_fused_adamw_(params, grads, exp_avgs, exp_avg_sqs, steps, &options).unwrap();
 }
 
 /// `torch._foreach_add_(tensors, scalar)`.

@@ -4,7 +4,6 @@
 //! follows Pillow 13. The random ones draw what torchvision draws, in its order, from any stream of PyTorch's random
 //! numbers ([`Draws`](super::Draws)). Names, parameters and defaults are torchvision's.
 
-mod color;
 mod color_jitter;
 mod compose;
 mod crop;

@@ -67,7 +67,8 @@ impl Steps {
             _ => params.iter().map(Tensor::empty_like).collect(),
         };
         for step in 1..=STEPS {
-            fused_sgd_(&mut params, &self.grads(step), &mut buffers, step == 1, options);
+            let options = FusedSgd { is_first_step: step == 1, ..options };
+            fused_sgd_(&mut params, &self.grads(step), &mut buffers, options);
         }
         self.compare(name, &params);
     }
@@ -110,9 +111,9 @@ fn check_fused(steps: &Steps) {
         FusedSgd { momentum: 0.9, dampening: 0.1, weight_decay: 0.01, ..sgd },
     );
     steps.fused_sgd("fused.sgd_nesterov", FusedSgd { momentum: 0.9, nesterov: true, ..sgd });
-    let adam = FusedAdam { lr: 1e-3, betas: (0.8, 0.99), eps: 1e-6, weight_decay: 0.01 };
+    let adam = FusedAdam { lr: 1e-3, betas: [0.8, 0.99], eps: 1e-6, weight_decay: 0.01 };
     steps.fused_adam("fused.adam", false, adam);
-    steps.fused_adam("fused.adamw", true, FusedAdam { betas: (0.9, 0.999), eps: 1e-8, ..adam });
+    steps.fused_adam("fused.adamw", true, FusedAdam { betas: [0.9, 0.999], eps: 1e-8, ..adam });
 }
 
 fn check_foreach(steps: &Steps) {

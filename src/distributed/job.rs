@@ -62,14 +62,9 @@ impl Distributed<'_> {
         self.rank() == 0
     }
 
-    /// Whether the launcher has started the job anew, after it failed.
-    pub fn is_restarted(&self) -> bool {
-        self.meeting.launch.restarts > 0
-    }
-
-    /// Whether the launcher would start the job anew.
-    pub fn may_be_restarted(&self) -> bool {
-        self.meeting.launch.max_restarts > 0
+    /// What the launcher said of the job and of this process.
+    pub fn launch(&self) -> &Launch {
+        &self.meeting.launch
     }
 
     /// The processes as c10d knows them.

@@ -13,8 +13,16 @@ use crate::torch::{self, CudaGraph, CudaVersion, DeviceBytes, Driver, Signature}
 /// All that is judged.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The libtorch of this process.
-    pub libtorch: Libtorch,
+    /// What CPU kernels compute with: libtorch's version, their instructions and threads.
+    pub signature: Signature,
+    /// Where libtorch's library for CPUs was loaded from, if that is known.
+    pub libtorch_file: Option<PathBuf>,
+    /// Whether this program was linked with libtorch's library for CUDA.
+    pub linked_with_cuda: bool,
+    /// The CUDA that this library was built for; `None` where it is not loaded.
+    pub cuda: Option<CudaVersion>,
+    /// Whether CUDA graphs were compiled in.
+    pub graphs: bool,
     /// Processors that this process may use.
     pub processors: usize,
     /// The version of NVIDIA's kernel module; `None` where it is not loaded.
@@ -29,25 +37,6 @@ pub struct Facts {
     pub data_sets: Vec<DataSet>,
     /// Whether runs can keep their results in the current directory; if not, why.
     pub reports: Result<(), String>,
-}
-
-/// The libtorch of this process.
-#[derive(Clone, Debug)]
-pub struct Libtorch {
-    /// Its version.
-    pub version: String,
-    /// Where its library for CPUs was loaded from, if that is known.
-    pub file: Option<PathBuf>,
-    /// The instructions of its CPU kernels.
-    pub cpu_capability: String,
-    /// The threads of its CPU kernels.
-    pub threads: usize,
-    /// Whether this program was linked with its library for CUDA.
-    pub linked_with_cuda: bool,
-    /// The CUDA that this library was built for; `None` where it is not loaded.
-    pub cuda: Option<CudaVersion>,
-    /// Whether CUDA graphs were compiled in.
-    pub graphs: bool,
 }
 
 /// A device that libtorch can use.
@@ -76,19 +65,13 @@ impl Facts {
     /// Those of this machine and process.
     pub fn gather() -> Self {
         let driver = torch::driver();
-        let signature = Signature::of(Device::Cpu);
-        let libtorch = Libtorch {
-            version: signature.torch,
-            file: torch::libtorch_file(),
-            cpu_capability: signature.cpu_capability,
-            threads: signature.threads,
+        let data_set = |name, megabytes, folder, can_fetch| DataSet { name, megabytes, folder, can_fetch };
+        Self {
+            signature: Signature::of(Device::Cpu),
+            libtorch_file: torch::libtorch_file(),
             linked_with_cuda: torch::LINKED_WITH_CUDA,
             cuda: torch::libtorch_cuda().unwrap_or(None),
             graphs: CudaGraph::is_compiled_in(),
-        };
-        let data_set = |name, megabytes, folder, can_fetch| DataSet { name, megabytes, folder, can_fetch };
-        Self {
-            libtorch,
             processors: thread::available_parallelism().map_or(1, usize::from),
             kernel_module: fs::read_to_string("/proc/driver/nvidia/version")
                 .ok()

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::facts::{DataSet, Facts, Gpu, Libtorch};
-use crate::torch::{CudaVersion, DeviceBytes, TORCH_VERSION};
+use super::facts::{DataSet, Facts, Gpu};
+use crate::torch::{CudaVersion, DeviceBytes, Signature, TORCH_VERSION};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,7 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// A line for each thing that decides whether a run starts, and where it computes.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings =
-        vec![version(&facts.libtorch), processor(facts), cuda_of_libtorch(facts), driver(facts)];
+    let mut findings = vec![version(facts), processor(facts), cuda_of_libtorch(facts), driver(facts)];
     findings.extend(facts.gpus.iter().enumerate().map(|(index, gpu)| memory(index, gpu)));
     findings.extend(graphs(facts));
     findings.extend(facts.data_sets.iter().map(data_set));
@@ -44,10 +43,10 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn version(libtorch: &Libtorch) -> Finding {
-    let file = libtorch.file.as_ref().map(|file| format!(", from {}", file.display()));
-    let what = format!("libtorch {}{}", libtorch.version, file.unwrap_or_default());
-    if libtorch.version == TORCH_VERSION {
+fn version(Facts { signature, libtorch_file, .. }: &Facts) -> Finding {
+    let file = libtorch_file.as_ref().map(|file| format!(", from {}", file.display()));
+    let what = format!("libtorch {}{}", signature.torch, file.unwrap_or_default());
+    if signature.torch == TORCH_VERSION {
         return ok(what);
     }
     problem(
@@ -57,7 +56,7 @@ fn version(libtorch: &Libtorch) -> Finding {
 }
 
 fn processor(facts: &Facts) -> Finding {
-    let Libtorch { cpu_capability, threads, .. } = &facts.libtorch;
+    let Signature { cpu_capability, threads, .. } = &facts.signature;
     let what = format!("kernels for {cpu_capability}, {threads} threads on {} processors", facts.processors);
     if *threads > facts.processors {
         let remedy = format!("give --threads {}, or set OMP_NUM_THREADS to it", facts.processors);
@@ -74,10 +73,10 @@ fn processor(facts: &Facts) -> Finding {
 
 /// Whether libtorch could use a GPU, if there were one.
 fn cuda_of_libtorch(facts: &Facts) -> Finding {
-    let Libtorch { linked_with_cuda, cuda, file, .. } = &facts.libtorch;
+    let Facts { linked_with_cuda, cuda, libtorch_file, graphs, .. } = facts;
     let rebuild = "run `cargo clean -p d2l_ch7`, then `cargo xtask setup`, and build again";
     if let Some(cuda) = cuda {
-        let graphs = if facts.libtorch.graphs { "with" } else { "without" };
+        let graphs = if *graphs { "with" } else { "without" };
         return ok(format!("libtorch's library for CUDA {cuda} is loaded, {graphs} CUDA graphs"));
     }
     if *linked_with_cuda {
@@ -86,7 +85,7 @@ fn cuda_of_libtorch(facts: &Facts) -> Finding {
             rebuild,
         );
     }
-    let beside = file.as_ref().map(|file| file.with_file_name("libtorch_cuda.so"));
+    let beside = libtorch_file.as_ref().map(|file| file.with_file_name("libtorch_cuda.so"));
     if beside.is_some_and(|library| library.exists()) {
         return warning("libtorch's library for CUDA is not linked, though it is there", rebuild);
     }
@@ -119,7 +118,7 @@ fn driver(facts: &Facts) -> Finding {
     }
     // One of the same major version will do.
     let too_old = |needed: &CudaVersion| driver.cuda.is_none_or(|cuda| cuda.major < needed.major);
-    if let Some(needed) = facts.libtorch.cuda.filter(too_old) {
+    if let Some(needed) = facts.cuda.filter(too_old) {
         let runs = driver.cuda.map_or("an unknown CUDA".to_owned(), |cuda| format!("CUDA {cuda} at most"));
         return warning(
             format!("{name} runs {runs}, and libtorch needs {needed}: runs are on the CPU"),
@@ -133,7 +132,7 @@ fn driver(facts: &Facts) -> Finding {
     }
     let devices = if shown == 1 { "device" } else { "devices" };
     let what = format!("{name}{runs} and shows {shown} {devices}");
-    if facts.libtorch.cuda.is_some() && facts.gpus.len() < shown {
+    if facts.cuda.is_some() && facts.gpus.len() < shown {
         return warning(
             format!("{what}, of which libtorch can use {}", facts.gpus.len()),
             "look whether `nvidia-smi` lists the others as in use or failed; then start again",
@@ -199,7 +198,7 @@ fn memory(index: usize, gpu: &Gpu) -> Finding {
 
 /// Only where a GPU could use them.
 fn graphs(facts: &Facts) -> Option<Finding> {
-    let missing = !facts.gpus.is_empty() && !facts.libtorch.graphs;
+    let missing = !facts.gpus.is_empty() && !facts.graphs;
     missing.then(|| {
         warning(
             "CUDA graphs were left out of this build, for want of the headers of CUDA's runtime",
@@ -279,15 +278,16 @@ mod tests {
         };
         let names = ["NVIDIA H100", "NVIDIA H200"];
         Facts {
-            libtorch: Libtorch {
-                version: TORCH_VERSION.to_owned(),
-                file: Some(PathBuf::from("/nowhere/lib/libtorch_cpu.so")),
+            signature: Signature {
+                torch: TORCH_VERSION.to_owned(),
                 cpu_capability: "AVX512".to_owned(),
                 threads: 8,
-                linked_with_cuda: true,
-                cuda: Some(CUDA_13),
-                graphs: true,
+                ..Signature::of(tch::Device::Cpu)
             },
+            libtorch_file: Some(PathBuf::from("/nowhere/lib/libtorch_cpu.so")),
+            linked_with_cuda: true,
+            cuda: Some(CUDA_13),
+            graphs: true,
             processors: 16,
             kernel_module: Some("580.82.07".to_owned()),
             driver: Some(Driver {
@@ -341,8 +341,7 @@ mod tests {
             assert!(findings.iter().all(|f| f.status == Status::Ok && f.remedy.is_none()), "{findings:?}");
         }
         let cpu_only = |facts: &mut Facts| {
-            (facts.libtorch.linked_with_cuda, facts.libtorch.cuda, facts.libtorch.graphs) =
-                (false, None, false);
+            (facts.linked_with_cuda, facts.cuda, facts.graphs) = (false, None, false);
         };
         let mut facts = without_gpu();
         cpu_only(&mut facts);
@@ -356,31 +355,31 @@ mod tests {
 
     #[test]
     fn another_libtorch_is_a_problem() {
-        let finding = fault(|facts| facts.libtorch.version = "2.10.0".to_owned());
+        let finding = fault(|facts| facts.signature.torch = "2.10.0".to_owned());
         assert_found(&finding, Status::Problem, "2.10.0", "xtask setup");
         assert!(finding.what.contains(TORCH_VERSION), "{finding:?}");
     }
 
     #[test]
     fn slow_kernels_and_too_many_threads() {
-        let finding = fault(|facts| facts.libtorch.threads = 17);
+        let finding = fault(|facts| facts.signature.threads = 17);
         assert_found(&finding, Status::Warning, "17 threads on 16", "--threads 16");
         if cfg!(target_arch = "x86_64") {
-            let finding = fault(|facts| facts.libtorch.cpu_capability = "DEFAULT".to_owned());
+            let finding = fault(|facts| facts.signature.cpu_capability = "DEFAULT".to_owned());
             assert_found(&finding, Status::Warning, "DEFAULT", "ATEN_CPU_CAPABILITY");
         }
     }
 
     #[test]
     fn a_library_for_cuda_that_is_not_in_use() {
-        let finding = fault_of(without_gpu(), |facts| facts.libtorch.cuda = None);
+        let finding = fault_of(without_gpu(), |facts| facts.cuda = None);
         assert_found(&finding, Status::Warning, "not loaded", "cargo clean");
 
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("libtorch_cuda.so"), "").unwrap();
         let finding = fault_of(without_gpu(), |facts| {
-            (facts.libtorch.linked_with_cuda, facts.libtorch.cuda) = (false, None);
-            facts.libtorch.file = Some(folder.path().join("libtorch_cpu.so"));
+            (facts.linked_with_cuda, facts.cuda) = (false, None);
+            facts.libtorch_file = Some(folder.path().join("libtorch_cpu.so"));
         });
         assert_found(&finding, Status::Warning, "not linked", "cargo clean");
     }
@@ -407,7 +406,7 @@ mod tests {
         for cuda in [(13, 1), (14, 0)].map(|(major, minor)| Some(CudaVersion { major, minor })) {
             let mut facts = sound();
             facts.driver.as_mut().unwrap().cuda = cuda;
-            facts.libtorch.cuda = Some(CudaVersion { major: 13, minor: 2 });
+            facts.cuda = Some(CudaVersion { major: 13, minor: 2 });
             assert!(findings(&facts).iter().all(|finding| finding.status == Status::Ok), "{cuda:?}");
         }
     }
@@ -454,10 +453,10 @@ mod tests {
 
     #[test]
     fn graphs_are_missed_only_where_there_is_a_gpu() {
-        let finding = fault(|facts| facts.libtorch.graphs = false);
+        let finding = fault(|facts| facts.graphs = false);
         assert_found(&finding, Status::Warning, "CUDA graphs", "nvidia-cuda-crt");
         let mut facts = without_gpu();
-        facts.libtorch.graphs = false;
+        facts.graphs = false;
         assert!(findings(&facts).iter().all(|finding| finding.status == Status::Ok));
     }
 

@@ -5,7 +5,7 @@
 mod facts;
 mod findings;
 
-pub use facts::{DataSet, Facts, Gpu, Libtorch};
+pub use facts::{DataSet, Facts, Gpu};
 pub use findings::{Finding, Status, findings};
 
 use crate::{Error, Result, output};

@@ -258,13 +258,13 @@ impl<'a> RunLog<'a> {
 
 /// A launcher that starts a job anew gives it the same command line: what it left in `--out` is then gone on with.
 fn go_on_if_restarted(options: &mut RunOptions, ranks: &Distributed) -> Result<()> {
-    if ranks.may_be_restarted() && options.out.is_none() && options.resume.is_none() {
+    if ranks.launch().max_restarts > 0 && options.out.is_none() && options.resume.is_none() {
         return Err(Error::usage(
             "a job that torchrun may restart must know its directory",
             "give --out DIR beside --max-restarts: a restarted job goes on with what it finds there",
         ));
     }
-    if ranks.is_restarted() && options.out.as_ref().is_some_and(|out| out.exists()) {
+    if ranks.launch().restarts > 0 && options.out.as_ref().is_some_and(|out| out.exists()) {
         options.resume = options.out.take();
     }
     Ok(())

@@ -79,11 +79,6 @@ impl Inspector {
             layer.unbiased = of(tensors, &layer.name, "unbiased");
         }
     }
-
-    /// How far apart the running statistics of both variants are after `epoch`, layer by layer.
-    fn differences(&self, epoch: usize, scratch: &State, native: &State) -> Vec<StatisticsRecord> {
-        self.layers.iter().map(|layer| layer.differences(epoch, scratch, native)).collect()
-    }
 }
 
 /// Gamma and beta of the first batch norm of every variant by its state and, where `inspector` followed the hand-written one and the
@@ -96,13 +91,16 @@ pub fn inspect(
     let scales = states.iter().map(|(variant, state)| scale(*variant, state)).collect();
     let of_variant = |wanted| states.iter().find(|(variant, _)| *variant == wanted).map(|(_, state)| state);
     let statistics = match (inspector, of_variant(Variant::Scratch), of_variant(Variant::Native)) {
-        (Some(inspector), Some(scratch), Some(native)) => inspector.differences(epoch, scratch, native),
+        (Some(inspector), Some(scratch), Some(native)) => {
+            inspector.layers.iter().map(|layer| layer.differences(epoch, scratch, native)).collect()
+        }
         _ => Vec::new(),
     };
     Inspection { epoch, scales, statistics }
 }
 
 impl Layer {
+    /// How far apart the running statistics of both variants are after `epoch`.
     fn differences(&self, epoch: usize, scratch: &State, native: &State) -> StatisticsRecord {
         let largest = |a: Tensor, b: Tensor| (a.reshape([-1]) - b).abs().max().double_value(&[]);
         let moving_mean = of(scratch, &self.name, "moving_mean");

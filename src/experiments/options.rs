@@ -11,7 +11,6 @@ use tch::Device;
 
 use super::resumed_config::CONFIG;
 use super::values::{at_least_one, check_devices, learning_rate, seed};
-use crate::data::Images;
 use crate::distributed::Distributed;
 use crate::report::RunDir;
 use crate::torch::{self, Determinism, Recording, Signature};
@@ -125,24 +124,27 @@ impl RunOptions {
         Duration::from_secs(self.dist_timeout as u64)
     }
 
-    /// Refuses to take more images than there are.
-    pub(super) fn check_limits(&self, train: &Images, test: &Images) -> Result<()> {
-        train.check_limit(self.train_examples, "--train-examples")?;
-        test.check_limit(self.common.test_examples, "--test-examples")
+    /// Refuses several devices in one of several processes, and to record steps where they cannot be repeated.
+    pub(super) fn check_devices(&self, devices: &[Device], ranks: Option<&Distributed>) -> Result<()> {
+        if ranks.is_some() && devices.len() > 1 {
+            return Err(Error::usage(
+                "a process that trains together with others takes one device",
+                "give --device cpu or --device cuda, which is each process's own",
+            ));
+        }
+        match (self.graph, devices, ranks) {
+            (false, _, _) => Ok(()),
+            (true, &[device], None) => Recording::check_available(device),
+            _ => Err(Error::usage(
+                "--graph records the steps of one process on one device",
+                "leave it out, or choose one device and leave torchrun out",
+            )),
+        }
     }
 
-    /// Refuses to record steps where they cannot be repeated.
-    pub(super) fn check_graph(&self, devices: &[Device], ranks: Option<&Distributed>) -> Result<()> {
-        if !self.graph {
-            return Ok(());
-        }
-        if ranks.is_none() && devices.len() == 1 {
-            return Recording::check_available(devices[0]);
-        }
-        Err(Error::usage(
-            "--graph records the steps of one process on one device",
-            "leave it out, or choose one device and leave torchrun out",
-        ))
+    /// Whether this process shows neither progress nor results: rank 0 alone of several shows them.
+    pub(super) fn is_quiet(&self, ranks: Option<&Distributed>) -> bool {
+        self.quiet || ranks.is_some_and(|ranks| !ranks.is_first())
     }
 }
 

@@ -1,34 +1,17 @@
 //! Several processes that train together: what each checks and takes.
 
 use serde_json::Value;
-use tch::Device;
 
 use super::description::RunDescription;
 use crate::data::Share;
 use crate::distributed::Distributed;
 use crate::torch::ExchangeTimes;
 use crate::train::Totals;
-use crate::{Error, RankRecord, Result};
+use crate::{RankRecord, Result};
 
 /// This process's share of the images; `None`: all.
 pub fn share(ranks: Option<&Distributed>, seed: u64) -> Option<Share> {
     ranks.map(|ranks| Share { rank: ranks.rank(), ranks: ranks.size(), seed })
-}
-
-/// Whether this process shows progress and prints results.
-pub fn shows(ranks: Option<&Distributed>) -> bool {
-    ranks.is_none_or(Distributed::is_first)
-}
-
-/// Refuses several devices in one of several processes.
-pub fn check_devices(ranks: Option<&Distributed>, devices: &[Device]) -> Result<()> {
-    if ranks.is_none() || devices.len() == 1 {
-        return Ok(());
-    }
-    Err(Error::usage(
-        "a process that trains together with others takes one device",
-        "give --device cpu or --device cuda, which is each process's own",
-    ))
 }
 
 /// Makes sure that every process runs what this one runs: the same configuration, program, libtorch and images.

@@ -1,5 +1,6 @@
 //! The run directory while a run goes on: after every epoch of a variant, all its files say what is known.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -12,15 +13,27 @@ use super::resumed_config::{self, CONFIG};
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, NumericsEffect, RANKS, REPORT, Report, RunDir, STATISTICS,
-    SYNCHRONIZED, Synchronization, draw_curves, draw_synchronized, read_rows, render_ranks, write_metrics,
-    write_rows,
+    CURVES, Console, Curves, Inspection, METRICS, RANKS, REPORT, Report, RunDir, STATISTICS, SYNCHRONIZED,
+    Synchronization, draw_curves, read_rows, render_ranks, write_rows,
 };
-use crate::{EpochRecord, Error, RankRecord, Result, interrupt, output, weights};
+use crate::{EpochRecord, Error, RankRecord, Result, StatisticsRecord, interrupt, output, weights};
 
 /// Where a variant's checkpoint is, in the run directory.
 fn checkpoint_name(variant: &str) -> String {
     format!("checkpoints/{variant}.safetensors")
+}
+
+/// A section of `report.md` below the comparison, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// The speed of several processes.
+    Ranks,
+    /// The statistics of synchronized batch norms.
+    Synchronization,
+    /// The findings of `--inspect`.
+    Inspection,
+    /// What `--amp` and `--channels-last` change.
+    Numerics,
 }
 
 /// Files and lines of a run that goes on. Of several processes, rank 0 alone has them.
@@ -29,12 +42,10 @@ pub struct RunLog<'a> {
     run: RunDescription,
     ranks: Option<&'a Distributed<'a>>,
     dir: Option<RunDir>,
-    console: Console,
     records: Vec<EpochRecord>,
     rank_records: Vec<RankRecord>,
-    inspection: Option<Inspection>,
-    synchronization: Option<Synchronization>,
-    numerics: Option<NumericsEffect>,
+    statistics: Vec<StatisticsRecord>,
+    sections: BTreeMap<Section, String>,
 }
 
 impl<'a> RunLog<'a> {
@@ -42,26 +53,14 @@ impl<'a> RunLog<'a> {
     ///
     /// # Errors
     /// If the directory cannot be made or written, or if it is not one of a run of the same configuration.
-    pub fn begin(run: RunDescription, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
-        let mut run = run;
+    pub fn begin(mut run: RunDescription, ranks: Option<&'a Distributed<'a>>) -> Result<Self> {
         if let Some(ranks) = ranks {
             go_on_if_restarted(&mut run.options, ranks)?;
         }
         let writes = ranks.is_none_or(Distributed::is_first);
-        let dir = if writes { Some(open(&run)?) } else { None };
-        let console = Console::new(&run.variants, run.options.epochs);
-        let (records, rank_records) = (Vec::new(), Vec::new());
-        Ok(Self {
-            run,
-            ranks,
-            dir,
-            console,
-            records,
-            rank_records,
-            inspection: None,
-            synchronization: None,
-            numerics: None,
-        })
+        let dir = writes.then(|| open(&run)).transpose()?;
+        let (records, rank_records, statistics) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { run, ranks, dir, records, rank_records, statistics, sections: BTreeMap::new() })
     }
 
     /// A variant's last checkpoint, if the run is resumed and has one. Warns where results without one will be replaced.
@@ -108,9 +107,11 @@ impl<'a> RunLog<'a> {
         self.records = records;
         let Some(dir) = &self.dir else { return Ok(()) };
         self.rank_records = read_rows(dir, RANKS)?;
-        let statistics = read_rows(dir, STATISTICS)?;
-        if !statistics.is_empty() {
-            self.inspection = Some(Inspection { statistics, ..Inspection::default() });
+        self.statistics = read_rows(dir, STATISTICS)?;
+        if !self.statistics.is_empty() {
+            let statistics = self.statistics.clone();
+            let found = Inspection { statistics, ..Inspection::default() };
+            self.sections.insert(Section::Inspection, found.render());
         }
         self.write_files()
     }
@@ -145,97 +146,99 @@ impl<'a> RunLog<'a> {
         self.check_last_loss()
     }
 
-    fn write_files(&self) -> Result<()> {
+    fn write_files(&mut self) -> Result<()> {
         let RunDescription { title, variants, options, .. } = &self.run;
-        let records = &self.records;
         let Some(dir) = &self.dir else { return Ok(()) };
-        write_metrics(dir, records)?;
+        write_rows(dir, METRICS, &self.records)?;
         if !self.rank_records.is_empty() {
             write_rows(dir, RANKS, &self.rank_records)?;
+            self.sections.insert(Section::Ranks, render_ranks(variants, &self.rank_records));
         }
-        let curves = draw_curves(&Curves { title, variants, records, epochs: options.epochs })?;
-        dir.write_atomically(CURVES, |file| file.write_all(&curves))?;
+        let curves = Curves { title, variants, records: &self.records, epochs: options.epochs };
+        self.write(CURVES, &draw_curves(&curves)?)?;
         self.write_report()
     }
 
     fn write_report(&self) -> Result<()> {
         let RunDescription { recipe, variants, facts, options, .. } = &self.run;
-        let report =
-            Report { recipe, facts, variants, records: &self.records, epochs: options.epochs }.render();
-        let inspection = self.inspection.as_ref().map(Inspection::render).unwrap_or_default();
-        let numerics = self.numerics.as_ref().map(NumericsEffect::render).unwrap_or_default();
-        let ranks = render_ranks(variants, &self.rank_records);
-        let synchronization = self.synchronization.as_ref().map(Synchronization::render).unwrap_or_default();
-        let report = report + &ranks + &synchronization + &inspection + &numerics;
-        let write = |dir: &RunDir| dir.write_atomically(REPORT, |file| file.write_all(report.as_bytes()));
-        self.dir.as_ref().map_or(Ok(()), write)
+        let report = Report { recipe, facts, variants, records: &self.records, epochs: options.epochs };
+        let sections: String = self.sections.values().map(String::as_str).collect();
+        self.write(REPORT, (report.render() + &sections).as_bytes())
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        dir.write_atomically(name, |file| file.write_all(content))
+    }
+
+    /// Adds a section to the report, or replaces it.
+    ///
+    /// # Errors
+    /// If the report cannot be written.
+    pub fn set_section(&mut self, section: Section, text: String) -> Result<()> {
+        self.sections.insert(section, text);
+        self.write_report()
     }
 
     /// Adds what a look into the networks found after an epoch, to the report, `statistics.csv` and the screen.
-    pub fn inspected(&mut self, found: Inspection) -> Result<()> {
-        if !self.run.options.quiet && self.dir.is_some() {
-            found.lines().for_each(output::say);
-        }
-        let inspection = self.inspection.get_or_insert_default();
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn inspected(&mut self, mut found: Inspection) -> Result<()> {
+        self.print(found.lines());
         // A resumed run looks again after the epoch that it goes on from.
-        inspection.statistics.retain(|row| row.epoch < found.epoch);
-        inspection.extend(found);
-        let Some(dir) = &self.dir else { return Ok(()) };
-        write_rows(dir, STATISTICS, &inspection.statistics)?;
-        self.write_report()
+        self.statistics.retain(|row| row.epoch < found.epoch);
+        self.statistics.append(&mut found.statistics);
+        found.statistics.clone_from(&self.statistics);
+        if let Some(dir) = &self.dir {
+            write_rows(dir, STATISTICS, &self.statistics)?;
+        }
+        self.set_section(Section::Inspection, found.render())
     }
 
     /// Sets the statistics of synchronized batch norms beside each process's own, in the report and in a picture.
-    pub fn synchronized(&mut self, found: Synchronization) -> Result<()> {
-        if let Some(dir) = &self.dir {
-            let picture = draw_synchronized(&found)?;
-            dir.write_atomically(SYNCHRONIZED, |file| file.write_all(&picture))?;
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn synchronized(&mut self, found: &Synchronization) -> Result<()> {
+        if self.dir.is_some() {
+            self.write(SYNCHRONIZED, &found.draw()?)?;
         }
-        self.synchronization = Some(found);
-        self.write_report()
+        self.set_section(Section::Synchronization, found.render())
     }
 
-    /// Says in the report what the numerics chosen change, as far as it is known.
-    pub fn numerics_changed(&mut self, effect: NumericsEffect) -> Result<()> {
-        if self.numerics.is_none() && !self.run.options.quiet {
-            output::say(effect.line());
+    /// Prints these lines, unless the run is quiet or another process prints.
+    fn print(&self, lines: impl IntoIterator<Item = String>) {
+        if !self.run.options.quiet && self.dir.is_some() {
+            lines.into_iter().for_each(output::say);
         }
-        self.numerics = Some(effect);
-        self.write_report()
     }
 
     /// The line of the last record and, when it ends a round of two variants, the line of their difference.
     fn print_last(&self) {
-        let Some(last) = self.records.last().filter(|_| !self.run.options.quiet && self.dir.is_some()) else {
-            return;
-        };
-        output::say(self.console.epoch_line(last));
+        let console = Console::new(&self.run.variants, self.run.options.epochs);
+        let Some(last) = self.records.last() else { return };
+        self.print([console.epoch_line(last)]);
         if let ([_, second], [.., before, _]) = (self.run.variants.as_slice(), self.records.as_slice())
             && last.variant == *second
         {
-            output::say(self.console.difference_line(before, last));
+            self.print([console.difference_line(before, last)]);
         }
     }
 
     fn check_last_loss(&self) -> Result<()> {
-        match self.records.last() {
-            Some(last) if !last.train_loss.is_finite() => Err(Error::failed(
-                format!(
-                    "{}: the training loss became {} in epoch {}",
-                    last.variant, last.train_loss, last.epoch
-                ),
-                match &self.dir {
-                    Some(dir) => {
-                        format!(
-                            "try a smaller --lr; what was trained until then is in {}",
-                            dir.path().display()
-                        )
-                    }
-                    None => "try a smaller --lr".to_owned(),
-                },
-            )),
-            _ => Ok(()),
-        }
+        let Some(EpochRecord { variant, train_loss, epoch, .. }) =
+            self.records.last().filter(|last| !last.train_loss.is_finite())
+        else {
+            return Ok(());
+        };
+        let left = self.dir.as_ref().map_or_else(String::new, |dir| {
+            format!("; what was trained until then is in {}", dir.path().display())
+        });
+        Err(Error::failed(
+            format!("{variant}: the training loss became {train_loss} in epoch {epoch}"),
+            format!("try a smaller --lr{left}"),
+        ))
     }
 
     /// The error that says where an interrupted run's files are.

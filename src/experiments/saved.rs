@@ -23,19 +23,21 @@ pub struct BetweenEpochs {
 }
 
 /// The state within an epoch, after some batches or none.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct WithinEpoch {
     /// Batches done.
     pub batches: usize,
     /// Images of the last one.
     pub batch_size: usize,
-    /// Sums over them.
-    pub totals: Totals,
-    /// The sums of every rank, where there are several.
-    pub of_ranks: Vec<Totals>,
+    /// The bits of this process's sums over the batches, as [`Totals::to_bits`] gives them.
+    pub metric: [u64; 3],
+    /// Those of every rank, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<[u64; 3]>,
     /// Time spent in this epoch.
     pub took: Duration,
     /// The state of the random streams; `None` at the epoch's beginning.
+    #[serde(skip)]
     pub generators: Option<GeneratorState>,
 }
 
@@ -44,18 +46,14 @@ pub struct WithinEpoch {
 pub struct Saved {
     /// Records of the finished epochs, in the form of `metrics.csv`: floats come back with the same bits.
     records: String,
-    within: Option<SavedWithin>,
+    within: Option<WithinEpoch>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SavedWithin {
-    batches: usize,
-    batch_size: usize,
-    metric: [u64; 3],
-    /// By rank, where there are several.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    metrics: Vec<[u64; 3]>,
-    took: Duration,
+impl WithinEpoch {
+    /// This process's sums over the batches.
+    pub fn totals(&self) -> Totals {
+        Totals::from_bits(self.metric)
+    }
 }
 
 impl Saved {
@@ -72,15 +70,12 @@ impl Saved {
         let generators = |group| GeneratorState::from_tensors(device, &checkpoint.group(group));
         let records = metrics_from_csv(&self.records)?;
         let between = BetweenEpochs { generators: generators("generators")?, records };
-        let Some(SavedWithin { batches, batch_size, metric, metrics, took }) = self.within else {
-            return Ok((between, None));
-        };
-        let totals = Totals::from_bits(rank.and_then(|rank| metrics.get(rank).copied()).unwrap_or(metric));
-        let generators = Some(generators("generators_within")?);
-        Ok((
-            between,
-            Some(WithinEpoch { batches, batch_size, totals, of_ranks: Vec::new(), took, generators }),
-        ))
+        let Some(mut within) = self.within else { return Ok((between, None)) };
+        within.generators = Some(generators("generators_within")?);
+        if let Some(&own) = rank.and_then(|rank| within.metrics.get(rank)) {
+            within.metric = own;
+        }
+        Ok((between, Some(within)))
     }
 
     /// Sets the CPU's random generator, as a resumed run does.
@@ -106,23 +101,16 @@ impl BetweenEpochs {
     pub fn checkpoint(
         &self,
         (net, optimizer, inspector, ddp): Parts,
-        within: Option<&WithinEpoch>,
+        within: Option<WithinEpoch>,
     ) -> Result<Checkpoint> {
         let layout = ddp.map(DistributedDataParallel::layout).transpose()?;
-        let generators_within = within.and_then(|within| within.generators.as_ref());
-        let saved_within = within.map(|within| SavedWithin {
-            batches: within.batches,
-            batch_size: within.batch_size,
-            metric: within.totals.to_bits(),
-            metrics: within.of_ranks.iter().map(|totals| totals.to_bits()).collect(),
-            took: within.took,
-        });
-        let saved = Saved { records: metrics_to_csv(&self.records), within: saved_within };
-        Ok(Checkpoint::new(&saved)
+        let generators_within = within.as_ref().and_then(|within| within.generators.as_ref());
+        let generators_within = generators_within.map(GeneratorState::tensors).unwrap_or_default();
+        Ok(Checkpoint::new(&Saved { records: metrics_to_csv(&self.records), within })
             .with("net", net.state())
             .with("optimizer", optimizer.state())
             .with("generators", self.generators.tensors())
-            .with("generators_within", generators_within.map(GeneratorState::tensors).unwrap_or_default())
+            .with("generators_within", generators_within)
             .with("observer", inspector.map(Inspector::tensors).unwrap_or_default())
             .with("buckets", layout.map(|layout| ("layout".to_owned(), layout)).into_iter().collect()))
     }

@@ -55,16 +55,6 @@ fn image_size(text: &str) -> Result<[i64; 3], String> {
     }
 }
 
-impl Shapes {
-    fn input(&self) -> [i64; 3] {
-        self.input.unwrap_or(self.network.input)
-    }
-
-    fn variant(&self) -> Variant {
-        self.variant.unwrap_or(self.network.variant)
-    }
-}
-
 /// A layer of the network: a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -78,16 +68,30 @@ pub struct Row {
     pub parameters: usize,
 }
 
+/// The shapes of a network; `--format json` prints it in this order.
+#[derive(Serialize)]
+struct Found {
+    network: &'static str,
+    variant: &'static str,
+    input: [i64; 3],
+    layers: Vec<Row>,
+    parameters: usize,
+}
+
 /// Runs the network; gives what it found as text, without the last line's end.
 ///
 /// # Errors
 /// An input that does not fit the network, which the message names with the layer; an interruption.
 pub fn run(config: &Shapes) -> anyhow::Result<String> {
-    let rows = rows(config)?;
+    let variant = config.variant.unwrap_or(config.network.variant);
+    let input = config.input.unwrap_or(config.network.input);
+    let layers = rows(config.network, variant, input)?;
+    let parameters = layers.iter().map(|row| row.parameters).sum();
+    let found = Found { network: config.network.name, variant: variant.name(), input, layers, parameters };
     Ok(match config.format {
-        Format::Table => table(config, &rows),
-        Format::Csv => csv(&rows),
-        Format::Json => json(config, &rows),
+        Format::Table => table(&found),
+        Format::Csv => csv(&found.layers),
+        Format::Json => serde_json::to_string_pretty(&found)?,
     })
 }
 
@@ -95,10 +99,9 @@ pub fn run(config: &Shapes) -> anyhow::Result<String> {
 ///
 /// In evaluation mode, whatever the variant: the shapes are those of training, in which PyTorch's batch norm refuses
 /// a single image once a channel is left with one value.
-fn rows(config: &Shapes) -> Result<Vec<Row>> {
+fn rows(network: &Network, variant: Variant, [channels, height, width]: [i64; 3]) -> Result<Vec<Row>> {
     let vs = VarStore::new(Device::Cpu);
-    let net = (config.network.build)(&vs.root(), &config.variant().into());
-    let [channels, height, width] = config.input();
+    let net = (network.build)(&vs.root(), &variant.into());
     let mut x = Tensor::rand([1, channels, height, width], (Kind::Float, Device::Cpu));
     let mut rows = Vec::new();
     for (name, layer) in net.layers() {
@@ -106,7 +109,7 @@ fn rows(config: &Shapes) -> Result<Vec<Row>> {
             return Err(interrupt::error(format!("interrupted before layer {name}"), "nothing was written"));
         }
         x = tch::no_grad(|| layer.try_forward_t(&x, false))
-            .map_err(|misfit| unfit(config.network, &misfit.within(name)))?;
+            .map_err(|misfit| unfit(network, &misfit.within(name)))?;
         let parameters = numbers_below(&vs, name);
         rows.push(Row { layer: name.to_owned(), class: layer.class(), output_shape: x.size(), parameters });
     }
@@ -127,16 +130,16 @@ fn unfit(network: &Network, misfit: &Misfit) -> Error {
     )
 }
 
-fn table(config: &Shapes, rows: &[Row]) -> String {
+fn table(found: &Found) -> String {
     let shape = |sizes: &[i64]| format!("({})", joined(sizes, ", "));
-    let [channels, height, width] = config.input();
+    let [channels, height, width] = found.input;
     let input = shape(&[1, channels, height, width]);
     let mut lines = vec![["layer", "class", "output shape", "parameters"].map(str::to_owned)];
     lines.push(["", "input", &input, ""].map(str::to_owned));
-    lines.extend(rows.iter().map(|row| {
+    lines.extend(found.layers.iter().map(|row| {
         [row.layer.clone(), row.class.to_owned(), shape(&row.output_shape), row.parameters.to_string()]
     }));
-    lines.push(["", "total", "", &total(rows).to_string()].map(str::to_owned));
+    lines.push(["", "total", "", &found.parameters.to_string()].map(str::to_owned));
 
     let widest = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
     let [a, b, c, d] = [0, 1, 2, 3].map(widest);
@@ -152,31 +155,6 @@ fn csv(rows: &[Row]) -> String {
     };
     let header = "layer,class,output_shape,parameters".to_owned();
     header + &rows.iter().map(row).collect::<String>()
-}
-
-/// What `--format json` prints, in this order.
-#[derive(Serialize)]
-struct Document<'a> {
-    network: &'a str,
-    variant: &'a str,
-    input: [i64; 3],
-    layers: &'a [Row],
-    parameters: usize,
-}
-
-fn json(config: &Shapes, rows: &[Row]) -> String {
-    let document = Document {
-        network: config.network.name,
-        variant: config.variant().name(),
-        input: config.input(),
-        layers: rows,
-        parameters: total(rows),
-    };
-    serde_json::to_string_pretty(&document).expect("plain fields always serialize")
-}
-
-fn total(rows: &[Row]) -> usize {
-    rows.iter().map(|row| row.parameters).sum()
 }
 
 fn joined(sizes: &[i64], between: &str) -> String {

@@ -56,8 +56,6 @@ pub struct Setting<'a> {
     pub devices: &'a [Device],
     /// The processes that train together, if there are several.
     pub ranks: Option<&'a Distributed<'a>>,
-    /// Show no progress.
-    pub quiet: bool,
 }
 
 impl<'a> Trainer<'a> {
@@ -156,9 +154,10 @@ impl<'a> Trainer<'a> {
         start: Instant,
         log: &RunLog,
     ) -> Result<Option<Totals>> {
-        let Setting { options, train_iter, loss, devices, ranks, quiet, .. } = self.setting;
+        let Setting { options, train_iter, loss, devices, ranks, .. } = self.setting;
         let Self { variant, net, optimizer, ddp, graphed, inspector, between, .. } = self;
-        let bar = EpochBar::new(variant, between.records.len() + 1, options.epochs, train_iter, quiet);
+        let (epoch, quiet) = (between.records.len() + 1, options.is_quiet(ranks));
+        let bar = EpochBar::new(variant, epoch, options.epochs, train_iter, quiet);
         let mut batches_done = within.batches;
         let after_batch = &mut |images: usize, metric: &Metric, optimizer: &dyn Optimizer| {
             batches_done += 1;
@@ -173,21 +172,24 @@ impl<'a> Trainer<'a> {
                 let now = WithinEpoch {
                     batches: batches_done,
                     batch_size: images,
-                    totals: metric.totals(),
-                    of_ranks: totals_of_ranks(ranks, metric.totals())?,
+                    metric: metric.totals().to_bits(),
+                    metrics: totals_of_ranks(ranks, metric.totals())?
+                        .into_iter()
+                        .map(Totals::to_bits)
+                        .collect(),
                     took: within.took + start.elapsed(),
                     generators: Some(GeneratorState::capture(devices[0])?),
                 };
                 let parts = (&*net, optimizer, inspector.as_ref(), ddp.as_ref());
-                log.save_checkpoint(variant, &between.checkpoint(parts, Some(&now))?)?;
+                log.save_checkpoint(variant, &between.checkpoint(parts, Some(now))?)?;
             }
             Ok(if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let optimizer = optimizer.as_mut();
         if let Some(graphed) = graphed {
-            return graphed.train_epoch(net, batches, loss, optimizer, within.totals, after_batch);
+            return graphed.train_epoch(net, batches, loss, optimizer, within.totals(), after_batch);
         }
-        let mut metric = Self::metric(&self.setting, within.totals);
+        let mut metric = Self::metric(&self.setting, within.totals());
         let outcome = match loss {
             Loss::Mean => ch6::train_epoch(net, batches, optimizer, &mut metric, after_batch),
             Loss::Sum => ch13::train_epoch(net, batches, optimizer, &mut metric, after_batch),
@@ -247,4 +249,13 @@ pub fn resume(trainers: &[Trainer], log: &mut RunLog) -> Result<()> {
     let by_epoch =
         (0..longest).flat_map(|i| trainers.iter().filter_map(move |trainer| trainer.records().get(i)));
     log.resumed(by_epoch.cloned().collect())
+}
+
+/// Trains this epoch of each variant in turn; a resumed run may have finished it.
+///
+/// # Errors
+/// Those of [`Trainer::epoch`].
+pub fn take_turns(trainers: &mut [Trainer], epoch: usize, log: &mut RunLog) -> Result<()> {
+    let mut behind = trainers.iter_mut().filter(|trainer| trainer.records().len() < epoch);
+    behind.try_for_each(|trainer| trainer.epoch(log))
 }

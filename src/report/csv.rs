@@ -22,15 +22,7 @@ pub const STATISTICS: &str = "statistics.csv";
 /// The work of each of several processes.
 pub const RANKS: &str = "ranks.csv";
 
-/// Replaces `metrics.csv` of a run by `records`, in their order; whole or not at all.
-///
-/// # Errors
-/// If the file cannot be written; the old one then stays.
-pub fn write_metrics(run: &RunDir, records: &[EpochRecord]) -> Result<()> {
-    run.write_atomically(METRICS, |file| file.write_all(metrics_to_csv(records).as_bytes()))
-}
-
-/// Replaces another CSV file of a run, [`STATISTICS`] or [`RANKS`], by `rows`; whole or not at all.
+/// Replaces a CSV file of a run, [`METRICS`], [`STATISTICS`] or [`RANKS`], by `rows`, in their order; whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written; the old one then stays.
@@ -38,7 +30,7 @@ pub fn write_rows<T: Serialize>(run: &RunDir, name: &str, rows: &[T]) -> Result<
     run.write_atomically(name, |file| file.write_all(to_csv(rows).as_bytes()))
 }
 
-/// What [`write_metrics`] writes; without records, the header alone.
+/// The text of `metrics.csv`; without records, the header alone.
 pub fn metrics_to_csv(records: &[EpochRecord]) -> String {
     if records.is_empty() { header() + "\n" } else { to_csv(records) }
 }
@@ -51,7 +43,7 @@ pub fn metrics_from_csv(text: &str) -> Result<Vec<EpochRecord>> {
     parse_metrics(text.as_bytes(), "the saved metrics")
 }
 
-/// Reads a `metrics.csv` that [`write_metrics`] wrote.
+/// Reads the `metrics.csv` of a run.
 ///
 /// # Errors
 /// If the file cannot be read, its columns are others, or a value does not parse; the message names the line.
@@ -154,7 +146,7 @@ mod tests {
                 ..record("a \"quoted\", name", i + 1)
             })
             .collect();
-        write_metrics(&run, &records).unwrap();
+        write_rows(&run, METRICS, &records).unwrap();
         let read = read_metrics(&run.path().join(METRICS)).unwrap();
         assert_eq!(read.len(), records.len());
         for (read, written) in read.iter().zip(&records) {

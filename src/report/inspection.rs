@@ -3,7 +3,7 @@
 use super::table;
 use crate::StatisticsRecord;
 
-/// A look into the networks after an epoch; over a run, the statistics of all epochs and the last scales.
+/// A look into the networks after an epoch. For the report it has the statistics of all epochs until then.
 #[derive(Clone, Debug, Default)]
 pub struct Inspection {
     /// The last epoch looked at.
@@ -26,13 +26,6 @@ pub struct Scale {
 }
 
 impl Inspection {
-    /// Adds the findings of a later look.
-    pub fn extend(&mut self, later: Self) {
-        self.epoch = later.epoch;
-        self.scales = later.scales;
-        self.statistics.extend(later.statistics);
-    }
-
     /// The lines for the screen: the statistics' differences, then gamma and beta to the four digits that PyTorch
     /// prints.
     pub fn lines(&self) -> impl Iterator<Item = String> {

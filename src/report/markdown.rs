@@ -35,31 +35,26 @@ struct Quantity {
     compare: (&'static str, fn(f64, f64) -> String),
 }
 
-const RATIO: (&str, fn(f64, f64) -> String) = ("ratio", |a, b| format!("{:.2}", a / b));
-const OF_LOSSES: (&str, fn(f64, f64) -> String) = ("difference", |a, b| signed(a - b, 6));
-const OF_SHARES: (&str, fn(f64, f64) -> String) = ("difference", |a, b| points(a - b));
+const fn a_loss(value: fn(&EpochRecord) -> Option<f64>) -> Quantity {
+    Quantity { name: "loss", value, write: loss, compare: ("difference", |a, b| signed(a - b, 6)) }
+}
 
-const TRAINING: [Quantity; 2] = [
-    Quantity { name: "loss", value: |record| Some(record.train_loss), write: loss, compare: OF_LOSSES },
-    Quantity { name: "accuracy", value: |record| Some(record.train_acc), write: percent, compare: OF_SHARES },
-];
-const TEST: [Quantity; 2] = [
-    Quantity { name: "loss", value: |record| Some(record.test_loss), write: loss, compare: OF_LOSSES },
-    Quantity { name: "accuracy", value: |record| Some(record.test_acc), write: percent, compare: OF_SHARES },
-];
+const fn an_accuracy(value: fn(&EpochRecord) -> Option<f64>) -> Quantity {
+    Quantity { name: "accuracy", value, write: percent, compare: ("difference", |a, b| points(a - b)) }
+}
+
+const RATIO: (&str, fn(f64, f64) -> String) = ("ratio", |a, b| format!("{:.2}", a / b));
+
+const TRAINING: [Quantity; 2] = [a_loss(|row| Some(row.train_loss)), an_accuracy(|row| Some(row.train_acc))];
+const TEST: [Quantity; 2] = [a_loss(|row| Some(row.test_loss)), an_accuracy(|row| Some(row.test_acc))];
 const SPEED: [Quantity; 2] = [
     Quantity {
         name: "examples/s",
-        value: |record| Some(record.examples_per_second),
+        value: |row| Some(row.examples_per_second),
         write: grouped,
         compare: RATIO,
     },
-    Quantity {
-        name: "s per epoch",
-        value: |record| Some(record.epoch_seconds),
-        write: seconds,
-        compare: RATIO,
-    },
+    Quantity { name: "s per epoch", value: |row| Some(row.epoch_seconds), write: seconds, compare: RATIO },
 ];
 const MEMORY: [Quantity; 1] =
     [Quantity { name: "peak MiB", value: peak_mebibytes, write: grouped, compare: RATIO }];

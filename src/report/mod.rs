@@ -21,19 +21,18 @@ mod table;
 pub use bench::{BENCH, HERE, Measurement, Spread, bench_to_csv, render_bench};
 pub use console::Console;
 pub use csv::{
-    RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_metrics, write_rows,
+    METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
 pub use inspection::{Inspection, Scale};
 pub use markdown::{REPORT, Report};
-pub use numerics::{Figure, NumericsEffect};
+pub use numerics::NumericsEffect;
 pub use plot::draw_ratios;
-pub use plot::draw_synchronized;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use plot::{CURVES, Curves, draw_curves};
 pub use plot::{Thumbnail, draw_gallery, longest_side};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;
-pub use synchronized::{ChannelStatistics, SYNCHRONIZED, Synchronization, SynchronizedLayer};
+pub use synchronized::{SYNCHRONIZED, Synchronization, SynchronizedLayer};
 pub use table::table;
 
 #[cfg(test)]

@@ -19,52 +19,17 @@ const TEST_IMAGES: usize = 10_000;
 /// The test loss is the sum of the batch means over the number of images. Data preparation counts in the speed.
 type NoteEpoch = [f64; 5];
 
-/// A note's own training loop, of both variants.
-#[derive(Clone, Copy, Debug)]
-struct EveryEpoch {
-    /// Images a step.
-    batch_size: usize,
-    /// The epochs of batch norm by hand.
-    scratch: &'static [NoteEpoch],
-    /// The epochs of PyTorch's.
-    native: &'static [NoteEpoch],
-}
+/// Images a step in note 003's own training loop.
+const ADAMW_BATCH_SIZE: usize = 64;
+/// Its batches of an epoch of training, the last one smaller.
+const TRAIN_BATCHES: usize = TRAIN_IMAGES.div_ceil(ADAMW_BATCH_SIZE);
+/// Its batches of the test set, the last one smaller.
+const TEST_BATCHES: usize = TEST_IMAGES.div_ceil(ADAMW_BATCH_SIZE);
 
-impl EveryEpoch {
-    /// The epochs of a variant; none for one that the note does not train.
-    fn of(&self, variant: &str) -> &'static [NoteEpoch] {
-        match variant {
-            "scratch" => self.scratch,
-            "native" => self.native,
-            _ => &[],
-        }
-    }
-
-    /// The mean of the batch means, in nats: the `printed` sum over images, times images over batches.
-    fn test_loss(&self, printed: f64) -> f64 {
-        printed * TEST_IMAGES as f64 / self.test_batches() as f64
-    }
-
-    /// Training examples per second: batches per second times the mean batch.
-    fn examples_per_second(&self, batches: f64) -> f64 {
-        batches * TRAIN_IMAGES as f64 / self.train_batches() as f64
-    }
-
-    /// Batches of an epoch of training, the last one smaller.
-    fn train_batches(&self) -> usize {
-        TRAIN_IMAGES.div_ceil(self.batch_size)
-    }
-
-    /// Batches of the test set, the last one smaller.
-    fn test_batches(&self) -> usize {
-        TEST_IMAGES.div_ceil(self.batch_size)
-    }
-}
-
+/// Its epochs of batch norm by hand, and of PyTorch's.
 #[rustfmt::skip]
-const ADAMW: EveryEpoch = EveryEpoch {
-    batch_size: 64,
-    scratch: &[
+const ADAMW: [(&str, [NoteEpoch; 10]); 2] = [
+    ("scratch", [
         [0.7096558342070214, 80.07, 0.008006558230519295, 82.3, 84.05],
         [0.41396947328978256, 85.52166666666666, 0.008126352483034133, 81.6, 110.78],
         [0.35643584684713053, 87.21666666666667, 0.0059641113802790646, 86.64, 119.78],
@@ -75,8 +40,8 @@ const ADAMW: EveryEpoch = EveryEpoch {
         [0.26813640620217905, 90.085, 0.005220098730176688, 87.79, 113.53],
         [0.25900316415533325, 90.46666666666667, 0.00508926648274064, 88.28, 108.26],
         [0.2525282779386811, 90.7, 0.005327409267425537, 87.15, 103.73],
-    ],
-    native: &[
+    ]),
+    ("native", [
         [0.7142524112230425, 80.33, 0.0075736663520336155, 82.99, 167.27],
         [0.4138561901030764, 85.49833333333333, 0.007367620442807674, 82.89999999999999, 148.60],
         [0.3629363060061103, 86.96833333333333, 0.006311663088202477, 85.53, 159.99],
@@ -87,8 +52,18 @@ const ADAMW: EveryEpoch = EveryEpoch {
         [0.27498836208508215, 89.84, 0.005116794270277023, 88.17, 148.34],
         [0.26491802209603, 90.16666666666667, 0.005244582363218069, 87.83999999999999, 148.71],
         [0.25522983417327977, 90.47833333333334, 0.00473815803155303, 89.27000000000001, 163.15],
-    ],
-};
+    ]),
+];
+
+/// The mean of the batch means, in nats: the `printed` sum over images, times images over batches.
+fn note_test_loss(printed: f64) -> f64 {
+    printed * TEST_IMAGES as f64 / TEST_BATCHES as f64
+}
+
+/// Training examples per second: batches per second times the mean batch.
+fn note_speed(batches: f64) -> f64 {
+    batches * TRAIN_IMAGES as f64 / TRAIN_BATCHES as f64
+}
 
 /// When the figures of a note and ours are of the same thing.
 const CAVEAT: &str =
@@ -99,7 +74,7 @@ pub(super) fn render(recipe: &str, variants: &[String], records: &[EpochRecord])
     match recipe {
         "no-dropout" => overfits(variants, records),
         "dropout" => after_last_epoch(variants, records) + CAVEAT,
-        "adamw" => every_epoch(&ADAMW, variants, records) + CAVEAT,
+        "adamw" => every_epoch(variants, records) + CAVEAT,
         _ => "The notes report no figures for this recipe.\n".to_owned(),
     }
 }
@@ -149,29 +124,30 @@ fn after_last_epoch(variants: &[String], records: &[EpochRecord]) -> String {
 }
 
 /// A table a variant, of the epochs that both have.
-fn every_epoch(note: &EveryEpoch, variants: &[String], records: &[EpochRecord]) -> String {
+fn every_epoch(variants: &[String], records: &[EpochRecord]) -> String {
     let mut out = format!(
         "The note reports ten epochs of both layers at batch size {batch}, one run each without a seed, on a GPU where \
          there is one. What was converted: its test loss is printed as the sum of the batch means over the number of \
          images, here multiplied by {images} images and divided by {test} batches; its batches per second, of training with \
          data preparation, are multiplied by {train_images} images and divided by {train} batches. Its losses are means of \
          batch means, in which the last, smaller batch counts as much as any; ours are weighted by examples.\n",
-        batch = note.batch_size,
+        batch = ADAMW_BATCH_SIZE,
         images = grouped(TEST_IMAGES as f64),
-        test = note.test_batches(),
+        test = TEST_BATCHES,
         train_images = grouped(TRAIN_IMAGES as f64),
-        train = note.train_batches(),
+        train = TRAIN_BATCHES,
     );
     let heads = ["training loss", "training accuracy", "test loss", "test accuracy"];
     let heads = || heads.iter().flat_map(|head| [format!("{head}, note"), "ours".to_owned()]);
     let before = out.len();
     for variant in variants {
-        let pairs: Vec<(&NoteEpoch, &EpochRecord)> = (1..)
-            .zip(note.of(variant))
+        let of_variant = ADAMW.iter().filter(|(name, _)| name == variant);
+        let theirs = of_variant.flat_map(|(_, epochs)| (1..).zip(epochs));
+        let pairs: Vec<(&NoteEpoch, &EpochRecord)> = theirs
             .filter_map(|(epoch, theirs)| Some((theirs, EpochRecord::at(records, variant, epoch)?)))
             .collect();
         let speed = |speeds: &mut dyn Iterator<Item = f64>| median(speeds).map(grouped);
-        let theirs = speed(&mut pairs.iter().map(|(theirs, _)| note.examples_per_second(theirs[4])));
+        let theirs = speed(&mut pairs.iter().map(|(theirs, _)| note_speed(theirs[4])));
         let ours = speed(&mut pairs.iter().map(|(_, ours)| ours.examples_per_second));
         let Some((theirs, ours)) = theirs.zip(ours) else { continue };
         let rows = pairs.iter().map(|&(&[train_loss, train_acc, test_loss, test_acc, _], ours)| {
@@ -181,7 +157,7 @@ fn every_epoch(note: &EveryEpoch, variants: &[String], records: &[EpochRecord]) 
                 format!("{:.4}", ours.train_loss),
                 format!("{train_acc:.2}%"),
                 percent(ours.train_acc),
-                format!("{:.4}", note.test_loss(test_loss)),
+                format!("{:.4}", note_test_loss(test_loss)),
                 format!("{:.4}", ours.test_loss),
                 format!("{test_acc:.2}%"),
                 percent(ours.test_acc),
@@ -215,19 +191,18 @@ mod tests {
 
     #[test]
     fn converted_figures_are_computed_from_the_printed_ones() {
-        let note = ADAMW;
-        assert_eq!((note.train_batches(), note.test_batches()), (938, 157));
-        for (variant, printed) in [("scratch", note.scratch), ("native", note.native)] {
+        assert_eq!((TRAIN_BATCHES, TEST_BATCHES), (938, 157));
+        for (variant, printed) in ADAMW {
             let text = section("adamw", &["scratch", "native"], &both(12));
             let rows = cells(&text, &format!("### `{variant}`"));
             assert_eq!(rows.len(), 1 + printed.len());
-            for (row, &[train_loss, train_acc, test_loss, _, batches]) in rows[1..].iter().zip(printed) {
+            for (row, &[train_loss, train_acc, test_loss, _, batches]) in rows[1..].iter().zip(&printed) {
                 assert_eq!(row[5], format!("{:.4}", test_loss * 10_000.0 / 157.0));
                 assert_eq!(row[1], format!("{train_loss:.4}"));
                 assert!((train_acc / 100.0 - 0.85).abs() < 0.07 && train_loss < 0.8);
                 // A mean of cross entropy of a network that has learned: between 0.2 and 0.6.
-                assert!((0.2..0.6).contains(&note.test_loss(test_loss)));
-                assert!((batches * 64.0 / note.examples_per_second(batches) - 1.0).abs() < 1e-3);
+                assert!((0.2..0.6).contains(&note_test_loss(test_loss)));
+                assert!((batches * 64.0 / note_speed(batches) - 1.0).abs() < 1e-3);
             }
         }
     }

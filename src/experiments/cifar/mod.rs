@@ -12,8 +12,8 @@ pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 
 use super::data_used::DataUsed;
 use super::ranks;
-use super::run_log::RunLog;
-use super::trainer::{Setting, Trainer, resume};
+use super::run_log::{RunLog, Section};
+use super::trainer::{Setting, Trainer, resume, take_turns};
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
 use crate::distributed::{self, Distributed};
@@ -22,7 +22,7 @@ use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Norm;
 use crate::optim::{Adam, Optimizer};
 use crate::train::{DataParallel, Loss, Numerics};
-use crate::{Error, Result, init};
+use crate::{Error, Result, init, output};
 
 /// Trains the variants in turn, epoch by epoch, and keeps a run directory up to date. Gives that directory; of
 /// several processes that train together, on rank 0 alone.
@@ -37,17 +37,14 @@ pub fn run(config: &Cifar) -> anyhow::Result<Option<PathBuf>> {
 
 fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
     config.check(ranks)?;
-    let quiet = config.options.quiet || !ranks::shows(ranks);
-    let data = Cifar10::load(config.options.common.data_dir.as_deref(), !quiet)?;
-    config.options.check_limits(&data.train, &data.test)?;
-    let published = data.is_published();
-    let named = config.options.common.data_dir.as_ref().map(|_| data.folder().to_owned());
-    let train_images = Arc::new(data.train.first(config.options.train_examples));
-    let test_images = Arc::new(data.test.first(config.options.common.test_examples));
-    let description = config.describe(DataUsed::of(&train_images, &test_images, published, named), ranks);
+    let options = &config.options;
+    let data = Cifar10::load(options.common.data_dir.as_deref(), !options.is_quiet(ranks))?;
+    let (images, used) = DataUsed::of(data, options)?;
+    let description = config.describe(used, ranks);
     ranks::agree(ranks, &description)?;
-    let share = ranks::share(ranks, config.options.seed);
 
+    let [train_images, test_images] = images.map(Arc::new);
+    let share = ranks::share(ranks, options.seed);
     let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
     let train_iters: Vec<_> =
         config.variants.iter().map(|&data| config.train_iter(&train_images, data).shared(share)).collect();
@@ -55,31 +52,31 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     let mut trainers = Vec::new();
     for (data, train_iter) in config.variants.iter().zip(&train_iters) {
         let setting = Setting {
-            options: &config.options,
+            options,
             train_iter,
             test_iter: &test_iter,
             loss: Loss::Sum,
             // The network itself draws nothing at random.
             devices: &config.devices,
             ranks,
-            quiet,
         };
         let build = || config.begin(config.numerics);
         trainers.push(Trainer::new(data.to_string(), setting, None, &log, build)?);
     }
     resume(&trainers, &mut log)?;
     let mut effect = config.numerics_effect(&train_iters[0]);
-    effect.iter().try_for_each(|effect| log.numerics_changed(effect.clone()))?;
-    for epoch in 1..=config.options.epochs {
-        for trainer in &mut trainers {
-            if trainer.records().len() < epoch {
-                trainer.epoch(&mut log)?;
-            }
+    if let Some(effect) = &effect {
+        if !options.quiet {
+            output::say(effect.line());
         }
+        log.set_section(Section::Numerics, effect.render())?;
+    }
+    for epoch in 1..=options.epochs {
+        take_turns(&mut trainers, epoch, &mut log)?;
     }
     if let Some(effect) = &mut effect {
         config.test_with_default_numerics(effect, &trainers, &test_iter)?;
-        log.numerics_changed(effect.clone())?;
+        log.set_section(Section::Numerics, effect.render())?;
     }
     Ok(log.finish())
 }
@@ -87,8 +84,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
 impl Cifar {
     /// Refuses what cannot be done by several processes, or on several devices.
     fn check(&self, ranks: Option<&Distributed>) -> Result<()> {
-        ranks::check_devices(ranks, &self.devices)?;
-        self.options.check_graph(&self.devices, ranks)?;
+        self.options.check_devices(&self.devices, ranks)?;
         if ranks.is_none() || self.numerics.are_default() {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use crate::data::{Batch, Batches};
 use crate::experiments::trainer::Trainer;
 use crate::nets::Net;
 use crate::optim::Optimizer;
-use crate::report::{Figure, NumericsEffect};
+use crate::report::NumericsEffect;
 use crate::state_dict::load_state;
 use crate::train::{Loss, Metric, Numerics, Totals, evaluate};
 use crate::{Result, interrupt, torch};
@@ -65,8 +65,8 @@ impl Cifar {
             chosen: self.numerics.words(),
             images,
             steps: STEPS,
-            seconds: Figure { chosen: chosen.median_seconds(), plain: plain.median_seconds() },
-            loss: Figure { chosen: loss / images as f64, plain: plain_loss / images as f64 },
+            seconds: [chosen.median_seconds(), plain.median_seconds()],
+            loss: [loss, plain_loss].map(|sum| sum / images as f64),
             logit_difference: largest(logits - &plain_logits),
             largest_logit: largest(plain_logits),
             same_predictions: same.sum(Kind::Int64).int64_value(&[]) as usize,
@@ -90,7 +90,7 @@ impl Cifar {
             load_state(&net.vs, &trainer.net.state(), "the trained network")?;
             let metric = Metric::new(self.devices[0], Totals::default());
             let plain = evaluate(&net, test_iter, metric).accuracy();
-            effect.test_acc.push((trainer.variant.clone(), Figure { chosen, plain }));
+            effect.test_acc.push((trainer.variant.clone(), [chosen, plain]));
         }
         Ok(())
     }

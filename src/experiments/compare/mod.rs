@@ -13,7 +13,7 @@ use super::inspector::{Inspector, inspect};
 use super::options::RunOptions;
 use super::ranks;
 use super::run_log::RunLog;
-use super::trainer::{Setting, Trainer, resume};
+use super::trainer::{Setting, Trainer, resume, take_turns};
 use crate::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
@@ -35,24 +35,17 @@ pub fn run(config: &Compare) -> anyhow::Result<Option<PathBuf>> {
 }
 
 fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf>> {
-    ranks::check_devices(ranks, &[config.device])?;
-    config.options.check_graph(&[config.device], ranks)?;
-    let quiet = config.options.quiet || !ranks::shows(ranks);
-    let data = FashionMnist::load(config.options.common.data_dir.as_deref(), !quiet)?;
-    config.options.check_limits(&data.train, &data.test)?;
-    let published = data.is_published();
-    let named = config.options.common.data_dir.as_ref().map(|_| data.folder().to_owned());
-    let train = data.train.first(config.options.train_examples);
-    let test = data.test.first(config.options.common.test_examples);
-    let description = config.describe(DataUsed::of(&train, &test, published, named), ranks);
-    ranks::agree(ranks, &description)?;
-    let [train_images, test_images] = [train, test].map(|images| ImageSet::new(&images));
-    let share = ranks::share(ranks, config.options.seed);
-
     let RunOptions { epochs, batch_size, graph, ref common, .. } = config.options;
+    config.options.check_devices(&[config.device], ranks)?;
+    let data = FashionMnist::load(common.data_dir.as_deref(), !config.options.is_quiet(ranks))?;
+    let (images, used) = DataUsed::of(data, &config.options)?;
+    let description = config.describe(used, ranks);
+    ranks::agree(ranks, &description)?;
+
+    let [train_images, test_images] = images.map(|images| ImageSet::new(&images));
     let loader = |images, shuffle| {
         let loader = DataLoader::new(images, batch_size, shuffle, config.device);
-        let loader = loader.shared(share).resize(config.recipe.resize());
+        let loader = loader.shared(ranks::share(ranks, config.options.seed)).resize(config.recipe.resize());
         if graph || (config.device.is_cuda() && !common.eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
@@ -64,7 +57,6 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         loss: Loss::Mean,
         devices: slice::from_ref(&config.device),
         ranks,
-        quiet,
     };
     let mut log = RunLog::begin(description, ranks)?;
     let synchronized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
@@ -81,11 +73,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     }
     resume(&trainers, &mut log)?;
     for epoch in 1..=epochs {
-        for trainer in &mut trainers {
-            if trainer.records().len() < epoch {
-                trainer.epoch(&mut log)?;
-            }
-        }
+        take_turns(&mut trainers, epoch, &mut log)?;
         // A resumed run may be past this epoch.
         if !trainers.iter().all(|trainer| trainer.rests_after(epoch)) {
             continue;
@@ -95,9 +83,10 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
             let inspector = trainers.iter().find_map(|trainer| trainer.inspector.as_ref());
             log.inspected(inspect(epoch, &states.collect::<Vec<_>>(), inspector))?;
         }
-        if let Some(ranks) = ranks.filter(|_| config.variants.contains(&Variant::ScratchSync)) {
-            let found = synchronized::gather(Variant::ScratchSync.to_string(), epoch, &synchronized, ranks)?;
-            found.map_or(Ok(()), |found| log.synchronized(found))?;
+        if let Some(ranks) = ranks
+            && let Some(found) = synchronized::gather(epoch, &synchronized, ranks)?
+        {
+            log.synchronized(&found)?;
         }
     }
     Ok(log.finish())

@@ -4,36 +4,34 @@ use tch::{Kind, Tensor};
 
 use crate::Result;
 use crate::distributed::Distributed;
+use crate::norm::Variant;
 use crate::norm::scratch_sync::{BatchStatistics, Ranks};
-use crate::report::{ChannelStatistics, Synchronization, SynchronizedLayer};
+use crate::report::{Synchronization, SynchronizedLayer};
 
-/// Gathers what the layers of `normalized` saw of the last batch of training, in `epoch`; `None` if they saw none: a run that was
-/// resumed has not trained yet. Every rank calls it.
+/// Gathers what the layers of `normalized` saw of the last batch of training, in `epoch`; `None` if they saw none: no variant has
+/// such layers, or a run that was resumed has not trained yet. Every rank calls it.
 ///
 /// # Errors
 /// If another rank is gone.
 pub(super) fn gather(
-    variant: String,
     epoch: usize,
     normalized: &Ranks,
     ranks: &Distributed,
 ) -> Result<Option<Synchronization>> {
-    let found = normalized.statistics();
     let layer = |(name, BatchStatistics { own, all }): (String, BatchStatistics)| {
-        let ranks = ranks.gather(&floats(&own))?.iter().map(|own| channels(own)).collect();
-        Ok(SynchronizedLayer { name, all: channels(&floats(&all)), ranks })
+        let ranks = ranks.gather(&floats(&own).concat())?.into_iter().map(|mut means| {
+            let variances = means.split_off(means.len() / 2);
+            [means, variances]
+        });
+        Ok(SynchronizedLayer { name, all: floats(&all), ranks: ranks.collect() })
     };
-    let layers = found.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
+    let layers = normalized.statistics().into_iter().map(layer).collect::<Result<Vec<_>>>()?;
+    let variant = Variant::ScratchSync.to_string();
     Ok((!layers.is_empty()).then_some(Synchronization { variant, epoch, layers }))
 }
 
-/// Means, then variances.
-fn channels(both: &[f64]) -> ChannelStatistics {
-    let (mean, var) = both.split_at(both.len() / 2);
-    ChannelStatistics { mean: mean.to_vec(), var: var.to_vec() }
-}
-
-fn floats(mean_and_var: &[Tensor; 2]) -> Vec<f64> {
-    let both = Tensor::stack(mean_and_var, 0).to_kind(Kind::Double);
-    Vec::try_from(both.reshape([-1])).expect("f64 values in one dimension")
+fn floats(mean_and_var: &[Tensor; 2]) -> [Vec<f64>; 2] {
+    mean_and_var.each_ref().map(|tensor| {
+        Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).expect("f64 values in one dimension")
+    })
 }

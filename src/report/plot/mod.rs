@@ -7,11 +7,11 @@ mod histograms;
 mod panel;
 mod picture;
 mod ratios;
-mod synchronized;
 
 pub use self::curves::{CURVES, Curves, draw_curves};
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};
+pub(super) use self::panel::{PALETTE, Panel, Series, Shape, draw_panels};
+pub(super) use self::picture::Stroke;
 pub use self::picture::WIDTH;
 pub use self::ratios::draw_ratios;
-pub use self::synchronized::draw_synchronized;

@@ -5,7 +5,6 @@ pub mod basics;
 pub mod bench;
 pub mod cifar;
 pub mod compare;
-mod data_used;
 mod description;
 pub mod evaluate;
 mod inspector;

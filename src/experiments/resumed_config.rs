@@ -90,13 +90,11 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
 /// `config.json` cannot be read.
 pub fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
     let Some(saved) = read(dir.path())? else {
-        if !dir.is_empty() {
-            return Err(Error::usage(
-                format!("{} does not hold a run", dir.path().display()),
-                "name a directory that a run left, under reports/",
-            ));
+        let (is_empty, dir) = (dir.is_empty(), dir.path().display());
+        if !is_empty {
+            let remedy = "name a directory that a run left, under reports/";
+            return Err(Error::usage(format!("{dir} does not hold a run"), remedy));
         }
-        let dir = dir.path().display();
         output::complain(format_args!(
             "warning: {dir} is empty: a run begins there, with the options given now"
         ));
@@ -167,14 +165,10 @@ fn choice(key: &str, value: &Value) -> String {
 }
 
 fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
-    if saved["torch"] != chosen["torch"] {
+    let (shown, then, now) = (dir.display(), &saved["torch"], &chosen["torch"]);
+    if then != now {
         return Err(Error::failed(
-            format!(
-                "cannot resume {}: it was trained with libtorch {}, and this is {}",
-                dir.display(),
-                saved["torch"],
-                chosen["torch"]
-            ),
+            format!("cannot resume {shown}: it was trained with libtorch {then}, and this is {now}"),
             "resume with the same libtorch, or start the run anew, in another directory",
         ));
     }
@@ -188,9 +182,8 @@ fn check_signature(dir: &Path, saved: &Value, chosen: &Value) -> Result<()> {
     }
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
-        let dir = dir.display();
         output::complain(format_args!(
-            "warning: {dir}: an older version began it, which did not keep {unknown}: the bits may differ"
+            "warning: {shown}: an older version began it, which did not keep {unknown}: the bits may differ"
         ));
     }
     Ok(())

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
 use tch::Tensor;
 
 use super::description::RunDescription;
 use super::options::RunOptions;
 use super::resumed_config::{self, CONFIG};
+use super::saved::Saved;
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
@@ -67,7 +67,7 @@ impl<'a> RunLog<'a> {
     ///
     /// # Errors
     /// If it is damaged, or not one of this program.
-    pub fn checkpoint<S: DeserializeOwned>(&self, variant: &str) -> Result<Option<(Checkpoint, S)>> {
+    pub fn checkpoint(&self, variant: &str) -> Result<Option<(Checkpoint, Saved)>> {
         let path = self.dir.as_ref().map(|dir| dir.path().join(checkpoint_name(variant)));
         let path = path.filter(|path| path.exists());
         if let (Some(dir), None) = (&self.dir, &path)

@@ -10,7 +10,7 @@ use super::inspector::Inspector;
 use super::options::RunOptions;
 use super::ranks::{rank_records, totals_of_all, totals_of_ranks};
 use super::run_log::RunLog;
-use super::saved::{BetweenEpochs, Saved, WithinEpoch};
+use super::saved::{BetweenEpochs, WithinEpoch};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, Epoch};
 use crate::distributed::Distributed;
@@ -77,7 +77,7 @@ impl<'a> Trainer<'a> {
         let (mut net, mut optimizer) = build();
         let mut between = BetweenEpochs { generators: GeneratorState::capture(device)?, records: Vec::new() };
         let (mut within, mut layout) = (None, None);
-        if let Some((checkpoint, saved)) = log.checkpoint::<Saved>(&variant)? {
+        if let Some((checkpoint, saved)) = log.checkpoint(&variant)? {
             load_state(&net.vs, &checkpoint.group("net"), "the checkpoint")?;
             optimizer.load_state(&checkpoint.group("optimizer"))?;
             if let Some(inspector) = &mut inspector {
@@ -105,15 +105,17 @@ impl<'a> Trainer<'a> {
         self.records().len() == epoch && self.within.is_none()
     }
 
-    /// Trains and evaluates the next epoch, or the rest of it, on this variant's own random streams. Then the files of `log` are brought
-    /// up to date. If several processes train, the record sums up all of them.
+    /// Trains and evaluates an epoch, or the rest of it, on this variant's own random streams. Then the files of `log` are brought up
+    /// to date. If several processes train, the record sums up all of them. A resumed run may have finished the epoch: nothing is done.
     ///
     /// # Errors
     /// An interruption, a loss that is not finite, a file that cannot be written, a random generator that cannot be read or set,
     /// another rank that is gone.
-    pub fn epoch(&mut self, log: &mut RunLog) -> Result<()> {
+    pub fn epoch(&mut self, epoch: usize, log: &mut RunLog) -> Result<()> {
+        if epoch <= self.records().len() {
+            return Ok(());
+        }
         let Setting { train_iter, devices, ranks, .. } = self.setting;
-        let epoch = self.records().len() + 1;
         train_iter.set_epoch(epoch - 1);
         self.between.generators.restore()?;
         let (within, batches) = self.resumed_batches()?;
@@ -249,13 +251,4 @@ pub fn resume(trainers: &[Trainer], log: &mut RunLog) -> Result<()> {
     let by_epoch =
         (0..longest).flat_map(|i| trainers.iter().filter_map(move |trainer| trainer.records().get(i)));
     log.resumed(by_epoch.cloned().collect())
-}
-
-/// Trains this epoch of each variant in turn; a resumed run may have finished it.
-///
-/// # Errors
-/// Those of [`Trainer::epoch`].
-pub fn take_turns(trainers: &mut [Trainer], epoch: usize, log: &mut RunLog) -> Result<()> {
-    let mut behind = trainers.iter_mut().filter(|trainer| trainer.records().len() < epoch);
-    behind.try_for_each(|trainer| trainer.epoch(log))
 }

@@ -59,8 +59,8 @@ pub fn device(text: &str) -> Result<Device, String> {
 /// One device or more, among which batches are divided.
 pub fn devices(text: &str) -> Result<Box<[Device]>, String> {
     if text == "all" {
-        let count = if tch::Cuda::is_available() { tch::Cuda::device_count() as usize } else { 0 };
-        return Ok(if count > 0 { (0..count).map(Device::Cuda).collect() } else { [Device::Cpu].into() });
+        let all: Box<[Device]> = (0..cuda_devices()).map(Device::Cuda).collect();
+        return Ok(if all.is_empty() { [Device::Cpu].into() } else { all });
     }
     if !text.contains(',') {
         return device(text).map(|device| [device].into()).map_err(|error| format!("{error}; or all"));
@@ -69,6 +69,10 @@ pub fn devices(text: &str) -> Result<Box<[Device]>, String> {
     devices
         .filter(|devices| devices.iter().all(|device| device.is_cuda() == devices[0].is_cuda()))
         .ok_or_else(|| "several devices are all CUDA devices, or all cpu".to_owned())
+}
+
+fn cuda_devices() -> usize {
+    if tch::Cuda::is_available() { tch::Cuda::device_count() as usize } else { 0 }
 }
 
 /// `cuda` without a number is the first, or this process's own among those that a launcher started.
@@ -85,14 +89,12 @@ fn named_device(text: &str) -> Option<Device> {
 /// # Errors
 /// A failure that says which there are.
 pub fn check_devices(devices: &[Device]) -> Result<()> {
-    let count = tch::Cuda::device_count();
-    let is_missing =
-        |index: &usize| !tch::Cuda::is_available() || i64::try_from(*index).is_ok_and(|i| i >= count);
-    let mut indices = devices.iter().filter_map(|device| match device {
-        Device::Cuda(index) => Some(*index),
+    let count = cuda_devices();
+    let missing = devices.iter().find_map(|device| match device {
+        Device::Cuda(index) if *index >= count => Some(index),
         _ => None,
     });
-    let Some(index) = indices.find(is_missing) else { return Ok(()) };
+    let Some(index) = missing else { return Ok(()) };
     let found = match count {
         0 => "libtorch finds no CUDA device".to_owned(),
         1 => "libtorch finds one CUDA device, cuda:0".to_owned(),

@@ -4,7 +4,6 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::Result;
 use crate::data::transforms::{ColorJitter, Compose, RandomHorizontalFlip, RandomResizedCrop};
 use crate::experiments::values::name_of;
 
@@ -47,23 +46,16 @@ impl fmt::Display for Augmentation {
 impl Augmentation {
     /// The transforms of a CIFAR-10 image.
     pub fn transforms(self) -> Compose {
-        let flipped = Compose::new().then(RandomHorizontalFlip::default());
-        let cropped = |compose: Compose| Ok(compose.then(crop()?));
-        let jittered = |compose: Compose| Ok(compose.then(jitter()?));
-        let transforms: Result<Compose> = match self {
-            Self::Flip => Ok(flipped),
-            Self::FlipCrop => cropped(flipped),
-            Self::FlipJitter => jittered(flipped),
-            Self::All => cropped(flipped).and_then(jittered),
-        };
-        transforms.expect("the constants below are in range")
+        const IN_RANGE: &str = "the constants are in range";
+        let mut transforms = Compose::new().then(RandomHorizontalFlip::default());
+        if matches!(self, Self::FlipCrop | Self::All) {
+            let crop =
+                RandomResizedCrop::new((32, 32)).and_then(|crop| crop.scale(0.64, 1.0)?.ratio(1.0, 1.0));
+            transforms = transforms.then(crop.expect(IN_RANGE));
+        }
+        if matches!(self, Self::FlipJitter | Self::All) {
+            transforms = transforms.then(ColorJitter::new(0.5, 0.2, 0.6, 0.4).expect(IN_RANGE));
+        }
+        transforms
     }
-}
-
-fn crop() -> Result<RandomResizedCrop> {
-    RandomResizedCrop::new((32, 32))?.scale(0.64, 1.0)?.ratio(1.0, 1.0)
-}
-
-fn jitter() -> Result<ColorJitter> {
-    ColorJitter::new(0.5, 0.2, 0.6, 0.4)
 }

@@ -6,8 +6,7 @@ use tch::Device;
 
 use super::augmentation::{Augmentation, Data};
 use crate::distributed::Distributed;
-use crate::experiments::data_used::DataUsed;
-use crate::experiments::description::{RunDescription, to_json};
+use crate::experiments::description::{DataUsed, RunDescription, to_json};
 use crate::experiments::options::{RunOptions, check_each_once};
 use crate::experiments::values::devices;
 use crate::train::Numerics;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 pub use augmentation::{Augmentation, Data};
 pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 
-use super::data_used::DataUsed;
+use super::description::DataUsed;
 use super::ranks;
 use super::run_log::{RunLog, Section};
-use super::trainer::{Setting, Trainer, resume, take_turns};
+use super::trainer::{Setting, Trainer, resume};
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
 use crate::distributed::{self, Distributed};
@@ -72,7 +72,9 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
         log.set_section(Section::Numerics, effect.render())?;
     }
     for epoch in 1..=options.epochs {
-        take_turns(&mut trainers, epoch, &mut log)?;
+        for trainer in &mut trainers {
+            trainer.epoch(epoch, &mut log)?;
+        }
     }
     if let Some(effect) = &mut effect {
         config.test_with_default_numerics(effect, &trainers, &test_iter)?;

@@ -44,28 +44,26 @@ impl Cifar {
             return None;
         }
         let batch = train_iter.iter().next()?;
+        let images = batch.y.numel();
         let mut steps = [self.numerics, Numerics::default()].map(|numerics| {
             torch::manual_seed(self.options.seed);
             let (net, trainer) = self.begin(numerics);
             Steps { net, trainer, devices: &self.devices, seconds: Vec::new() }
         });
-        let [chosen, plain] = &mut steps;
-        let images = batch.y.numel();
-        let (logits, loss) = chosen.step(&batch);
-        let (plain_logits, plain_loss) = plain.step(&batch);
+        let [(logits, loss), (plain_logits, plain_loss)] = steps.each_mut().map(|steps| steps.step(&batch));
         let largest = |logits: Tensor| logits.abs().max().double_value(&[]);
         let same = logits.argmax(1, false).eq_tensor(&plain_logits.argmax(1, false));
         for _ in 0..STEPS {
             if interrupt::requested() {
                 return None;
             }
-            let _ = (chosen.step(&batch), plain.step(&batch));
+            steps.iter_mut().for_each(|steps| drop(steps.step(&batch)));
         }
         Some(NumericsEffect {
             chosen: self.numerics.words(),
             images,
             steps: STEPS,
-            seconds: [chosen.median_seconds(), plain.median_seconds()],
+            seconds: steps.map(|steps| steps.median_seconds()),
             loss: [loss, plain_loss].map(|sum| sum / images as f64),
             logit_difference: largest(logits - &plain_logits),
             largest_logit: largest(plain_logits),

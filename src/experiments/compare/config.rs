@@ -6,8 +6,7 @@ use tch::Device;
 
 use crate::Result;
 use crate::distributed::Distributed;
-use crate::experiments::data_used::DataUsed;
-use crate::experiments::description::{RunDescription, to_json};
+use crate::experiments::description::{DataUsed, RunDescription, to_json};
 use crate::experiments::options::{RunOptions, check_each_once};
 use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::device;

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
-use super::data_used::DataUsed;
+use super::description::DataUsed;
 use super::inspector::{Inspector, inspect};
 use super::options::RunOptions;
 use super::ranks;
 use super::run_log::RunLog;
-use super::trainer::{Setting, Trainer, resume, take_turns};
+use super::trainer::{Setting, Trainer, resume};
 use crate::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
@@ -73,7 +73,9 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     }
     resume(&trainers, &mut log)?;
     for epoch in 1..=epochs {
-        take_turns(&mut trainers, epoch, &mut log)?;
+        for trainer in &mut trainers {
+            trainer.epoch(epoch, &mut log)?;
+        }
         // A resumed run may be past this epoch.
         if !trainers.iter().all(|trainer| trainer.rests_after(epoch)) {
             continue;

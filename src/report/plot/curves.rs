@@ -28,16 +28,18 @@ pub struct Curves<'a> {
 /// A quantity of a record, as a panel shows it.
 type Value = fn(&EpochRecord) -> f64;
 
+/// The two curves of a quantity: what they are called, and whether they are dashed.
+const CURVE_NAMES: [(&str, bool); 2] = [("training", false), ("test", true)];
+
 /// One pair of curves: what they are called, their unit, and the values in training and test.
 struct Quantity {
     name: &'static str,
     label: &'static str,
     difference_label: &'static str,
-    train: Value,
-    test: Value,
-    /// Whether the panel of differences shows the test too. The test loss swings so much from epoch to epoch that the
-    /// difference in training, which comes from the arithmetic, would look flat.
-    test_difference: bool,
+    values: [Value; 2],
+    /// How many of them the panel of differences shows. The test loss swings so much from epoch to epoch that the difference in
+    /// training, which comes from the arithmetic, would look flat.
+    differences: usize,
     /// No value is larger.
     largest: f64,
     /// The least that an axis spans.
@@ -48,9 +50,8 @@ const LOSS: Quantity = Quantity {
     name: "Loss",
     label: "loss (nats per example)",
     difference_label: "difference (nats per example)",
-    train: |record| record.train_loss,
-    test: |record| record.test_loss,
-    test_difference: false,
+    values: [|record| record.train_loss, |record| record.test_loss],
+    differences: 1,
     largest: f64::INFINITY,
     span: 0.05,
 };
@@ -58,9 +59,8 @@ const ACCURACY: Quantity = Quantity {
     name: "Accuracy",
     label: "accuracy (%)",
     difference_label: "difference (percentage points)",
-    train: |record| 100.0 * record.train_acc,
-    test: |record| 100.0 * record.test_acc,
-    test_difference: true,
+    values: [|record| 100.0 * record.train_acc, |record| 100.0 * record.test_acc],
+    differences: 2,
     largest: 100.0,
     span: 1.0,
 };
@@ -83,15 +83,16 @@ impl Curves<'_> {
             let (color, shape) = PALETTE[i % PALETTE.len()];
             // The first is drawn below the others and broader, so that it shows where they coincide.
             let (width, radius) = if i == 0 && self.variants.len() > 1 { (44, 60) } else { (20, 40) };
-            [("training", quantity.train, false), ("test", quantity.test, true)]
-                .map(|(what, value, dashed)| Series {
+            let curves = CURVE_NAMES.into_iter().zip(quantity.values);
+            curves
+                .map(|((what, dashed), value)| Series {
                     name: format!("{variant}, {what}"),
                     stroke: Stroke { width, color, dashed },
                     shape,
                     radius,
                     points: self.points(variant, value),
                 })
-                .into()
+                .collect()
         });
         Panel {
             title: quantity.name.to_owned(),
@@ -106,18 +107,14 @@ impl Curves<'_> {
     }
 
     fn difference_panel(&self, quantity: &Quantity, first: &str, second: &str) -> Panel {
-        let mut series = vec![("training", quantity.train, false)];
-        if quantity.test_difference {
-            series.push(("test", quantity.test, true));
-        }
-        let series =
-            series.into_iter().zip(DIFFERENCES).map(|((what, value, dashed), (color, shape))| Series {
-                name: what.to_owned(),
-                stroke: Stroke { width: 20, color, dashed },
-                shape,
-                radius: 40,
-                points: difference(&self.points(first, value), &self.points(second, value)),
-            });
+        let curves = CURVE_NAMES.into_iter().zip(quantity.values).zip(DIFFERENCES).take(quantity.differences);
+        let series = curves.map(|(((what, dashed), value), (color, shape))| Series {
+            name: what.to_owned(),
+            stroke: Stroke { width: 20, color, dashed },
+            shape,
+            radius: 40,
+            points: difference(&self.points(first, value), &self.points(second, value)),
+        });
         let series: Vec<Series> = series.collect();
         let zero = series.iter().all(|series| series.points.iter().all(|point| point.1 == 0.0));
         Panel {

@@ -167,15 +167,13 @@ pub fn check_graph_device(graph: bool, device: Device) -> Result<()> {
 /// # Errors
 /// A usage error that names it.
 pub fn check_each_once<V: PartialEq + Display>(variants: &[V]) -> Result<()> {
-    for (i, variant) in variants.iter().enumerate() {
-        if variants[..i].contains(variant) {
-            return Err(Error::usage(
-                format!("--variants names {variant} twice"),
-                "name each variant once, separated by commas",
-            ));
-        }
+    match variants.iter().enumerate().find(|(i, variant)| variants[..*i].contains(variant)) {
+        None => Ok(()),
+        Some((_, twice)) => Err(Error::usage(
+            format!("--variants names {twice} twice"),
+            "name each variant once, separated by commas",
+        )),
     }
-    Ok(())
 }
 
 /// Writes a path that may not be UTF-8 into `config.json`.

@@ -13,8 +13,8 @@ use super::saved::Saved;
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
 use crate::report::{
-    CURVES, Console, Curves, Inspection, METRICS, RANKS, REPORT, Report, RunDir, STATISTICS, SYNCHRONIZED,
-    Synchronization, draw_curves, read_rows, render_ranks, write_rows,
+    CURVES, Inspection, METRICS, RANKS, REPORT, Report, RunDir, STATISTICS, SYNCHRONIZED, Synchronization,
+    draw_curves, read_rows, render_ranks, write_rows,
 };
 use crate::{EpochRecord, Error, RankRecord, Result, StatisticsRecord, interrupt, output, weights};
 
@@ -142,28 +142,29 @@ impl<'a> RunLog<'a> {
         if is_sound {
             self.save_checkpoint(&variant, &checkpoint()?)?;
         }
-        self.print_last();
+        self.print(self.report().last_lines());
         self.check_last_loss()
     }
 
     fn write_files(&mut self) -> Result<()> {
-        let RunDescription { title, variants, options, .. } = &self.run;
         let Some(dir) = &self.dir else { return Ok(()) };
         write_rows(dir, METRICS, &self.records)?;
         if !self.rank_records.is_empty() {
             write_rows(dir, RANKS, &self.rank_records)?;
-            self.sections.insert(Section::Ranks, render_ranks(variants, &self.rank_records));
+            self.sections.insert(Section::Ranks, render_ranks(&self.run.variants, &self.rank_records));
         }
-        let curves = Curves { title, variants, records: &self.records, epochs: options.epochs };
-        self.write(CURVES, &draw_curves(&curves)?)?;
+        self.write(CURVES, &draw_curves(&self.report())?)?;
         self.write_report()
     }
 
     fn write_report(&self) -> Result<()> {
-        let RunDescription { recipe, variants, facts, options, .. } = &self.run;
-        let report = Report { recipe, facts, variants, records: &self.records, epochs: options.epochs };
         let sections: String = self.sections.values().map(String::as_str).collect();
-        self.write(REPORT, (report.render() + &sections).as_bytes())
+        self.write(REPORT, (self.report().render() + &sections).as_bytes())
+    }
+
+    fn report(&self) -> Report<'_> {
+        let RunDescription { recipe, title, variants, facts, options, .. } = &self.run;
+        Report { recipe, title, facts, variants, records: &self.records, epochs: options.epochs }
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {
@@ -211,18 +212,6 @@ impl<'a> RunLog<'a> {
     fn print(&self, lines: impl IntoIterator<Item = String>) {
         if !self.run.options.quiet && self.dir.is_some() {
             lines.into_iter().for_each(output::say);
-        }
-    }
-
-    /// The line of the last record and, when it ends a round of two variants, the line of their difference.
-    fn print_last(&self) {
-        let console = Console::new(&self.run.variants, self.run.options.epochs);
-        let Some(last) = self.records.last() else { return };
-        self.print([console.epoch_line(last)]);
-        if let ([_, second], [.., before, _]) = (self.run.variants.as_slice(), self.records.as_slice())
-            && last.variant == *second
-        {
-            self.print([console.difference_line(before, last)]);
         }
     }
 

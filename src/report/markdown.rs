@@ -7,11 +7,14 @@ use crate::EpochRecord;
 /// The report's name in a run directory.
 pub const REPORT: &str = "report.md";
 
-/// The first part of `report.md`; sections on processes, statistics and numerics may follow.
+/// A run so far, for `report.md`, the curves and the screen. [`render`](Self::render) gives the first part of `report.md`; sections on
+/// processes, statistics and numerics may follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The recipe's name, by which the notes' figures are found.
     pub recipe: &'a str,
+    /// Of the curves: the first line is the title; a second one is written smaller below it.
+    pub title: &'a str,
     /// What was run, in the order of the table: seed, device, threads, libtorch, signature and the like.
     pub facts: &'a [(String, String)],
     /// In the order of the columns; with exactly two, columns show the first minus the second.
@@ -217,7 +220,7 @@ mod tests {
 
     fn render(recipe: &str, variants: &[&str], records: &[EpochRecord], epochs: usize) -> String {
         let facts = [("seed".to_owned(), "0".to_owned()), ("device".to_owned(), "a|b".to_owned())];
-        Report { recipe, facts: &facts, variants: &strings(variants), records, epochs }.render()
+        Report { recipe, title: "", facts: &facts, variants: &strings(variants), records, epochs }.render()
     }
 
     fn two_epochs() -> Vec<EpochRecord> {

@@ -4,7 +4,7 @@
 //! here is a pure function of the records except [`RunDir`], which alone touches the disk.
 
 mod bench;
-pub mod console;
+mod console;
 pub mod csv;
 mod inspection;
 mod markdown;
@@ -19,7 +19,6 @@ mod synchronized;
 mod table;
 
 pub use bench::{BENCH, HERE, Measurement, Spread, bench_to_csv, render_bench};
-pub use console::Console;
 pub use csv::{
     METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
@@ -28,7 +27,7 @@ pub use markdown::{REPORT, Report};
 pub use numerics::NumericsEffect;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
-pub use plot::{CURVES, Curves, draw_curves};
+pub use plot::{CURVES, draw_curves};
 pub use plot::{Thumbnail, draw_gallery, longest_side};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;

@@ -28,9 +28,16 @@ impl RunDir {
     /// # Errors
     /// A usage error if `out` exists, whatever it is; a failure if it cannot be made. Neither leaves anything behind.
     pub fn create(out: Option<&Path>, recipe: &str) -> Result<Self> {
-        match out {
-            Some(out) => Self::create_at(out),
-            None => Self::create_dated(Path::new(REPORTS), recipe, OffsetDateTime::now_utc()),
+        let Some(out) = out else {
+            return Self::create_dated(Path::new(REPORTS), recipe, OffsetDateTime::now_utc());
+        };
+        match create_new_dir(out) {
+            Ok(()) => Self::locked(out.to_owned()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Error::usage(
+                format!("{} exists, and a run writes over nothing", out.display()),
+                format!("give --out a new name, or leave it out to get a new directory under {REPORTS}/"),
+            )),
+            Err(e) => Err(cannot_create(out, &e)),
         }
     }
 
@@ -71,17 +78,6 @@ impl RunDir {
     /// Whether it is empty; unfinished files of killed processes do not count.
     pub fn is_empty(&self) -> bool {
         whole_file::is_empty_but_for_unfinished(&self.path)
-    }
-
-    fn create_at(out: &Path) -> Result<Self> {
-        match create_new_dir(out) {
-            Ok(()) => Self::locked(out.to_owned()),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Error::usage(
-                format!("{} exists, and a run writes over nothing", out.display()),
-                format!("give --out a new name, or leave it out to get a new directory under {REPORTS}/"),
-            )),
-            Err(e) => Err(cannot_create(out, &e)),
-        }
     }
 
     fn create_dated(reports: &Path, recipe: &str, now: OffsetDateTime) -> Result<Self> {

@@ -4,6 +4,7 @@ use plotters::style::RGBColor;
 
 use super::panel::{PALETTE, Panel, Series, Shape, draw_panels};
 use super::picture::Stroke;
+use crate::report::Report;
 use crate::{EpochRecord, Result};
 
 /// The picture's name in a run directory.
@@ -11,19 +12,6 @@ pub const CURVES: &str = "curves.png";
 
 const DIFFERENCES: [(RGBColor, Shape); 2] =
     [(RGBColor(0x22, 0x22, 0x22), Shape::Circle), (RGBColor(0x9a, 0x4d, 0xa8), Shape::Diamond)];
-
-/// What [`draw_curves`] draws.
-#[derive(Clone, Copy, Debug)]
-pub struct Curves<'a> {
-    /// The first line is the title; a second one is written smaller below it.
-    pub title: &'a str,
-    /// In the order of the legend; with exactly two, a row of panels shows the first minus the second.
-    pub variants: &'a [String],
-    /// Of any variant and epoch; those that are missing are left out.
-    pub records: &'a [EpochRecord],
-    /// The epochs of the whole run, over which the axis goes from the start.
-    pub epochs: usize,
-}
 
 /// A quantity of a record, as a panel shows it.
 type Value = fn(&EpochRecord) -> f64;
@@ -65,19 +53,20 @@ const ACCURACY: Quantity = Quantity {
     span: 1.0,
 };
 
-/// Draws the curves, [`WIDTH`](super::WIDTH) pixels wide, as the bytes of a PNG file. What is not finite is left out.
+/// Draws the curves of a run, [`WIDTH`](super::WIDTH) pixels wide, as the bytes of a PNG file. The epochs of the whole run are on the
+/// axis from the start. With exactly two variants, a row of panels shows the first minus the second. What is not finite is left out.
 ///
 /// # Errors
 /// If the drawing fails, for which there is no known cause.
-pub fn draw_curves(curves: &Curves) -> Result<Vec<u8>> {
-    let mut rows = vec![[LOSS, ACCURACY].map(|quantity| curves.panel(&quantity))];
-    if let [first, second] = curves.variants {
-        rows.push([LOSS, ACCURACY].map(|quantity| curves.difference_panel(&quantity, first, second)));
+pub fn draw_curves(run: &Report) -> Result<Vec<u8>> {
+    let mut rows = vec![[LOSS, ACCURACY].map(|quantity| run.panel(&quantity))];
+    if let [first, second] = run.variants {
+        rows.push([LOSS, ACCURACY].map(|quantity| run.difference_panel(&quantity, first, second)));
     }
-    draw_panels(curves.title, &rows)
+    draw_panels(run.title, &rows)
 }
 
-impl Curves<'_> {
+impl Report<'_> {
     fn panel(&self, quantity: &Quantity) -> Panel {
         let series = self.variants.iter().enumerate().map(|(i, variant)| {
             let (color, shape) = PALETTE[i % PALETTE.len()];
@@ -164,8 +153,9 @@ mod tests {
     /// Width, height and pixels of the picture.
     fn draw(variants: &[&str], records: &[EpochRecord], epochs: usize) -> (u32, u32, Vec<u8>) {
         let variants: Vec<String> = variants.iter().map(|&variant| variant.to_owned()).collect();
-        let curves = Curves { title: "book\nseed 0", variants: &variants, records, epochs };
-        let bytes = draw_curves(&curves).unwrap();
+        let title = "book\nseed 0";
+        let run = Report { recipe: "book", title, facts: &[], variants: &variants, records, epochs };
+        let bytes = draw_curves(&run).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();

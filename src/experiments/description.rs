@@ -20,6 +20,7 @@ pub struct DataUsed {
     pub test_examples: usize,
     /// The absolute path of the folder that the user named, if it is UTF-8.
     data_dir: Option<String>,
+    /// Whether all files are the published ones.
     data_is_published: bool,
     train_sha256: String,
     test_sha256: String,
@@ -50,15 +51,6 @@ impl DataUsed {
             test_sha256,
         };
         Ok(([train, test], used))
-    }
-
-    /// For the report: whether this is the `dataset` as published.
-    pub fn origin(&self, dataset: &str) -> String {
-        if self.data_is_published {
-            format!("{dataset} as published")
-        } else {
-            "not the published files".into()
-        }
     }
 }
 
@@ -101,6 +93,8 @@ impl RunDescription {
             "\nseed {seed}, batch size {batch_size}, {optimizer}, learning rate {lr}, {}",
             signature.device
         );
+        let published = format!("{dataset} as published");
+        let origin = if data.data_is_published { published } else { "not the published files".to_owned() };
         let mut chosen = vec![
             ("seed", seed.to_string()),
             ("optimizer", format!("{optimizer}, learning rate {lr}")),
@@ -108,7 +102,7 @@ impl RunDescription {
             ("training images", data.train_examples.to_string()),
             ("test images", data.test_examples.to_string()),
             ("kernels", kernels.to_owned()),
-            ("data", data.origin(dataset)),
+            ("data", origin),
         ];
         chosen.extend(graph.then(|| ("steps", "recorded once and then repeated".to_owned())));
         self.facts.extend(facts(chosen, &signature));

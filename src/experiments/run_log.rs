@@ -96,14 +96,16 @@ impl<'a> RunLog<'a> {
         checkpoint.save(&dir.path().join(checkpoint_name(variant)))
     }
 
-    /// Takes over the epochs that a resumed run has finished.
+    /// Takes over the epochs that a resumed run has finished, variant by variant.
     ///
     /// # Errors
     /// If a file cannot be read or written.
-    pub fn resumed(&mut self, records: Vec<EpochRecord>) -> Result<()> {
+    pub fn resumed(&mut self, mut records: Vec<EpochRecord>) -> Result<()> {
         if records.is_empty() {
             return Ok(());
         }
+        // As they were trained: the variants took turns.
+        records.sort_by_key(|record| record.epoch);
         self.records = records;
         let Some(dir) = &self.dir else { return Ok(()) };
         self.rank_records = read_rows(dir, RANKS)?;

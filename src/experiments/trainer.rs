@@ -241,14 +241,3 @@ impl<'a> Trainer<'a> {
         between.checkpoint((net, optimizer.as_ref(), inspector.as_ref(), ddp.as_ref()), None)
     }
 }
-
-/// Gives `log` the records of the epochs that the trainers' checkpoints have finished.
-///
-/// # Errors
-/// If a file cannot be read or written.
-pub fn resume(trainers: &[Trainer], log: &mut RunLog) -> Result<()> {
-    let longest = trainers.iter().map(|trainer| trainer.records().len()).max().unwrap_or(0);
-    let by_epoch =
-        (0..longest).flat_map(|i| trainers.iter().filter_map(move |trainer| trainer.records().get(i)));
-    log.resumed(by_epoch.cloned().collect())
-}

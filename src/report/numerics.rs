@@ -1,6 +1,6 @@
 //! The effect of mixed precision and the memory format, for the report.
 
-use super::numbers::percent;
+use super::numbers::{median, percent};
 use super::table;
 
 /// Steps with the numerics that a run was asked for, compared with steps with PyTorch's own.
@@ -10,10 +10,8 @@ pub struct NumericsEffect {
     pub chosen: String,
     /// Images of the batch that the steps were made with.
     pub images: usize,
-    /// Steps that were timed.
-    pub steps: usize,
-    /// Median seconds of a step: as the run was asked to compute, and as PyTorch computes by itself.
-    pub seconds: [f64; 2],
+    /// The seconds of each step: as the run was asked to compute, and as PyTorch computes by itself; as many of either.
+    pub seconds: [Vec<f64>; 2],
     /// The loss before the first step, in nats per example, likewise.
     pub loss: [f64; 2],
     /// The largest absolute logit before the first step.
@@ -36,23 +34,30 @@ impl NumericsEffect {
         )
     }
 
+    /// The median seconds of a step.
+    fn medians(&self) -> [f64; 2] {
+        self.seconds.each_ref().map(|seconds| median(seconds.iter().copied()).unwrap_or(f64::NAN))
+    }
+
     fn times_as_long(&self) -> f64 {
-        self.seconds[0] / self.seconds[1]
+        let [chosen, plain] = self.medians();
+        chosen / plain
     }
 
     /// The section of the report, in GitHub's Markdown.
     pub fn render(&self) -> String {
-        let Self { chosen, images, steps, largest_logit, logit_difference, same_predictions, .. } = self;
-        let rows = [chosen.as_str(), PLAIN].into_iter().zip(self.seconds).zip(self.loss);
+        let Self { chosen, images, largest_logit, logit_difference, same_predictions, .. } = self;
+        let rows = [chosen.as_str(), PLAIN].into_iter().zip(self.medians()).zip(self.loss);
         let rows = rows.map(|((numerics, seconds), loss)| {
             [numerics.to_owned(), format!("{seconds:.4}"), format!("{loss:.6}")]
         });
         let mut out = format!(
             "\n## Mixed precision and memory format\n\nThis run computes with {chosen}, which changes bits: its numbers \
              are not those of a run without.\n\nThe same weights and the same {images} images with and without, before \
-             training: {steps} steps each, in turn, after one that is not timed.\n\n{}\n\
+             training: {} steps each, in turn, after one that is not timed.\n\n{}\n\
              A step takes {:.2} times as long as without. Logits of up to {largest_logit:.3} differ by {logit_difference:.1e} at most, \
              and {same_predictions} of {images} predictions are the same.\n",
+            self.seconds[0].len(),
             table(1, ["with", "s per step, median", "loss before the first"], rows),
             self.times_as_long(),
         );
@@ -80,8 +85,7 @@ mod tests {
         let mut effect = NumericsEffect {
             chosen: "bfloat16 autocast".to_owned(),
             images: 8,
-            steps: 3,
-            seconds: [0.5, 2.0],
+            seconds: [vec![0.25, 0.5, 8.0], vec![2.0, 1.0, 4.0]],
             loss: [2.25, 2.5],
             largest_logit: 4.0,
             logit_difference: 0.0625,

@@ -13,7 +13,7 @@ pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 use super::description::DataUsed;
 use super::ranks;
 use super::run_log::{RunLog, Section};
-use super::trainer::{Setting, Trainer, resume};
+use super::trainer::{Setting, Trainer};
 use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
 use crate::distributed::{self, Distributed};
@@ -63,7 +63,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
         let build = || config.begin(config.numerics);
         trainers.push(Trainer::new(data.to_string(), setting, None, &log, build)?);
     }
-    resume(&trainers, &mut log)?;
+    log.resumed(trainers.iter().flat_map(Trainer::records).cloned().collect())?;
     let mut effect = config.numerics_effect(&train_iters[0]);
     if let Some(effect) = &effect {
         if !options.quiet {

@@ -13,7 +13,7 @@ use super::inspector::{Inspector, inspect};
 use super::options::RunOptions;
 use super::ranks;
 use super::run_log::RunLog;
-use super::trainer::{Setting, Trainer, resume};
+use super::trainer::{Setting, Trainer};
 use crate::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
@@ -71,7 +71,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         let build = || config.begin(&norm);
         trainers.push(Trainer::new(variant.to_string(), setting, inspector, &log, build)?);
     }
-    resume(&trainers, &mut log)?;
+    log.resumed(trainers.iter().flat_map(Trainer::records).cloned().collect())?;
     for epoch in 1..=epochs {
         for trainer in &mut trainers {
             trainer.epoch(epoch, &mut log)?;

@@ -1,11 +1,13 @@
 //! `report.md`: what was run, the numbers epoch by epoch, the curves, and what the notes report next to ours.
 
 use super::numbers::{grouped, loss, median, percent, points, signed};
-use super::{CURVES, notes, table};
+use super::{notes, table};
 use crate::EpochRecord;
 
 /// The report's name in a run directory.
 pub const REPORT: &str = "report.md";
+/// The name of the picture of its curves.
+pub const CURVES: &str = "curves.png";
 
 /// A run so far, for `report.md`, the curves and the screen. [`render`](Self::render) gives the first part of `report.md`; sections on
 /// processes, statistics and numerics may follow.

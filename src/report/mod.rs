@@ -23,11 +23,11 @@ pub use csv::{
     METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
 pub use inspection::{Inspection, Scale};
-pub use markdown::{REPORT, Report};
+pub use markdown::{CURVES, REPORT, Report};
 pub use numerics::NumericsEffect;
+pub use plot::draw_curves;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
-pub use plot::{CURVES, draw_curves};
 pub use plot::{Thumbnail, draw_gallery, longest_side};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;

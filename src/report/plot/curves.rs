@@ -7,9 +7,6 @@ use super::picture::Stroke;
 use crate::report::Report;
 use crate::{EpochRecord, Result};
 
-/// The picture's name in a run directory.
-pub const CURVES: &str = "curves.png";
-
 const DIFFERENCES: [(RGBColor, Shape); 2] =
     [(RGBColor(0x22, 0x22, 0x22), Shape::Circle), (RGBColor(0x9a, 0x4d, 0xa8), Shape::Diamond)];
 

@@ -8,7 +8,7 @@ mod panel;
 mod picture;
 mod ratios;
 
-pub use self::curves::{CURVES, draw_curves};
+pub use self::curves::draw_curves;
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub(super) use self::panel::{PALETTE, Panel, Series, Shape, draw_panels};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
@@ -30,12 +30,6 @@ pub struct Checkpoint {
 struct Versioned<S> {
     version: u32,
     state: S,
-}
-
-/// What only needs the version.
-#[derive(serde::Deserialize)]
-struct Version {
-    version: u32,
 }
 
 impl Checkpoint {
@@ -125,7 +119,8 @@ impl Checkpoint {
             return Err("it is damaged: its SHA-256 is another".to_owned());
         }
         let json = tensors.get(STATE).map(bytes).ok_or("it is no checkpoint")?;
-        let Version { version } = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
+        let Versioned::<IgnoredAny> { version, .. } =
+            serde_json::from_slice(&json).map_err(|e| e.to_string())?;
         if version != VERSION {
             return Err(format!("its version is {version}, and this program reads {VERSION}"));
         }

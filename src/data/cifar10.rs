@@ -62,11 +62,6 @@ impl Cifar10 {
     pub fn find() -> Option<PathBuf> {
         sources().find(|folder| PUBLISHED.missing(folder)).map(|found| found.path)
     }
-
-    /// Whether there is a cache to fetch into.
-    pub fn can_be_fetched() -> bool {
-        sources().cache.is_some()
-    }
 }
 
 /// The six files.

@@ -125,6 +125,11 @@ pub(super) fn cache(name: &str) -> Option<PathBuf> {
     ProjectDirs::from("", "", "d2l_ch7").map(|dirs| dirs.cache_dir().join(name))
 }
 
+/// Whether there is a cache to fetch data sets into.
+pub fn can_be_fetched() -> bool {
+    cache("").is_some()
+}
+
 impl Sources {
     /// The first folder that has all the files already.
     pub(super) fn find(&self, missing: impl Fn(&Path) -> Vec<String>) -> Option<DataFolder> {

@@ -56,11 +56,6 @@ impl FashionMnist {
     pub fn find() -> Option<PathBuf> {
         sources().find(|folder| missing(folder, &PUBLISHED)).map(|found| found.path)
     }
-
-    /// Whether there is a cache to fetch into.
-    pub fn can_be_fetched() -> bool {
-        sources().cache.is_some()
-    }
 }
 
 /// One of the four files: its published name without `.gz`, and the SHA-256 of its contents. Publisher and Debian zipped the same

@@ -17,6 +17,7 @@ pub mod transforms;
 
 pub use batches::{Batch, Batches, Drawn, Epoch};
 pub use cifar10::Cifar10;
+pub use data_folder::can_be_fetched;
 pub use draws::{DefaultGenerator, Draws, Mt19937};
 pub use fashion_mnist::FashionMnist;
 pub use image_loader::ImageLoader;

@@ -8,8 +8,6 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::launch::Launch;
 use crate::torch::{Store, StoreAddress};
 use crate::{Error, Result, interrupt, output, panics, torch};
@@ -35,13 +33,6 @@ pub(super) struct Meeting {
     _pulse: Pulse,
     /// Dropped last: what goes before it may wait for the store.
     watchdog: OnceCell<Sender<()>>,
-}
-
-/// What a rank that fails leaves at the store.
-#[derive(Serialize, Deserialize)]
-struct Reason {
-    what: String,
-    remedy: String,
 }
 
 impl Meeting {
@@ -70,8 +61,7 @@ impl Meeting {
         let rank = self.launch.rank;
         let interrupted = error.is_interruption();
         if !interrupted && !is_of_exchange(&error.to_string()) {
-            let reason = Reason { what: error.to_string(), remedy: error.remedy().to_owned() };
-            let reason = serde_json::to_vec(&reason).expect("text serializes");
+            let reason = serde_json::to_vec(&(error.to_string(), error.remedy())).expect("text serializes");
             // Where the store is gone, nobody is left to be told.
             let _ = self.store.set(&key(FAILED, rank), &reason);
             // A wrong command line is every rank's.
@@ -107,8 +97,8 @@ impl Meeting {
             for &rank in &others {
                 if self.store.has(&key(FAILED, rank))? {
                     let left = self.store.get(&key(FAILED, rank), ANSWER)?;
-                    let Reason { what, remedy } = serde_json::from_slice(&left)
-                        .unwrap_or_else(|_| Reason { what: "unknown".to_owned(), remedy: RESUME.to_owned() });
+                    let (what, remedy): (String, String) = serde_json::from_slice(&left)
+                        .unwrap_or_else(|_| ("unknown".to_owned(), RESUME.to_owned()));
                     return Ok(Some(Error::failed(format!("rank {rank}: {what}"), remedy)));
                 }
             }

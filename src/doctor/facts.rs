@@ -6,7 +6,7 @@ use std::thread;
 
 use tch::Device;
 
-use crate::data::{Cifar10, FashionMnist};
+use crate::data::{self, Cifar10, FashionMnist};
 use crate::report::run_dir::REPORTS;
 use crate::torch::{self, CudaGraph, CudaVersion, DeviceBytes, Driver, Signature};
 
@@ -65,7 +65,8 @@ impl Facts {
     /// Those of this machine and process.
     pub fn gather() -> Self {
         let driver = torch::driver();
-        let data_set = |name, megabytes, folder, can_fetch| DataSet { name, megabytes, folder, can_fetch };
+        let can_fetch = data::can_be_fetched();
+        let data_set = |name, megabytes, folder| DataSet { name, megabytes, folder, can_fetch };
         Self {
             signature: Signature::of(Device::Cpu),
             libtorch_file: torch::libtorch_file(),
@@ -80,8 +81,8 @@ impl Facts {
             driver,
             visible_devices: std::env::var("CUDA_VISIBLE_DEVICES").ok(),
             data_sets: vec![
-                data_set("Fashion-MNIST", 30, FashionMnist::find(), FashionMnist::can_be_fetched()),
-                data_set("CIFAR-10", 170, Cifar10::find(), Cifar10::can_be_fetched()),
+                data_set("Fashion-MNIST", 30, FashionMnist::find()),
+                data_set("CIFAR-10", 170, Cifar10::find()),
             ],
             reports: can_keep_reports(Path::new(REPORTS)),
         }

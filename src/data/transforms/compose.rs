@@ -3,7 +3,7 @@
 use super::Image;
 use crate::data::Draws;
 
-/// Makes an image of an image, perhaps by chance.
+/// A transform of an image, which may draw random numbers.
 pub trait Transform: Send + Sync {
     /// The image transformed, with what is random drawn from `draws`.
     fn transform(&self, image: Image, draws: &mut dyn Draws) -> Image;

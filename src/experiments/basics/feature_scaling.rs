@@ -46,7 +46,7 @@ impl FeatureScaling {
     }
 
     /// How the values of each channel are distributed, before and after: `before.mean`, `before.std` (unbiased), `before.min` and
-    /// `before.max`, (3,), and `before.histogram`, how many pixels are in each bin, (3, [`BINS`]), int64.
+    /// `before.max`, (3,), and `before.histogram`, how many pixels are in each bin, (3, `BINS`), int64.
     pub fn figures(&self) -> BTreeMap<String, Tensor> {
         let stages = STAGES.iter().zip([&self.before, &self.after]);
         let figures = stages.flat_map(|(&(stage, mean, std), values)| {

@@ -127,7 +127,7 @@ impl<'a> RunLog<'a> {
     pub fn add(
         &mut self,
         record: EpochRecord,
-        ranks: Vec<RankRecord>,
+        rank_rows: Vec<RankRecord>,
         state: &[(String, Tensor)],
         checkpoint: impl FnOnce() -> Result<Checkpoint>,
     ) -> Result<()> {
@@ -137,7 +137,7 @@ impl<'a> RunLog<'a> {
         }
         // An epoch that was finished without its checkpoint is trained again when a run is resumed.
         self.rank_records.retain(|row| (&row.variant, row.epoch) != (&record.variant, record.epoch));
-        self.rank_records.extend(ranks);
+        self.rank_records.extend(rank_rows);
         self.records.push(record);
         self.write_files()?;
         // Last of all: a run that goes on from it finds every file of its epochs.

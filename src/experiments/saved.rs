@@ -27,7 +27,7 @@ pub struct BetweenEpochs {
 pub struct WithinEpoch {
     /// Batches done.
     pub batches: usize,
-    /// Images of the last one.
+    /// Images of the last one; nothing reads it, and earlier programs of this checkpoint version need it.
     pub batch_size: usize,
     /// The bits of this process's sums over the batches, as [`Totals::to_bits`] gives them.
     pub metric: [u64; 3],

@@ -118,7 +118,7 @@ impl<'a> Trainer<'a> {
         let Setting { train_iter, devices, ranks, .. } = self.setting;
         train_iter.set_epoch(epoch - 1);
         self.between.generators.restore()?;
-        let (within, batches) = self.resumed_batches()?;
+        let (within, batches) = self.batches_left()?;
         devices.iter().try_for_each(|&device| torch::reset_peak_memory(device))?;
         let start = Instant::now();
         let Some(trained) = self.train(batches, &within, start, log)? else { return Err(log.interrupted()) };
@@ -225,10 +225,11 @@ impl<'a> Trainer<'a> {
 
     /// The finished part of the epoch that begins, and the batches that are left. The generators must be set to the epoch's beginning;
     /// afterwards they are where the epoch goes on.
-    fn resumed_batches(&mut self) -> Result<(WithinEpoch, Epoch<'a>)> {
+    fn batches_left(&mut self) -> Result<(WithinEpoch, Epoch<'a>)> {
         let train_iter = self.setting.train_iter;
         let within = self.within.take().unwrap_or_default();
         let batches = train_iter.iter_from(within.batches);
+        // A loader that draws ahead has already moved the generators past the batches that are left.
         if let Some(generators) = within.generators.as_ref().filter(|_| !train_iter.draws_ahead()) {
             generators.restore()?;
         }

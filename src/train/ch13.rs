@@ -9,26 +9,26 @@ use crate::Result;
 use crate::data::{Batch, Epoch};
 use crate::optim::Optimizer;
 
-/// One epoch of `train_ch13`: trains `net` on every batch of `train_iter`. Each batch's loss and accuracy, as they were before its
+/// One epoch of `train_ch13`: trains `net` on every batch of `batches`. Each batch's loss and accuracy, as they were before its
 /// step, are added to `metric`.
 ///
 /// # Errors
 /// Those of `after_batch`.
 pub fn train_epoch(
     net: &dyn ModuleT,
-    train_iter: Epoch,
-    trainer: &mut dyn Optimizer,
+    batches: Epoch,
+    optimizer: &mut dyn Optimizer,
     metric: &mut Metric,
     after_batch: AfterBatch,
 ) -> Result<ControlFlow<()>> {
-    for Batch { x, y } in train_iter {
-        trainer.zero_grad();
+    for Batch { x, y } in batches {
+        optimizer.zero_grad();
         let pred = net.forward_t(&x, true);
         let l = summed_cross_entropy(&pred, &y);
         l.backward();
-        trainer.step();
+        optimizer.step();
         metric.add(&l.detach(), &pred, &y);
-        if after_batch(y.numel(), metric, trainer)?.is_break() {
+        if after_batch(y.numel(), metric, optimizer)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

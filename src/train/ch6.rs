@@ -9,19 +9,19 @@ use crate::Result;
 use crate::data::{Batch, Epoch};
 use crate::optim::Optimizer;
 
-/// One epoch of `train_ch6`: trains `net` on every batch of `train_iter`. Each batch's loss and accuracy, as they were before its
+/// One epoch of `train_ch6`: trains `net` on every batch of `batches`. Each batch's loss and accuracy, as they were before its
 /// step, are added to `metric`.
 ///
 /// # Errors
 /// Those of `after_batch`.
 pub fn train_epoch(
     net: &dyn ModuleT,
-    train_iter: Epoch,
+    batches: Epoch,
     optimizer: &mut dyn Optimizer,
     metric: &mut Metric,
     after_batch: AfterBatch,
 ) -> Result<ControlFlow<()>> {
-    for Batch { x, y } in train_iter {
+    for Batch { x, y } in batches {
         optimizer.zero_grad();
         let y_hat = net.forward_t(&x, true);
         let l = cross_entropy(&y_hat, &y);

@@ -45,7 +45,7 @@ impl DistributedDataParallel {
     /// If a rank is gone or does not come in time, a forward pass panics with the crate's error, as libtorch's backward pass does.
     #[must_use]
     pub fn around(&self, net: Net) -> Net {
-        Net { module: Box::new(Around { ranks: self.clone(), module: net.module }), vs: net.vs }
+        Net { module: Box::new(Around { ddp: self.clone(), module: net.module }), vs: net.vs }
     }
 
     /// Copies rank 0's running statistics to every rank.
@@ -59,7 +59,7 @@ impl DistributedDataParallel {
     /// How long a step's exchange of gradients takes; `None` before the second step.
     ///
     /// # Errors
-    /// None is known.
+    /// No failure is known.
     pub fn times(&self) -> Result<Option<ExchangeTimes>> {
         self.hooks().reducer.times()
     }
@@ -86,13 +86,13 @@ impl Hooks {
 
 #[derive(Debug)]
 struct Around {
-    ranks: DistributedDataParallel,
+    ddp: DistributedDataParallel,
     module: Box<dyn ModuleT>,
 }
 
 impl Around {
     fn forward_in_training(&self, x: &Tensor) -> Result<Tensor> {
-        let hooks = self.ranks.hooks();
+        let hooks = self.ddp.hooks();
         hooks.reducer.before_forward()?;
         hooks.broadcast_buffers()?;
         let y = self.module.forward_t(x, true);

@@ -142,9 +142,9 @@ impl Step {
             metric.count(drawn.images());
             return Ok(());
         }
-        let is_whole = self.recorded.is_none() && drawn.images() == epoch.batch_size();
-        if !is_whole || self.runs < WARM_UP {
-            self.runs += usize::from(is_whole);
+        let may_be_recorded = self.recorded.is_none() && drawn.images() == epoch.batch_size();
+        if !may_be_recorded || self.runs < WARM_UP {
+            self.runs += usize::from(may_be_recorded);
             step(epoch.gather(drawn), metric);
             return Ok(());
         }

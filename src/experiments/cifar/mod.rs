@@ -122,7 +122,7 @@ impl Cifar {
         let net = build();
         init::xavier_weights(&net.vs);
         let net = DataParallel::of(numerics.of(net), &self.devices, || numerics.of(build()));
-        let trainer = Adam::new(net.vs.trainable_variables(), self.options.lr);
-        (net, Box::new(trainer))
+        let optimizer = Adam::new(net.vs.trainable_variables(), self.options.lr);
+        (net, Box::new(optimizer))
     }
 }

@@ -59,11 +59,11 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         ranks,
     };
     let mut log = RunLog::begin(description, ranks)?;
-    let synchronized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
+    let normalized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
     let mut trainers = Vec::new();
     for &variant in &config.variants {
         let norm = match variant {
-            Variant::ScratchSync => Norm::ScratchSync(Arc::clone(&synchronized)),
+            Variant::ScratchSync => Norm::ScratchSync(Arc::clone(&normalized)),
             alone => alone.into(),
         };
         let inspector = (config.inspect && variant == Variant::Scratch)
@@ -86,7 +86,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
             log.inspected(inspect(epoch, &states.collect::<Vec<_>>(), inspector))?;
         }
         if let Some(ranks) = ranks
-            && let Some(found) = synchronized::gather(epoch, &synchronized, ranks)?
+            && let Some(found) = synchronized::gather(epoch, &normalized, ranks)?
         {
             log.synchronized(&found)?;
         }
@@ -94,7 +94,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     Ok(log.finish())
 }
 
-/// A batch norm over one value per channel has nothing to train on: its output is its shift.
+/// Refuses a last batch of one image: after a dense layer, batch norm over one value per channel gives its shift, whatever the value.
 pub(super) fn check_last_batch(examples: usize, batch_size: usize) -> Result<()> {
     if examples % batch_size != 1 && batch_size != 1 {
         return Ok(());

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use d2l_ch7::data::{Batches, Cifar10, ImageLoader, Images};
 use d2l_ch7::experiments::cifar::Augmentation;
-use d2l_ch7::torch;
 use tch::Device;
 
 mod shared;
@@ -21,7 +20,7 @@ const WORKERS: [usize; 4] = [0, 1, 2, 4];
 const ROUNDS: usize = 5;
 
 fn main() {
-    torch::keep_freed_memory();
+    tch_extra::keep_freed_memory();
     let data = Cifar10::load(data_dir().as_deref(), true).unwrap_or_else(|error| panic!("{error}"));
     let folder = data.folder().to_owned();
     let images = Arc::new(data.train);

@@ -4,7 +4,6 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use d2l_ch7::experiments::bench::{Section, micro_benchmarks};
-use d2l_ch7::torch;
 use tch::Device;
 
 mod shared;
@@ -12,7 +11,7 @@ mod shared;
 use shared::timed;
 
 fn batch_norms(criterion: &mut Criterion) {
-    torch::keep_freed_memory();
+    tch_extra::keep_freed_memory();
     let device = Device::cuda_if_available();
     for (name, _, mut job) in micro_benchmarks(Section::BatchNorm, device) {
         criterion.bench_function(&name, |bencher| timed(bencher, device, || job().unwrap()));

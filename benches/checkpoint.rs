@@ -12,10 +12,10 @@ use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::nets::Net;
 use d2l_ch7::norm::Variant;
-use d2l_ch7::optim::Optimizer;
-use d2l_ch7::torch::{self, GeneratorState};
 use d2l_ch7::train::{Metric, Totals, ch6, evaluate};
 use tch::Device;
+use tch_extra::optim::Optimizer;
+use tch_extra::{self, GeneratorState};
 
 mod shared;
 
@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 const CHECKPOINTS: usize = 20;
 
 fn main() {
-    torch::keep_freed_memory();
+    tch_extra::keep_freed_memory();
     let data = FashionMnist::load(data_dir().as_deref(), true).unwrap_or_else(|error| panic!("{error}"));
     let (train_images, test_images) = (ImageSet::new(&data.train), ImageSet::new(&data.test));
     let recipe = &RECIPES[0];
@@ -35,7 +35,7 @@ fn main() {
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-checkpoint.safetensors");
     for variant in Variant::NOTEBOOKS {
-        torch::manual_seed(0);
+        tch_extra::manual_seed(0);
         let net = recipe.initial_net(&variant.into());
         let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
         let (mut epochs, mut checkpoints) = (Vec::new(), Vec::new());

@@ -5,7 +5,6 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use d2l_ch7::data::{Batches, DataLoader, ImageSet, Images};
 use d2l_ch7::experiments::bench::{Section, micro_benchmarks};
-use d2l_ch7::torch;
 use tch::Device;
 
 mod shared;
@@ -13,7 +12,7 @@ mod shared;
 use shared::timed;
 
 fn steps(criterion: &mut Criterion) {
-    torch::keep_freed_memory();
+    tch_extra::keep_freed_memory();
     let device = Device::cuda_if_available();
     let mut group = criterion.benchmark_group("step");
     for (name, images, mut job) in micro_benchmarks(Section::Step, device) {

@@ -6,12 +6,11 @@
 use d2l_ch7::nets::Net;
 use d2l_ch7::nets::residual::Residual;
 use d2l_ch7::norm::Norm;
-use d2l_ch7::torch;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
 fn main() {
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let x = Tensor::rand([4, 3, 6, 6], (Kind::Float, Device::Cpu)).set_requires_grad(true);
 
     let block = Net::new(|p| Residual::new(p, &Norm::Native, 3));

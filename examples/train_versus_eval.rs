@@ -2,12 +2,11 @@
 //! `cargo run --example train_versus_eval`
 
 use d2l_ch7::norm::{Dims, native::BatchNorm};
-use d2l_ch7::torch;
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 
 fn main() {
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let vs = VarStore::new(Device::Cpu);
     let layer = BatchNorm::new(&vs.root(), 1, Dims::Two);
     // Batches of 1,000 numbers with mean 5 and standard deviation 2.

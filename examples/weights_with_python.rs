@@ -8,10 +8,10 @@ use std::path::Path;
 use d2l_ch7::layers::{linear, relu, sequential};
 use d2l_ch7::nets::Net;
 use d2l_ch7::norm::{Dims, Norm};
-use d2l_ch7::optim::{Optimizer, Sgd};
-use d2l_ch7::{Result, torch, weights};
+use d2l_ch7::{Result, weights};
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
+use tch_extra::optim::{Optimizer, Sgd};
 
 /// The same modules in the same order as in Python. Their numbers begin the names of the weights.
 fn net() -> Net {
@@ -26,7 +26,7 @@ fn net() -> Net {
 }
 
 fn main() -> Result<()> {
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let trained = net();
     let mut optimizer = Sgd::new(trained.vs.trainable_variables(), 0.1);
     let x = Tensor::rand([64, 3], (Kind::Float, Device::Cpu));

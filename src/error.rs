@@ -1,5 +1,7 @@
 //! Errors a user can act on: one line what went wrong and where, one line what to do.
 
+use tch_extra::MOST_THREADS;
+
 /// The result of everything in this crate that can fail for a reason outside it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -63,5 +65,58 @@ impl Error {
     /// The process's exit code: 1 failed, 2 the command line was wrong, 128 and the signal's number if a person stopped the run.
     pub fn exit_code(&self) -> u8 {
         self.exit_code
+    }
+}
+
+impl From<tch_c10d::Error> for Error {
+    fn from(error: tch_c10d::Error) -> Self {
+        use tch_c10d::Error as E;
+        let what = error.to_string();
+        match error {
+            E::Torch(error) => error.into(),
+            E::Nul(_) => Self::usage(what, "give text without NUL"),
+            E::TooManyRanks(_) => Self::usage(what, "start fewer processes"),
+            _ => Self::failed(
+                what,
+                "build where PyTorch is installed by pip, which brings the headers of NCCL and CUDA; or give --device cpu",
+            ),
+        }
+    }
+}
+
+impl From<tch_extra::Error> for Error {
+    fn from(error: tch_extra::Error) -> Self {
+        use tch_extra::Error as E;
+        let what = error.to_string();
+        match error {
+            E::TooManyThreads(threads) => Self::usage(
+                format!("--threads {threads} is more than {MOST_THREADS}"),
+                format!(
+                    "give --threads 1 to {MOST_THREADS}; more than there are processors make nothing faster"
+                ),
+            ),
+            E::ThreadLimit { variable, most, .. } => {
+                let or_less = if most > 1 { " or less" } else { "" };
+                Self::usage(what, format!("unset {variable}, or give --threads {most}{or_less}"))
+            }
+            E::NoGraphs { .. } => Self::failed(
+                what,
+                "run without graphs; `d2l_ch7 doctor` says what keeps a GPU from being used",
+            ),
+            E::NoDevice { .. } => {
+                Self::failed(what, "`d2l_ch7 doctor` says what keeps a GPU from being used")
+            }
+            E::OtherGenerators(_) => Self::failed(what, "resume on the device that the run was started on"),
+            E::StateDict { .. } => {
+                Self::failed(what, "give the weights that a run of the same recipe and variant saved")
+            }
+            E::OptimizerState(_) => {
+                Self::failed(what, "resume with the options that the run was started with")
+            }
+            _ => Self::failed(
+                what,
+                "if the device ran out of memory, choose a smaller --batch-size; else please report this",
+            ),
+        }
     }
 }

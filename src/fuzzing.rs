@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use tch_extra::state_dict::load_state_dict;
 use tempfile::TempDir;
 
 use crate::checkpoint::Checkpoint;
@@ -16,7 +17,6 @@ use crate::experiments::saved::Saved;
 use crate::layers::{linear, sequential};
 use crate::nets::Net;
 use crate::norm::{Dims, Norm};
-use crate::state_dict::load_state_dict;
 use crate::weights;
 
 /// A reader's name, and its function below.

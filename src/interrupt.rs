@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::{Error, Result, torch};
+use crate::{Error, Result};
 
 /// The signal that came; 0 before the first.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
@@ -18,7 +18,7 @@ static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 pub fn watch() -> Result<()> {
     let asked = Arc::new(AtomicBool::new(false));
     // What the process was started to ignore stays ignored: SIGHUP under nohup, SIGINT of a script's background job.
-    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !torch::is_ignored(signal)) {
+    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !tch_extra::is_ignored(signal)) {
         // In this order: the first signal finds that nobody asked before.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
             .and_then(|_| flag::register(signal, Arc::clone(&asked)))

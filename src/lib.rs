@@ -4,15 +4,18 @@
 //! prints, to the last bit. The map, from what a user runs down to what decides the bits:
 //!
 //! - [`cli`], [`experiments`]: what can be run; hyperparameters and wiring;
-//! - [`train`]: the loops; [`optim`]: SGD, Adam, AdamW; [`data`]: batches in PyTorch's order;
+//! - [`train`]: the loops; [`data`]: data sets, and batches in PyTorch's order;
 //! - [`distributed`]: several processes that train one network;
-//! - [`nets`], [`layers`], [`norm`], [`init`], [`state_dict`]: networks, how their weights begin, and their names;
+//! - [`nets`], [`layers`], [`norm`], [`init`]: networks, and how their weights begin;
 //! - [`report`], [`weights`], [`checkpoint`], [`progress`]: what a run leaves and shows;
 //! - [`output`], [`interrupt`], [`panics`], [`error`]: how the process speaks and ends;
 //! - [`doctor`]: what keeps a run from starting, or from using the GPU;
-//! - [`openmp`]: how long idle threads spin;
-//! - [`torch`]: what `tch` does not bind, and all `unsafe`.
+//! - [`openmp`]: how long idle threads spin.
+//!
+//! Below are crates that other projects can take: [`tch_extra`] is what `tch` does not bind of libtorch, [`tch_c10d`] is
+//! `torch.distributed`.
 
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 // `output` prints: println! panics where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -32,14 +35,11 @@ pub mod layers;
 pub mod nets;
 pub mod norm;
 pub mod openmp;
-pub mod optim;
 pub mod output;
 pub mod panics;
 pub mod progress;
 mod record;
 pub mod report;
-pub mod state_dict;
-pub mod torch;
 pub mod train;
 pub mod weights;
 mod whole_file;

@@ -1,5 +1,6 @@
 //! The program: parse, dispatch, exit code.
 
+#![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::output::{complain, one_line, print, say};
-use d2l_ch7::{Error, doctor, interrupt, openmp, panics, torch};
+use d2l_ch7::{Error, doctor, interrupt, openmp, panics};
 
 fn main() -> ExitCode {
     panics::remember();
@@ -34,8 +35,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         openmp::spin_briefly();
     }
     interrupt::watch()?;
-    torch::file_limits_are_errors();
-    torch::keep_freed_memory();
+    tch_extra::file_limits_are_errors();
+    tch_extra::keep_freed_memory();
     command.set_up()?;
     match &command {
         Command::Compare(options) => say_where(compare::run(options)?),

@@ -31,14 +31,15 @@ pub fn remember() {
     }));
 }
 
-/// Runs `f`; a panic, also one of another thread that is passed on, becomes an error. What was [raised](raise) is given as it is.
+/// Runs `f`; a panic, also one of another thread that is passed on, becomes an error. So does an error of
+/// [`tch_c10d`] that a forward pass could not return.
 ///
 /// # Errors
 /// The error of `f`; or the panic's words, with a request to report its place.
 pub fn caught<T, E: From<Error>>(f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
-        let payload = match payload.downcast::<Error>() {
-            Ok(error) => return Err((*error).into()),
+        let payload = match payload.downcast::<tch_c10d::Error>() {
+            Ok(error) => return Err(Error::from(*error).into()),
             Err(payload) => payload,
         };
         let words = words(payload.as_ref());
@@ -48,11 +49,6 @@ pub fn caught<T, E: From<Error>>(f: impl FnOnce() -> Result<T, E>) -> Result<T, 
         let error = Error::failed(format!("the computation broke off: {words}"), remedy(&words, &place));
         Err(error.with_backtrace(backtrace).into())
     })
-}
-
-/// Panics with `error`, for [`caught`]: out of a place that cannot give an error, as a module's forward pass.
-pub fn raise(error: Error) -> ! {
-    panic::resume_unwind(Box::new(error))
 }
 
 /// What to do about a panic.

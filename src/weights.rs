@@ -9,8 +9,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
+use tch_extra::state_dict::load_state_dict;
 
-use crate::state_dict::load_state_dict;
 use crate::{Error, Result, whole_file};
 use fault::Fault;
 
@@ -34,7 +34,7 @@ pub fn save(path: &Path, state: &[(String, Tensor)]) -> Result<()> {
 /// # Errors
 /// As [`load`] and [`load_state_dict`].
 pub fn load_into(vs: &VarStore, path: &Path) -> Result<()> {
-    load_state_dict(vs, load(path)?, &path.display().to_string())
+    Ok(load_state_dict(vs, load(path)?, &path.display().to_string())?)
 }
 
 /// Reads names and tensors, which are on the CPU, from the safetensors file `path`.

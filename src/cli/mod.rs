@@ -13,7 +13,7 @@ use crate::experiments::cifar::Cifar;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::shapes::Shapes;
-use crate::{Error, Result, output, torch};
+use crate::{Error, Result, output};
 
 /// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
 #[derive(Debug, Parser)]
@@ -79,7 +79,7 @@ impl Command {
             Self::Compare(compare) => compare.set_up(),
             Self::Cifar(cifar) => cifar.set_up(),
             Self::Evaluate(evaluate) => evaluate.common.set_up(&[evaluate.device]),
-            Self::Basics(basics) => torch::set_threads(basics.threads),
+            Self::Basics(basics) => Ok(tch_extra::set_threads(basics.threads)?),
             Self::Bench(bench) => bench.set_up(),
             Self::Augment(_) | Self::Shapes(_) | Self::List | Self::Doctor => Ok(()),
         }

@@ -3,8 +3,6 @@
 
 use rand_mt::Mt;
 
-use crate::torch;
-
 /// The most numbers for which `torch.randperm` draws 32 bits each; from there on it draws 64.
 const MAX_PERMUTED: usize = (u32::MAX / 20) as usize;
 /// The range from which on `torch.randint` draws 64 bits.
@@ -20,7 +18,11 @@ pub trait Draws {
         const BITS: u32 = f32::MANTISSA_DIGITS;
         let (from, to) = (from as f32, to as f32);
         let unit = (self.next_u32() & ((1 << BITS) - 1)) as f32 / (1 << BITS) as f32;
-        if torch::fuses_multiply_add() { unit.mul_add(to - from, from) } else { unit * (to - from) + from }
+        if tch_extra::fuses_multiply_add() {
+            unit.mul_add(to - from, from)
+        } else {
+            unit * (to - from) + from
+        }
     }
 
     /// `torch.rand(1)`.
@@ -81,6 +83,6 @@ pub struct DefaultGenerator;
 
 impl Draws for DefaultGenerator {
     fn next_u32(&mut self) -> u32 {
-        torch::random_u32()
+        tch_extra::random_u32()
     }
 }

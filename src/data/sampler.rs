@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use super::{Draws, Mt19937};
-use crate::torch;
 
 /// `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` on the CPU: [`Draws::randperm`].
 ///
@@ -37,9 +36,9 @@ impl EpochDraws {
     /// ```
     /// use d2l_ch7::{data::{EpochDraws, randperm}, torch};
     ///
-    /// torch::manual_seed(0);
-    /// let (base_seed, sampler_seed) = (torch::random_i64() as u64, torch::random_i64() as u64);
-    /// torch::manual_seed(0);
+    /// tch_extra::manual_seed(0);
+    /// let (base_seed, sampler_seed) = (tch_extra::random_i64() as u64, tch_extra::random_i64() as u64);
+    /// tch_extra::manual_seed(0);
     /// assert_eq!(EpochDraws::new(10, true), EpochDraws { base_seed, order: randperm(10, sampler_seed) });
     /// assert_eq!(EpochDraws::new(3, false).order, [0, 1, 2]);
     /// ```
@@ -125,9 +124,9 @@ impl Sampler {
 
     /// Draws for an epoch. A sampler that is given its seed draws none.
     pub fn draw(&self) -> EpochDraws {
-        let base_seed = torch::random_i64() as u64;
+        let base_seed = tch_extra::random_i64() as u64;
         let order = match (self.share, self.shuffle) {
-            (None, true) => randperm(self.n, torch::random_i64() as u64),
+            (None, true) => randperm(self.n, tch_extra::random_i64() as u64),
             (None, false) => (0..self.n as i64).collect(),
             (Some(share), true) => share.training(self.n, self.epoch.get()),
             (Some(share), false) => share.test(self.n),

@@ -8,9 +8,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tch_c10d::{Store, StoreAddress};
+
 use super::launch::Launch;
-use crate::torch::{Store, StoreAddress};
-use crate::{Error, Result, interrupt, output, panics, torch};
+use crate::{Error, Result, interrupt, output, panics};
 
 /// Between two signs of life.
 const PULSE: Duration = Duration::from_millis(500);
@@ -120,7 +121,7 @@ impl Meeting {
 
     fn pulse_of(&self, rank: usize) -> Result<Option<Vec<u8>>> {
         let key = key(ALIVE, rank);
-        if self.store.has(&key)? { self.store.get(&key, ANSWER).map(Some) } else { Ok(None) }
+        if self.store.has(&key)? { Ok(Some(self.store.get(&key, ANSWER)?)) } else { Ok(None) }
     }
 
     /// Says that this rank goes, whatever the reason. The rank that serves the store goes when the others that live have gone.
@@ -179,7 +180,7 @@ impl Pulse {
                     output::complain(format_args!(
                         "error: interrupted in the middle of a step, or while it waited for another rank\nhelp: {RESUME}"
                     ));
-                    torch::exit_at_once(interrupt::exit_code().into());
+                    tch_extra::exit_at_once(interrupt::exit_code().into());
                 }
                 let shown = store.set(&key, &beat.to_le_bytes());
                 if shown.is_err() || stopped.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout) {
@@ -210,7 +211,7 @@ fn watchdog(launch: &Launch, error: &Error) -> Sender<()> {
     thread::spawn(move || {
         if stopped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             output::complain(format_args!("error: {silent}\nhelp: {RESUME}"));
-            torch::exit_at_once(exit_code.into());
+            tch_extra::exit_at_once(exit_code.into());
         }
     });
     stop

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor};
+use tch_c10d::ProcessGroup;
 
 use super::faults::Meeting;
 use super::launch::Launch;
-use crate::torch::ProcessGroup;
 use crate::{Error, Result};
 
 /// Which process this is on its machine, as the launcher counts: the CUDA device that it takes. 0 without a launcher.

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-use crate::torch::StoreAddress;
+use tch_c10d::StoreAddress;
+
 use crate::{Error, Result};
 
 /// What every process of a job must be told.

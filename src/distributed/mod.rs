@@ -1,7 +1,7 @@
 //! Several processes that train one network, on torch's own engine: each is a rank of a job that `torchrun` starts.
 //!
 //! Without a launcher there is no job, and nothing here runs. How a rank trains is in
-//! [`train::DistributedDataParallel`](crate::train::DistributedDataParallel), what it trains on in
+//! [`DistributedDataParallel`](tch_c10d::DistributedDataParallel), what it trains on in
 //! [`data::Share`](crate::data::Share).
 
 mod faults;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use tch::Device;
+use tch_extra::{self, CudaGraph, CudaVersion, DeviceBytes, Driver, Signature};
 
 use crate::data::{self, Cifar10, FashionMnist};
 use crate::report::run_dir::REPORTS;
-use crate::torch::{self, CudaGraph, CudaVersion, DeviceBytes, Driver, Signature};
 
 /// All that is judged.
 #[derive(Clone, Debug)]
@@ -64,14 +64,14 @@ pub struct DataSet {
 impl Facts {
     /// Those of this machine and process.
     pub fn gather() -> Self {
-        let driver = torch::driver();
+        let driver = tch_extra::driver();
         let can_fetch = data::can_be_fetched();
         let data_set = |name, megabytes, folder| DataSet { name, megabytes, folder, can_fetch };
         Self {
             signature: Signature::of(Device::Cpu),
-            libtorch_file: torch::libtorch_file(),
-            linked_with_cuda: torch::LINKED_WITH_CUDA,
-            cuda: torch::libtorch_cuda().unwrap_or(None),
+            libtorch_file: tch_extra::libtorch_file(),
+            linked_with_cuda: tch_extra::LINKED_WITH_CUDA,
+            cuda: tch_extra::libtorch_cuda().unwrap_or(None),
             graphs: CudaGraph::is_compiled_in(),
             processors: thread::available_parallelism().map_or(1, usize::from),
             kernel_module: fs::read_to_string("/proc/driver/nvidia/version")
@@ -96,7 +96,7 @@ fn gpus(driver: Option<&Driver>) -> Vec<Gpu> {
         let name = driver.and_then(|driver| driver.devices.get(index));
         name.cloned().unwrap_or_else(|| "a CUDA device".to_owned())
     };
-    let bytes = |index| match torch::device_bytes(Device::Cuda(index)) {
+    let bytes = |index| match tch_extra::device_bytes(Device::Cuda(index)) {
         Ok(bytes) => bytes.ok_or_else(|| "it tells no size".to_owned()),
         Err(error) => Err(error.to_string()),
     };

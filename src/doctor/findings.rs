@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use tch_extra::{CudaVersion, DeviceBytes, Signature, TORCH_VERSION};
+
 use super::facts::{DataSet, Facts, Gpu};
-use crate::torch::{CudaVersion, DeviceBytes, Signature, TORCH_VERSION};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,7 +267,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::torch::Driver;
+    use tch_extra::Driver;
 
     const CUDA_13: CudaVersion = CudaVersion { major: 13, minor: 0 };
 

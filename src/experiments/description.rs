@@ -3,13 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tch::Device;
+use tch_extra::{self, Signature};
 
 use super::options::{CommonOptions, RunOptions};
 use super::resumed_config;
 use crate::Result;
 use crate::data::{DataSet, Images};
 use crate::distributed::Distributed;
-use crate::torch::{self, Signature};
 
 /// What identifies a set of images: another set gives other bits.
 #[derive(Clone, Debug, Serialize)]
@@ -132,7 +132,7 @@ pub fn to_json(options: &impl Serialize) -> Map<String, Value> {
 pub fn facts(chosen: Vec<(&str, String)>, signature: &Signature) -> Vec<(String, String)> {
     let machine = [
         ("device", signature.device.clone()),
-        ("processor", format!("{}, kernels for {}", torch::processor_name(), signature.cpu_capability)),
+        ("processor", format!("{}, kernels for {}", tch_extra::processor_name(), signature.cpu_capability)),
         ("libtorch", signature.torch.clone()),
         ("threads", signature.threads.to_string()),
     ];

@@ -6,12 +6,12 @@
 
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, Tensor};
+use tch_extra::state_dict::state;
 
 use crate::StatisticsRecord;
 use crate::layers::Sequential;
 use crate::norm::{Norm, Variant, scratch::MOMENTUM};
 use crate::report::{Inspection, Scale};
-use crate::state_dict::state;
 
 /// Follows the hand-written batch norms through training.
 #[derive(Debug)]

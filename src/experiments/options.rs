@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Serialize, Serializer};
 use tch::Device;
+use tch_extra::{self, Determinism, Recording, Signature};
 
 use super::resumed_config::CONFIG;
 use super::values::{at_least_one, check_devices, learning_rate, seed};
 use crate::distributed::Distributed;
 use crate::report::RunDir;
-use crate::torch::{self, Determinism, Recording, Signature};
 use crate::{Error, Result};
 
 /// What every command has that runs a network on images.
@@ -104,7 +104,7 @@ impl CommonOptions {
         if self.deterministic {
             Determinism::reproducible().set()?;
         }
-        torch::set_threads(self.threads)?;
+        tch_extra::set_threads(self.threads)?;
         check_devices(devices)
     }
 }
@@ -134,7 +134,7 @@ impl RunOptions {
         }
         match (self.graph, devices, ranks) {
             (false, _, _) => Ok(()),
-            (true, &[device], None) => Recording::check_available(device),
+            (true, &[device], None) => Ok(Recording::check_available(device)?),
             _ => Err(Error::usage(
                 "--graph records the steps of one process on one device",
                 "leave it out, or choose one device and leave torchrun out",

@@ -1,11 +1,11 @@
 //! Several processes that train together: what each checks and takes.
 
 use serde_json::Value;
+use tch_c10d::ExchangeTimes;
 
 use super::description::RunDescription;
 use crate::data::Share;
 use crate::distributed::Distributed;
-use crate::torch::ExchangeTimes;
 use crate::train::Totals;
 use crate::{RankRecord, Result};
 

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::builder::TypedValueParser;
 use tch::Tensor;
 use tch::nn::Path;
+use tch_extra::optim::{Adam, Optimizer, Sgd};
 
 use super::values::entry_of;
 use crate::data::transforms::{Resize, Size};
@@ -13,7 +14,6 @@ use crate::layers::Sequential;
 use crate::nets::Net;
 use crate::nets::lenet::{lenet, lenet_relu, lenet224};
 use crate::norm::Norm;
-use crate::optim::{Adam, Optimizer, Sgd};
 
 /// A network and how a note trains it on Fashion-MNIST.
 #[derive(Debug)]

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tch::Device;
+use tch_c10d::DistributedDataParallel;
+use tch_extra::GeneratorState;
+use tch_extra::optim::Optimizer;
 
 use super::inspector::Inspector;
 use crate::checkpoint::Checkpoint;
 use crate::nets::Net;
-use crate::optim::Optimizer;
 use crate::report::{metrics_from_csv, metrics_to_csv};
-use crate::torch::GeneratorState;
-use crate::train::{DistributedDataParallel, Totals};
+use crate::train::Totals;
 use crate::{EpochRecord, Result};
 
 /// The state of a variant between two epochs, without network and optimizer.
@@ -86,7 +87,7 @@ impl Saved {
     pub fn take_over(self, checkpoint: &Checkpoint) -> Result<()> {
         let (between, within) = self.moment(checkpoint, Device::Cpu, None)?;
         within.and_then(|within| within.generators).map_or(Ok(()), |generators| generators.restore())?;
-        between.generators.restore()
+        Ok(between.generators.restore()?)
     }
 }
 

@@ -4,11 +4,11 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
+use tch_extra::state_dict::named_parameters;
 
 use super::networks::{Network, network};
 use crate::layers::Misfit;
 use crate::norm::Variant;
-use crate::state_dict::named_parameters;
 use crate::{Error, Result, interrupt};
 
 /// The values that an image may have: 16 MiB of them. d2l's ResNet-18 makes feature maps 64 times as large.

@@ -5,6 +5,10 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use tch::Device;
+use tch_c10d::DistributedDataParallel;
+use tch_extra::optim::Optimizer;
+use tch_extra::state_dict::load_state;
+use tch_extra::{self, GeneratorState};
 
 use super::inspector::Inspector;
 use super::options::RunOptions;
@@ -15,11 +19,8 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, Epoch};
 use crate::distributed::Distributed;
 use crate::nets::Net;
-use crate::optim::Optimizer;
 use crate::progress::EpochBar;
-use crate::state_dict::load_state;
-use crate::torch::{self, GeneratorState};
-use crate::train::{DistributedDataParallel, Graphed, Loss, Metric, Totals, ch6, ch13, evaluate};
+use crate::train::{Graphed, Loss, Metric, Totals, ch6, ch13, evaluate};
 use crate::{EpochRecord, Result, interrupt};
 
 /// A variant's network, its optimizer, and the state of its random streams.
@@ -73,7 +74,7 @@ impl<'a> Trainer<'a> {
         build: impl FnOnce() -> (Net, Box<dyn Optimizer>),
     ) -> Result<Self> {
         let device = setting.devices[0];
-        torch::manual_seed(setting.options.seed);
+        tch_extra::manual_seed(setting.options.seed);
         let (mut net, mut optimizer) = build();
         let mut between = BetweenEpochs { generators: GeneratorState::capture(device)?, records: Vec::new() };
         let (mut within, mut layout) = (None, None);
@@ -89,7 +90,7 @@ impl<'a> Trainer<'a> {
         let ddp = |ranks: &Distributed| DistributedDataParallel::new(ranks.group(), &net.vs, layout.as_ref());
         let ddp = setting.ranks.map(ddp).transpose()?;
         if let Some(ddp) = &ddp {
-            net = ddp.around(net);
+            net.module = ddp.around(net.module);
         }
         let graphed = setting.options.graph.then(|| Graphed::new(device));
         Ok(Self { variant, net, optimizer, setting, ddp, graphed, inspector, between, within })
@@ -119,7 +120,7 @@ impl<'a> Trainer<'a> {
         train_iter.set_epoch(epoch - 1);
         self.between.generators.restore()?;
         let (within, batches) = self.batches_left()?;
-        devices.iter().try_for_each(|&device| torch::reset_peak_memory(device))?;
+        devices.iter().try_for_each(|&device| tch_extra::reset_peak_memory(device))?;
         let start = Instant::now();
         let Some(trained) = self.train(batches, &within, start, log)? else { return Err(log.interrupted()) };
         let seconds = (within.took + start.elapsed()).as_secs_f64();
@@ -214,7 +215,7 @@ impl<'a> Trainer<'a> {
     /// The sum of all devices' peaks; `None` if memory is not counted on one of them. Recorded steps work in memory that was allocated
     /// in the epoch of the recording, so that its peak counts for later epochs too.
     fn peak_memory_bytes(&self) -> Result<Option<u64>> {
-        let peak = |&device: &Device| Ok(torch::memory(device)?.map(|memory| memory.peak_allocated));
+        let peak = |&device: &Device| Ok(tch_extra::memory(device)?.map(|memory| memory.peak_allocated));
         let now: Option<u64> = self.setting.devices.iter().map(peak).sum::<Result<_>>()?;
         if !self.setting.options.graph {
             return Ok(now);

@@ -4,9 +4,9 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use tch::Tensor;
+use tch_extra::state_dict::shape;
 
 use crate::panics;
-use crate::state_dict::shape;
 
 /// Which layer refused its input, and libtorch's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

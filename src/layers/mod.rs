@@ -9,8 +9,7 @@ use tch::{Tensor, nn};
 pub use functions::{Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid};
 pub use misfit::Misfit;
 pub use sequential::{Builder, Sequential, sequential};
-
-use crate::init;
+pub use tch_extra::nn::{conv2d, linear};
 
 /// A module of `tch` that knows the name of its PyTorch class.
 pub trait Layer: nn::ModuleT {
@@ -54,24 +53,4 @@ impl Layer for nn::Linear {
     fn class(&self) -> &'static str {
         "Linear"
     }
-}
-
-/// `nn.Conv2d(inputs, outputs, kernel)` with PyTorch's initialization: (N, inputs, H, W) to
-/// (N, outputs, (H + 2 padding - kernel) / stride + 1, likewise for W).
-///
-/// Stride, padding and the like are taken from `config`, its initialization is not.
-pub fn conv2d(p: &nn::Path, inputs: i64, outputs: i64, kernel: i64, config: nn::ConvConfig) -> nn::Conv2D {
-    // PyTorch draws the weight, then the bias; tch would draw the bias first.
-    let config = nn::ConvConfig { bias: false, ws_init: init::kaiming_uniform(), ..config };
-    let mut conv = nn::conv2d(p, inputs, outputs, kernel, config);
-    conv.bs = Some(p.var("bias", &[outputs], init::uniform_bias(inputs * kernel * kernel)));
-    conv
-}
-
-/// `nn.Linear(inputs, outputs)` with PyTorch's initialization: (N, inputs) to (N, outputs), x Wᵀ + b.
-pub fn linear(p: &nn::Path, inputs: i64, outputs: i64) -> nn::Linear {
-    let config = nn::LinearConfig { bias: false, ws_init: init::kaiming_uniform(), bs_init: None };
-    let mut linear = nn::linear(p, inputs, outputs, config);
-    linear.bs = Some(p.var("bias", &[outputs], init::uniform_bias(inputs)));
-    linear
 }

@@ -7,7 +7,7 @@ pub mod resnet18;
 use tch::nn::{ModuleT, Path, VarStore};
 use tch::{Device, Tensor};
 
-use crate::state_dict;
+use tch_extra::state_dict;
 
 /// A network: its variables, and the module that computes with them.
 #[derive(Debug)]

@@ -5,11 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tch::{Tensor, nn};
+use tch_c10d::ProcessGroup;
 
 use super::scratch::{self, MOMENTUM, moved};
 use super::{Dims, EPS};
 use crate::layers::Layer;
-use crate::torch::ProcessGroup;
 
 /// The processes whose batches a network normalizes over, and the statistics of each layer's last batch.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ fn sum_over_ranks(part: &Tensor, group: &ProcessGroup) -> Tensor {
 ///
 /// With N ranks of B images each it computes what [`scratch::BatchNorm`] computes in one process with N x B images, except for
 /// rounding; all ranks have the same moving statistics. Gradients are those of the sum of the ranks' losses, which
-/// [`DistributedDataParallel`](crate::train::DistributedDataParallel) divides by N.
+/// [`DistributedDataParallel`](tch_c10d::DistributedDataParallel) divides by N.
 #[derive(Debug)]
 pub struct BatchNorm {
     layer: scratch::BatchNorm,
@@ -147,3 +147,6 @@ impl Layer for BatchNorm {
         "SyncBatchNorm"
     }
 }
+
+#[cfg(test)]
+mod tests;

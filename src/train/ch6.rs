@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use tch::nn::ModuleT;
+use tch_extra::optim::Optimizer;
 
 use super::{AfterBatch, Metric, cross_entropy};
 use crate::Result;
 use crate::data::{Batch, Epoch};
-use crate::optim::Optimizer;
 
 /// One epoch of `train_ch6`: trains `net` on every batch of `batches`. Each batch's loss and accuracy, as they were before its
 /// step, are added to `metric`.

@@ -6,9 +6,9 @@ use std::thread;
 
 use tch::nn::ModuleT;
 use tch::{Device, Tensor};
+use tch_extra::{GeneratorState, ThreadContext};
 
 use crate::nets::Net;
-use crate::torch::{GeneratorState, ThreadContext};
 
 /// PyTorch's `nn.DataParallel(net, device_ids=devices)`, in training and in evaluation. It cuts a batch along its first dimension, as
 /// `torch.chunk` does, and gives each device a part and a replica of the network. The replicas run at the same time: the first in the
@@ -147,7 +147,7 @@ mod tests {
     use crate::layers::{linear, sequential};
     use crate::norm::{Dims, Norm, Variant};
     use crate::panics;
-    use crate::state_dict::load_state;
+    use tch_extra::state_dict::load_state;
 
     const CPU: Device = Device::Cpu;
 

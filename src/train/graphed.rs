@@ -3,13 +3,13 @@
 
 use tch::nn::ModuleT;
 use tch::{Device, Tensor};
+use tch_extra::optim::Optimizer;
+use tch_extra::{Recording, set_grad};
 
 use super::{AfterBatch, Loss, Metric, Totals};
 use crate::Result;
 use crate::data::{Batch, Batches, Drawn, Epoch};
 use crate::nets::Net;
-use crate::optim::Optimizer;
-use crate::torch::{Recording, set_grad};
 
 /// The number of whole batches that run as they are before a step is recorded: cuDNN chooses its kernels, gradients get their memory.
 pub const WARM_UP: usize = 3;

@@ -1,9 +1,9 @@
 //! The sums that d2l's `Accumulator` keeps, in the same precision, on the host or on the device.
 
 use tch::{Device, Kind, Tensor};
+use tch_extra::Readback;
 
 use crate::Result;
-use crate::torch::Readback;
 
 /// d2l's `metric = d2l.Accumulator(3)`: the sums of losses, of correct predictions and of examples so far.
 ///

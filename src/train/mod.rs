@@ -3,7 +3,6 @@
 pub mod ch13;
 pub mod ch6;
 mod data_parallel;
-mod distributed;
 mod evaluate;
 mod graphed;
 mod loss;
@@ -12,11 +11,11 @@ mod numerics;
 
 use std::ops::ControlFlow;
 
+use tch_extra::optim::Optimizer;
+
 use crate::Result;
-use crate::optim::Optimizer;
 
 pub use data_parallel::DataParallel;
-pub use distributed::DistributedDataParallel;
 pub use evaluate::evaluate;
 pub use graphed::{Graphed, WARM_UP};
 pub use loss::{Loss, cross_entropy, summed_cross_entropy};

@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
+use tch_extra::{autocast_bfloat16, channels_last};
 
 use crate::nets::Net;
-use crate::torch::{autocast_bfloat16, channels_last};
 
 /// Precision and memory format; by default PyTorch's own, float32 and contiguous.
 #[derive(Args, Serialize, Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use d2l_ch7::experiments::recipes::Recipe;
 use d2l_ch7::norm::Norm;
-use d2l_ch7::{torch, weights};
+use d2l_ch7::weights;
 use tch::{Kind, Tensor};
 
 use crate::place::{Place, assert_two_lines, program};
@@ -29,7 +29,7 @@ fn evaluate(place: &Place, file: &Path, arguments: &[&str]) -> Output {
 #[test]
 fn weights_are_taken_as_others_save_them() {
     let place = Place::new();
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let net = Recipe::named("adamw").unwrap().initial_net(&Norm::Native).state();
     let printed = |values: &[(String, Tensor)]| {
         let file = place.folder.path().join("a.safetensors");

@@ -18,7 +18,6 @@ use d2l_ch7::experiments::recipes::RECIPES;
 use d2l_ch7::init::xavier_weights;
 use d2l_ch7::nets::Net;
 use d2l_ch7::norm::{Norm, Variant};
-use d2l_ch7::torch;
 
 use crate::support::{ROUNDING, Stored, libtorch};
 
@@ -28,7 +27,7 @@ fn default_and_xavier_weights_are_pytorchs() {
     let _turn = libtorch();
     for recipe in RECIPES.iter().filter(|recipe| ["book", "dropout"].contains(&recipe.name)) {
         let stored = Stored::open(&format!("init_{}", recipe.name));
-        torch::manual_seed(0);
+        tch_extra::manual_seed(0);
         let net = Net::new(|p| (recipe.net)(p, &Norm::Native));
         for (key, tensor) in net.state() {
             stored.assert_floats(&format!("default.{key}"), &tensor.copy());
@@ -50,7 +49,7 @@ fn every_recipe_begins_as_in_pytorch() {
     for recipe in &RECIPES {
         for variant in Variant::NOTEBOOKS {
             for seed in [0, 1, 7] {
-                torch::manual_seed(seed);
+                tch_extra::manual_seed(seed);
                 let stage = if recipe.xavier { "xavier" } else { "default" };
                 let prefix = format!("{}.{variant}.{seed}.{stage}.", recipe.name);
                 let net = recipe.initial_net(&variant.into()).state();

@@ -38,7 +38,7 @@ pub fn python_side(what: &str) -> Option<String> {
             return None;
         }
     };
-    if version.trim() != d2l_ch7::torch::TORCH_VERSION {
+    if version.trim() != tch_extra::TORCH_VERSION {
         missing(what, &format!("{python} has PyTorch {}", version.trim()));
         return None;
     }

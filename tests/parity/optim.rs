@@ -14,8 +14,8 @@
 //!     optimizer.step()
 //! ```
 
-use d2l_ch7::optim::{Adam, Optimizer, Sgd};
 use tch::{Kind, Tensor};
+use tch_extra::optim::{Adam, Optimizer, Sgd};
 
 use crate::support::{Stored, libtorch};
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use d2l_ch7::torch::{self, Determinism, Signature};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+use tch_extra::{self, Determinism, Signature};
 
 pub use crate::skipped::skipped;
 
@@ -28,7 +28,7 @@ pub fn libtorch() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that fails while it holds the lock poisons it. The other tests run nevertheless.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    torch::set_threads(Some(THREADS)).unwrap();
+    tch_extra::set_threads(Some(THREADS)).unwrap();
     turn
 }
 

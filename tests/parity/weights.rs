@@ -7,7 +7,7 @@ use std::process::Command;
 use d2l_ch7::experiments::networks::{NETWORKS, Network};
 use d2l_ch7::nets::Net;
 use d2l_ch7::norm::Variant;
-use d2l_ch7::{torch, weights};
+use d2l_ch7::weights;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
@@ -49,7 +49,7 @@ fn weights_of_every_network_go_both_ways() {
     let Some(python) = python_side("weights of every network, both ways") else { return };
     let folder = tempfile::tempdir().unwrap();
     let each = || NETWORKS.iter().flat_map(|network| Variant::NOTEBOOKS.map(|variant| (network, variant)));
-    torch::manual_seed(5);
+    tch_extra::manual_seed(5);
     for (network, variant) in each() {
         let net = net(network, variant);
         // One batch moves the running statistics. In a new net they are all 0 and 1, and a mistake between them might not show.

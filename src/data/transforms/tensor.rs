@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Image, Mode};
-use crate::{Error, Result, torch};
+use crate::{Error, Result};
 
 /// `transforms.ToTensor()`: bytes (height, width, channels) to float32 (channels, height, width) in [0, 1].
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl ToTensor {
             ));
         };
         let size = [images.len(), mode.channels(), height, width].map(|n| n as i64);
-        Ok(torch::filled(&size, |values| {
+        Ok(tch_extra::filled(&size, |values| {
             for (image, values) in images.iter().zip(values.chunks_exact_mut(values.len() / images.len())) {
                 write(image, values);
             }

@@ -22,7 +22,7 @@ use crate::data::transforms::{
 };
 use crate::data::{Cifar10, DefaultGenerator};
 use crate::report::{RunDir, draw_gallery, longest_side};
-use crate::{Result, output, torch, weights};
+use crate::{Result, output, weights};
 
 /// The picture where none is named, a cat in a meadow: a JPEG file.
 pub const CAT: &[u8] = include_bytes!("../../../assets/cat.jpg");
@@ -105,7 +105,7 @@ pub fn augmentations() -> [Augmentation; 5] {
 
 /// The note's `apply`, from a seed: what `aug` makes of `image`, time after time, drawn from the default generator.
 pub fn apply(seed: u64, image: &Image, aug: &dyn Transform) -> impl Iterator<Item = Image> {
-    torch::manual_seed(seed);
+    tch_extra::manual_seed(seed);
     (0..DRAWS).map(|_| aug.transform(image.clone(), &mut DefaultGenerator))
 }
 

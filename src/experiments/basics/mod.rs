@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
+use tch_extra::{self, Signature};
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
 pub use self::one_pass::{OnePass, Pass};
@@ -18,7 +19,6 @@ use super::options::{as_text, write_config};
 use super::values::{at_least_one, seed};
 use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir};
-use crate::torch::{self, Signature};
 use crate::{output, weights};
 
 /// The shapes of the note's two inputs: (batch, channels, height, width).
@@ -62,7 +62,7 @@ impl Figures {
     /// Seeds the default generator and draws from it what the Python script draws, in its order: the inputs of the two
     /// layers, uniform in [0, 1), and unless `image` is given, the corners of the gradients.
     pub fn compute(seed: u64, image: Option<&Image>) -> Self {
-        torch::manual_seed(seed);
+        tch_extra::manual_seed(seed);
         let passes = SHAPES.map(|shape| OnePass::of(Tensor::rand(shape, (Kind::Float, Device::Cpu))));
         let images = image.map_or_else(feature_scaling::gradient_images, feature_scaling::batch_of_one);
         Self { passes, scaling: FeatureScaling::of(images) }

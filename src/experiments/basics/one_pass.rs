@@ -2,9 +2,9 @@
 
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
+use tch_extra::state_dict::state;
 
 use crate::norm::{Dims, native};
-use crate::state_dict::state;
 
 /// Every dimension of (N, C, H, W) except the channels'.
 pub const CHANNELWISE: &[i64] = &[0, 2, 3];

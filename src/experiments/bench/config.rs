@@ -8,13 +8,13 @@ use tch::Device;
 
 use super::jobs::DataSets;
 use super::subject::{CIFAR, Section, Subject, Training, measured_recipe, recipe_names, subjects};
+use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::experiments::cifar;
 use crate::experiments::compare::check_last_batch;
 use crate::experiments::options::check_graph_device;
 use crate::experiments::recipes::Recipe;
 use crate::experiments::values::{at_least_one, check_devices, device};
-use crate::{Result, torch};
 
 /// The options of `d2l_ch7 bench`.
 #[derive(Args, Clone, Debug)]
@@ -65,7 +65,7 @@ impl Bench {
     /// # Errors
     /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn set_up(&self) -> Result<()> {
-        torch::set_threads(self.threads)?;
+        tch_extra::set_threads(self.threads)?;
         check_devices(&[self.device])?;
         check_graph_device(self.graph, self.device)
     }

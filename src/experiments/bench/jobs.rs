@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
+use tch_extra::optim::{Adam, Optimizer};
 
 use super::subject::{CIFAR, MIXED, Subject, Training};
 use crate::Result;
@@ -12,12 +13,11 @@ use crate::data::transforms::Compose;
 use crate::data::{Batches, DataLoader, DataSet, ImageLoader, ImageSet, Images};
 use crate::experiments::cifar::{self, Augmentation};
 use crate::experiments::recipes::Recipe;
+use crate::init;
 use crate::nets::Net;
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::{Dims, Norm, Variant};
-use crate::optim::{Adam, Optimizer};
 use crate::train::{Graphed, Loss, Metric, Numerics, Totals, ch6, ch13, evaluate};
-use crate::{init, torch};
 
 /// Does it once. The device may still be computing then. It gives an error if a step cannot be recorded.
 pub type Job<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
@@ -62,7 +62,7 @@ pub(super) fn job<'a>(
     device: Device,
     recorded: bool,
 ) -> Job<'a> {
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let loaders = |training| loaders(training, images, device, recorded || device.is_cuda());
     match subject {
         Subject::BatchNorm { variant, shape, backward } => batch_norm(variant, shape, *backward, device),
@@ -86,8 +86,8 @@ fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) 
     Box::new(move || {
         let y = layer.forward_t(&x, true);
         if backward {
-            torch::clear_grad(&mut x);
-            vs.trainable_variables().iter_mut().for_each(torch::clear_grad);
+            tch_extra::clear_grad(&mut x);
+            vs.trainable_variables().iter_mut().for_each(tch_extra::clear_grad);
             y.sum(Kind::Float).backward();
         }
         Ok(())

@@ -10,11 +10,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use tch::Device;
+use tch_extra::{self, Recording, Signature};
 
 use super::description::facts;
 use super::recipes::{RECIPES, Recipe};
 use crate::report::{BENCH, Measurement, REPORT, RunDir, bench_to_csv, draw_ratios, render_bench};
-use crate::torch::{self, Recording, Signature};
 use crate::{Result, output};
 pub use config::Bench;
 pub use jobs::Job;
@@ -56,7 +56,7 @@ fn write(dir: &RunDir, config: &Bench, measurements: &[Measurement], rounds: &Ro
     let is_cuda = config.device.is_cuda();
     let title = format!(
         "How many times as long as this program others take\n{}, {} threads, medians of {} rounds, least and greatest",
-        if is_cuda { signature.device.clone() } else { torch::processor_name() },
+        if is_cuda { signature.device.clone() } else { tch_extra::processor_name() },
         signature.threads,
         config.rounds
     );

@@ -6,10 +6,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde::de::DeserializeOwned;
 use tch::Device;
+use tch_extra::device_name;
 
 use super::jobs::DataSets;
 use super::subject::Subject;
-use crate::torch::device_name;
 use crate::{Error, Result};
 
 /// Part of a checkout, whose folder is the current one.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub use augmentation::{Augmentation, Data};
 pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 
+use tch_extra::optim::{Adam, Optimizer};
+
 use super::description::DataUsed;
 use super::ranks;
 use super::run_log::{RunLog, Section};
@@ -20,7 +22,6 @@ use crate::distributed::{self, Distributed};
 use crate::nets::Net;
 use crate::nets::resnet18::resnet18_cifar;
 use crate::norm::Norm;
-use crate::optim::{Adam, Optimizer};
 use crate::train::{DataParallel, Loss, Numerics};
 use crate::{Error, Result, init, output};
 

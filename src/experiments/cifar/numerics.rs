@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
+use tch_extra::optim::Optimizer;
+use tch_extra::state_dict::load_state;
 
 use super::Cifar;
 use crate::data::{Batch, Batches};
 use crate::experiments::trainer::Trainer;
 use crate::nets::Net;
-use crate::optim::Optimizer;
 use crate::report::NumericsEffect;
-use crate::state_dict::load_state;
 use crate::train::{Loss, Metric, Numerics, Totals, evaluate};
-use crate::{Result, interrupt, torch};
+use crate::{Result, interrupt};
 
 /// Steps that are timed.
 const STEPS: usize = 3;
@@ -46,7 +46,7 @@ impl Cifar {
         let batch = train_iter.iter().next()?;
         let images = batch.y.numel();
         let mut steps = [self.numerics, Numerics::default()].map(|numerics| {
-            torch::manual_seed(self.options.seed);
+            tch_extra::manual_seed(self.options.seed);
             let (net, trainer) = self.begin(numerics);
             Steps { net, trainer, devices: &self.devices, seconds: Vec::new() }
         });

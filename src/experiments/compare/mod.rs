@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
+use tch_extra::optim::Optimizer;
+
 use super::description::DataUsed;
 use super::inspector::{Inspector, inspect};
 use super::options::RunOptions;
@@ -18,7 +20,6 @@ use crate::data::{Batches, DataLoader, FashionMnist, ImageSet};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
 use crate::norm::{Norm, Ranks, Variant};
-use crate::optim::Optimizer;
 use crate::train::Loss;
 use crate::{Error, Result};
 pub use config::Compare;

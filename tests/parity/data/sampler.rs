@@ -15,8 +15,8 @@
 //! ```
 
 use d2l_ch7::data::{Share, epoch_order, randperm};
-use d2l_ch7::torch::{self, GeneratorState};
 use tch::{Device, Tensor};
+use tch_extra::{self, GeneratorState};
 
 use serde_json::Value;
 
@@ -54,13 +54,13 @@ fn epochs_draw_what_a_data_loader_draws() {
     let stored = Stored::open("sampler");
     for seed in SEEDS {
         for n in SIZES {
-            torch::manual_seed(seed);
+            tch_extra::manual_seed(seed);
             for epoch in 0..3 {
                 let name = format!("{seed}.{n}.epoch{epoch}");
                 assert_order(&stored, &format!("{name}.order"), &epoch_order(n, true));
                 assert_eq!(epoch_order(3, false), [0, 1, 2], "a loader that does not shuffle");
             }
-            assert_eq!(torch::random_i64(), stored.int(&format!("{seed}.{n}.next_seed")), "{seed} {n}");
+            assert_eq!(tch_extra::random_i64(), stored.int(&format!("{seed}.{n}.next_seed")), "{seed} {n}");
         }
     }
 }
@@ -69,9 +69,9 @@ fn epochs_draw_what_a_data_loader_draws() {
 fn a_restored_state_draws_the_same_numbers_again() {
     let _turn = libtorch();
     let state = GeneratorState::capture(Device::Cpu).unwrap();
-    let first = [torch::random_i64(), torch::random_i64()];
+    let first = [tch_extra::random_i64(), tch_extra::random_i64()];
     state.restore().unwrap();
-    assert_eq!([torch::random_i64(), torch::random_i64()], first);
+    assert_eq!([tch_extra::random_i64(), tch_extra::random_i64()], first);
     assert_ne!(first[0], first[1]);
 }
 

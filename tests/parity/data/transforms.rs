@@ -6,7 +6,6 @@ use d2l_ch7::data::transforms::{
     RandomVerticalFlip, Resample, Resize, Size, ToTensor, Transform,
 };
 use d2l_ch7::data::{DefaultGenerator, Draws, FashionMnist, Mt19937};
-use d2l_ch7::torch;
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
@@ -148,7 +147,7 @@ fn transformed_pixels_are_torchvisions() {
     let stored = Stored::open("transforms");
     for (name, transform) in transforms() {
         for set in SETS {
-            torch::manual_seed(0);
+            tch_extra::manual_seed(0);
             for draws in [&mut Mt19937::new(0) as &mut dyn Draws, &mut DefaultGenerator] {
                 let images = images(stored.get(&format!("{set}.images")));
                 let out: Vec<_> =

@@ -22,11 +22,10 @@ use d2l_ch7::init::xavier_weights;
 use d2l_ch7::nets::Net;
 use d2l_ch7::nets::residual::Residual;
 use d2l_ch7::norm::{Norm, Variant};
-use d2l_ch7::optim::{Adam, Optimizer};
-use d2l_ch7::state_dict::named_parameters;
-use d2l_ch7::torch;
 use tch::nn::{ModuleT, Path};
 use tch::{Device, Kind, Reduction, Tensor};
+use tch_extra::optim::{Adam, Optimizer};
+use tch_extra::state_dict::named_parameters;
 
 use crate::live::{python_side, succeed};
 use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, libtorch, notebooks_ref};
@@ -58,7 +57,7 @@ fn block(p: &Path, name: &str, norm: &Norm) -> Residual {
 fn check_block(stored: &Stored, name: &str, variant: Variant) {
     let prefix = format!("{name}.{variant}");
     let part = |part: &str| format!("{prefix}.{part}");
-    torch::manual_seed(SEED);
+    tch_extra::manual_seed(SEED);
     let block = Net::new(|p| block(p, name, &variant.into()));
     let initial = block.state();
     assert_eq!(initial.len(), stored.below(&part("initial.")).len(), "{prefix}: tensors");
@@ -94,13 +93,13 @@ fn check_block(stored: &Stored, name: &str, variant: Variant) {
 
 fn check_network(stored: &Stored, name: &str, shape: [i64; 4], variant: Variant) {
     let part = |part: &str| format!("{name}.{variant}.{part}");
-    torch::manual_seed(DATA_SEED);
+    tch_extra::manual_seed(DATA_SEED);
     let images = Tensor::rand(shape, (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(10, &shape[..1], (Kind::Int64, Device::Cpu));
     stored.assert_digest(&format!("{name}.images"), &images, ROUNDING);
     stored.assert_equal(&format!("{name}.labels"), &labels);
 
-    torch::manual_seed(SEED);
+    tch_extra::manual_seed(SEED);
     let net = Net::new(|p| (Network::named(name).unwrap().build)(p, &variant.into()));
     if name == "resnet18-cifar" {
         xavier_weights(&net.vs);

@@ -18,9 +18,9 @@
 //! ```
 
 use d2l_ch7::norm::{Dims, Norm, Variant};
-use d2l_ch7::state_dict::buffers;
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
+use tch_extra::state_dict::buffers;
 
 use crate::support::{Stored, libtorch};
 

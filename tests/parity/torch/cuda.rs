@@ -3,10 +3,10 @@
 //! These tests compare this program with itself, and need no Python.
 
 use d2l_ch7::data::{DataLoader, ImageSet, Images};
-use d2l_ch7::torch::{
+use tch::{Device, Kind, Tensor};
+use tch_extra::{
     self, CudaGraph, GeneratorState, Readback, device_bytes, empty_cache, memory, reset_peak_memory,
 };
-use tch::{Device, Kind, Tensor};
 
 use crate::support::{bytes, has_cuda, libtorch};
 
@@ -43,7 +43,7 @@ fn replays_give_an_eager_steps_bits() {
     let _ = step(&input);
     let (graph, output) = CudaGraph::capture(CUDA, || step(&input)).unwrap();
 
-    torch::manual_seed(3);
+    tch_extra::manual_seed(3);
     let begun = GeneratorState::capture(CUDA).unwrap();
     let eager: Vec<_> =
         (1..=3).map(|i| bytes(&step(&(Tensor::ones_like(&input) * i)).to_device(Device::Cpu))).collect();

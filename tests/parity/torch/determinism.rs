@@ -19,8 +19,8 @@
 
 use std::process::Command;
 
-use d2l_ch7::torch::Determinism;
 use tch::{Kind, Tensor};
+use tch_extra::Determinism;
 
 use crate::live::python_side;
 use crate::support::{DefaultKernels, libtorch, notebooks_ref};

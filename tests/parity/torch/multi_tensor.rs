@@ -12,12 +12,12 @@
 //!     optimizer.step()
 //! ```
 
-use d2l_ch7::optim::{Adam, Optimizer, Sgd};
-use d2l_ch7::torch::device_name;
-use d2l_ch7::torch::multi_tensor::{
+use tch::{Device, Kind, Tensor};
+use tch_extra::device_name;
+use tch_extra::multi_tensor::{
     FusedAdam, FusedSgd, foreach_add_scalar_, fused_adam_, fused_adamw_, fused_sgd_,
 };
-use tch::{Device, Kind, Tensor};
+use tch_extra::optim::{Adam, Optimizer, Sgd};
 
 use crate::live::{python_side, succeed};
 use crate::support::{Stored, has_cuda, libtorch, notebooks_ref};
@@ -145,5 +145,5 @@ fn steps_on_cuda_are_pythons() {
 #[should_panic(expected = "a number for each tensor")]
 fn a_number_is_needed_for_each_tensor() {
     let mut tensors = [Tensor::from(1f32), Tensor::from(2f32)];
-    d2l_ch7::torch::multi_tensor::foreach_div_(&mut tensors, &[2.0]);
+    tch_extra::multi_tensor::foreach_div_(&mut tensors, &[2.0]);
 }

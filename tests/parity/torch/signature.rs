@@ -12,8 +12,8 @@
 
 use std::process::Command;
 
-use d2l_ch7::torch::{CUDA_SETTINGS, SETTINGS};
 use serde_json::{Value, json};
+use tch_extra::{CUDA_SETTINGS, SETTINGS};
 
 use crate::live::{python_side, succeed};
 use crate::support::notebooks_ref;

@@ -18,7 +18,6 @@ use std::process::Command;
 
 use d2l_ch7::layers::linear;
 use d2l_ch7::nets::Net;
-use d2l_ch7::torch;
 use d2l_ch7::train::DataParallel;
 use serde_json::Value;
 use tch::Device;
@@ -94,11 +93,11 @@ fn mixed_precision_and_memory_format_are_pytorchs() {
 #[test]
 fn replicas_take_no_random_number() {
     let _turn = libtorch();
-    torch::manual_seed(5);
+    tch_extra::manual_seed(5);
     let net = || Net::new(|p| linear(p, 3, 2));
     let _alone = net();
-    let next = torch::random_u32();
-    torch::manual_seed(5);
+    let next = tch_extra::random_u32();
+    tch_extra::manual_seed(5);
     let _net = DataParallel::of(net(), &[Device::Cpu; 3], net);
-    assert_eq!(torch::random_u32(), next);
+    assert_eq!(tch_extra::random_u32(), next);
 }

@@ -22,11 +22,10 @@ use std::ops::ControlFlow;
 use d2l_ch7::data::{Batches, DataLoader, FashionMnist, ImageSet, Images};
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::optim::Optimizer;
-use d2l_ch7::torch;
-use d2l_ch7::torch::Determinism;
 use d2l_ch7::train::{Graphed, Loss, Metric, Totals, ch6, evaluate};
 use tch::{Device, Tensor};
+use tch_extra::Determinism;
+use tch_extra::optim::Optimizer;
 
 use crate::support::{DefaultKernels, ROUNDING, Stored, bytes, has_cuda, libtorch, missing, skipped};
 
@@ -39,7 +38,7 @@ fn check(
 ) {
     let train_iter = DataLoader::new(train_images, recipe.batch_size, true, Device::Cpu);
     let test_iter = DataLoader::new(test_images, recipe.batch_size, false, Device::Cpu);
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let net = recipe.initial_net(&variant.into());
     let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
     let mut metric = Metric::new(Device::Cpu, Totals::default());
@@ -91,7 +90,7 @@ fn run(recipe: &Recipe, variant: Variant, device: Device, way: Way) -> Vec<Vec<u
         if way == Way::Eager { loader } else { loader.resident() }
     };
     let (train_iter, test_iter) = (loader(true), loader(false));
-    torch::manual_seed(5);
+    tch_extra::manual_seed(5);
     let mut net = recipe.initial_net(&variant.into());
     net.vs.set_device(device);
     let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);

@@ -20,10 +20,9 @@
 use d2l_ch7::data::{Batches, DataLoader, ImageSet, Images};
 use d2l_ch7::experiments::recipes::{Algorithm, RECIPES, Recipe};
 use d2l_ch7::norm::Variant;
-use d2l_ch7::state_dict::named_parameters;
-use d2l_ch7::torch;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Reduction, Tensor};
+use tch_extra::state_dict::named_parameters;
 
 use crate::support::{ADAM_EITHER_WAY, ROUNDING, Stored, bytes, libtorch};
 
@@ -36,7 +35,7 @@ const LARGE: i64 = 8;
 
 /// The references' synthetic images (n, 1, 28, 28) and labels (n,).
 fn synthetic_batch(n: i64) -> (Tensor, Tensor) {
-    torch::manual_seed(2024);
+    tch_extra::manual_seed(2024);
     let images = Tensor::randint(256, [n, 1, 28, 28], (Kind::Uint8, Device::Cpu));
     (images, Tensor::randint(10, [n], (Kind::Int64, Device::Cpu)))
 }
@@ -59,7 +58,7 @@ fn check(recipe: &Recipe, variant: Variant) {
     let images = whole_batch(&images, &labels, recipe);
     let name = |part: &str| format!("{variant}.{part}");
 
-    torch::manual_seed(0);
+    tch_extra::manual_seed(0);
     let net = recipe.initial_net(&variant.into());
     let mut optimizer = recipe.optimizer.over(net.vs.trainable_variables(), recipe.lr);
     let logits = net.forward_t(&images, true);

@@ -32,7 +32,7 @@ def sha256(tensor: Tensor) -> str:
     return hashlib.sha256(tensor_bytes(tensor)).hexdigest()
 
 
-# Environment variables that change bits, where no library reports their effect; `src/torch/signature.rs` has the reasons.
+# Environment variables that change bits, where no library reports their effect; `crates/tch-extra/src/signature.rs` has the reasons.
 SETTINGS = [
     *(
         prefix + name

@@ -320,38 +320,6 @@ def basics(seeds: list[int]) -> Tensors:
     return tensors
 
 
-OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
-    "sgd_1.0": lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-    "sgd_0.05": lambda parameters: torch.optim.SGD(parameters, lr=0.05),
-    "adam": lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01),
-}
-
-
-def optim(seed: int) -> Tensors:
-    """Ten steps of each of OPTIMIZERS with given gradients.
-
-    initial.P and grad.STEP.P (steps 1 to 10) for the parameters P = 0 to 3; OPTIMIZER.step1.P and OPTIMIZER.step10.P,
-    the parameters after one and ten steps.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    shapes = ((6, 1, 5, 5), (6,), (1, 6, 1, 1), (17, 13))
-    initial = [torch.randn(shape, generator=generator) for shape in shapes]
-    grads = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(10)]
-    tensors = {f"initial.{i}": tensor for i, tensor in enumerate(initial)}
-    tensors |= {f"grad.{step}.{i}": g for step, of in enumerate(grads, start=1) for i, g in enumerate(of)}
-    for name, make in OPTIMIZERS.items():
-        parameters = [nn.Parameter(tensor.clone()) for tensor in initial]
-        optimizer = make(parameters)
-        for step, of in enumerate(grads, start=1):
-            for parameter, grad in zip(parameters, of):
-                parameter.grad = grad.clone()
-            optimizer.step()
-            if step in (1, 10):
-                tensors |= copies(f"{name}.step{step}", {str(i): p for i, p in enumerate(parameters)})
-    return tensors
-
-
 def dropout(seeds: list[int]) -> Tensors:
     """Three calls of nn.Dropout(0.5) after one torch.manual_seed.
 

@@ -43,7 +43,6 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "residual": partial(fixtures.residual, seed=0),
         "resnets": partial(fixtures.resnets, seed=0, data_seed=2024),
         "basics": partial(fixtures.basics, seeds=[0, 1, 7, 12345]),
-        "optim": partial(fixtures.optim, seed=0),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
         "resize": partial(fixtures.resize, data_dir, seed=0),
         "transforms": partial(fixtures.transforms, seed=0),

@@ -22,6 +22,12 @@ def text(path: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
+# The crates that names begin with, and their sources.
+CRATES = {"d2l_ch7": ROOT / "src"} | {
+    folder.name.replace("-", "_"): folder / "src" for folder in sorted((ROOT / "crates").iterdir())
+}
+
+
 def defines(source: str, name: str) -> bool:
     """Whether Rust source defines an item of that name."""
     return re.search(rf"\b(fn|struct|enum|trait|const|static|type|mod)\s+{re.escape(name)}\b", source) is not None
@@ -45,10 +51,10 @@ def missing_command(words: list[str]) -> str | None:
     return None
 
 
-def missing_item(path: list[str]) -> str | None:
-    """The Rust path `d2l_ch7::PATH`, if the crate does not define it."""
-    for split in range(len(path), 0, -1):
-        module = ROOT / "src" / Path(*path[:split])
+def missing_item(crate: str, path: list[str]) -> str | None:
+    """The Rust path `CRATE::PATH`, if the crate does not define it."""
+    for split in range(len(path), -1, -1):
+        module = CRATES[crate] / Path(*path[:split])
         files = [module.with_suffix(".rs"), *sorted(module.rglob("*.rs"))]
         source = "".join(map(text, files))
         if source:
@@ -67,8 +73,9 @@ def missing_file(name: str) -> str | None:
 
 def missing(name: str, word_before: str) -> str | None:
     """The part of a name in backticks that does not exist; None if it exists, or if it is not a name."""
-    if name.startswith("d2l_ch7::"):
-        return missing_item(name.split("::")[1:])
+    crate, *path = name.split("::")
+    if crate in CRATES and path:
+        return missing_item(crate, path)
     if name.startswith("d2l_ch7 "):
         return missing_command(name.split()[1:])
     if re.fullmatch(r"[\w/-]+\.(rs|py)(::\w+)?", name):

@@ -8,7 +8,7 @@
 # `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
-# > **Rust:** `d2l_ch7::torch::Signature`
+# > **Rust:** `tch_extra::Signature`
 
 # %%
 import matplotlib.pyplot as plt
@@ -104,7 +104,7 @@ print(len(train_loader), "training batches; test batches of", [len(y) for _, y i
 # What `d2l.train_ch6` does with every batch: Xavier weights first, then forward, backward, step; loss times batch
 # size and correct predictions are added up while the weights change. The loop below keeps every step's loss as well.
 #
-# > **Rust:** `d2l_ch7::train::ch6::train_epoch`, `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Sgd`
+# > **Rust:** `d2l_ch7::train::ch6::train_epoch`, `d2l_ch7::init::xavier_weights`, `tch_extra::optim::Sgd`
 
 # %%
 def epoch_of_losses(variant):

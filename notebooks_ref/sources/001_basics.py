@@ -8,7 +8,7 @@
 # `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
-# > **Rust:** `d2l_ch7::torch::Signature`
+# > **Rust:** `tch_extra::Signature`
 
 # %%
 import matplotlib.pyplot as plt
@@ -71,7 +71,7 @@ print(layer.weight.shape, layer.bias.shape)
 # `vars(layer)` without the dictionaries of hooks and the like, which are empty: parameters are trained, buffers are
 # not but are saved with them, the rest is configuration.
 #
-# > **Rust:** `d2l_ch7 basics --seed 0`, its listing of the whole state, in `src/experiments/basics/page.rs`; `d2l_ch7::state_dict::state`
+# > **Rust:** `d2l_ch7 basics --seed 0`, its listing of the whole state, in `src/experiments/basics/page.rs`; `tch_extra::state_dict::state`
 
 # %%
 for name, value in vars(layer).items():

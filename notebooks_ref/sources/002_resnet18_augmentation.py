@@ -8,7 +8,7 @@
 # `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. The [README](README.md) has all twins in a
 # table, with their tests. The bits hold for the signature printed here.
 #
-# > **Rust:** `d2l_ch7::torch::Signature`
+# > **Rust:** `tch_extra::Signature`
 
 # %%
 import matplotlib.pyplot as plt
@@ -285,7 +285,7 @@ for name, module in d2l.resnet18(10, 3).named_children():
 # epochs of CIFAR-10 take hours on a CPU: **three steps on one batch of 16 random images** stand for them (which the net
 # knows by heart after the first).
 #
-# > **Rust:** `d2l_ch7::init::xavier_weights`, `d2l_ch7::optim::Adam`, `d2l_ch7::train::Loss`, `d2l_ch7::train::ch13::train_epoch`,
+# > **Rust:** `d2l_ch7::init::xavier_weights`, `tch_extra::optim::Adam`, `d2l_ch7::train::Loss`, `d2l_ch7::train::ch13::train_epoch`,
 # > `d2l_ch7 cifar`
 
 # %%

@@ -8,7 +8,7 @@
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here. The
 # note takes CUDA where there is one; this notebook stays on the CPU.
 #
-# > **Rust:** `d2l_ch7::torch::Signature`, and the option `d2l_ch7 compare --device`
+# > **Rust:** `tch_extra::Signature`, and the option `d2l_ch7 compare --device`
 
 # %%
 import matplotlib.pyplot as plt
@@ -83,7 +83,7 @@ print(RECIPES["adamw"].build("scratch"))
 # AdamW with learning rate 0.001 and weight decay 0.01 on PyTorch's own initial weights: no Xavier here. The note
 # trains ten epochs on 60,000 images. **Here two epochs on the first 4,096 images**, tested on the first 1,000.
 #
-# > **Rust:** `d2l_ch7::optim::Adam::decoupled`, `d2l_ch7::train::ch6::train_epoch`, and `d2l_ch7 compare --recipe adamw
+# > **Rust:** `tch_extra::optim::Adam::decoupled`, `d2l_ch7::train::ch6::train_epoch`, and `d2l_ch7 compare --recipe adamw
 # > --variants scratch --seed 0 --epochs 2 --train-examples 4096 --test-examples 1000 --threads 2`
 
 # %%
@@ -137,7 +137,7 @@ axis.tick_params(labelsize=8)
 # its gradient is 0 but for rounding, and Adam, which divides by the gradient's size, makes whole steps of that noise.
 # They change nothing that the net computes in training.
 #
-# > **Rust:** `d2l_ch7::optim::Adam`
+# > **Rust:** `tch_extra::optim::Adam`
 
 # %%
 torch.manual_seed(0)

@@ -7,7 +7,7 @@
 # `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.
 #
-# > **Rust:** `d2l_ch7::torch::Signature`
+# > **Rust:** `tch_extra::Signature`
 
 # %%
 import matplotlib.pyplot as plt

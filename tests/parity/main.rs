@@ -6,6 +6,7 @@
 //!
 //! The Python leaves out its imports. `recipes`, `loops`, `cifar10` and the like are files of `notebooks_ref`.
 
+mod cuda;
 mod data {
     mod sampler;
     mod transforms;
@@ -30,15 +31,10 @@ mod norm {
     mod batch_norm;
 }
 mod optim;
+mod signature;
 #[path = "../place/skipped.rs"]
 mod skipped;
 mod support;
-mod torch {
-    mod cuda;
-    mod determinism;
-    mod multi_tensor;
-    mod signature;
-}
 mod train {
     mod data_parallel;
     mod epoch;

@@ -1,57 +1,60 @@
-//! One and ten steps of every optimizer, with given gradients.
+//! Steps of optimizers on CUDA. `crates/tch-extra` tests those on a CPU.
 //!
-//! `fixtures.optim` stores the numbers of this Python, here for one of its optimizers:
+//! `crates/tch-extra/tests/make_references.py`, run live, here for one of its optimizers:
 //!
 //! ```python
-//! generator = torch.Generator().manual_seed(0)
-//! shapes = (6, 1, 5, 5), (6,), (1, 6, 1, 1), (17, 13)
-//! parameters = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-//! grads = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(10)]
-//! optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
-//! for step in range(10):
-//!     for parameter, grad in zip(parameters, grads[step]):
-//!         parameter.grad = grad.clone()
+//! params = [tensors[f"initial.{i}"].to("cuda:0", copy=True).requires_grad_() for i in range(4)]
+//! optimizer = torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01, foreach=True)
+//! for step in range(1, 11):
+//!     for i, param in enumerate(params):
+//!         param.grad = tensors[f"grad.{step}.{i}"].to("cuda:0", copy=True)
 //!     optimizer.step()
 //! ```
 
-use tch::{Kind, Tensor};
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
 use tch_extra::optim::{Adam, Optimizer, Sgd};
 
-use crate::support::{Stored, libtorch};
+use crate::live::{python_side, succeed};
+use crate::support::{Stored, has_cuda, libtorch};
 
-fn check(name: &str, optimizer: impl FnOnce(Vec<Tensor>) -> Box<dyn Optimizer>) {
+/// Optimizers of `OPTIMIZERS` in the Python file, with its options.
+type Make = fn(Vec<Tensor>) -> Box<dyn Optimizer>;
+const OPTIMIZERS: [(&str, Make); 3] = [
+    ("sgd", |params| Box::new(Sgd::new(params, 0.05))),
+    ("adam", |params| Box::new(Adam::new(params, 1e-3))),
+    ("adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01))),
+];
+
+#[test]
+fn steps_on_cuda_are_pythons() {
+    const CUDA: Device = Device::Cuda(0);
     let _turn = libtorch();
-    let stored = Stored::open("optim");
-    let params: Vec<Tensor> =
-        (0..4).map(|i| stored.get(&format!("initial.{i}")).copy().set_requires_grad(true)).collect();
-    let mut optimizer = optimizer(params.iter().map(Tensor::shallow_clone).collect());
-    for step in 1..=10 {
-        optimizer.zero_grad();
-        for (i, param) in params.iter().enumerate() {
-            // The gradient of this loss is 1 times the given one, which are the same bits.
-            (param * stored.get(&format!("grad.{step}.{i}"))).sum(Kind::Float).backward();
-        }
-        optimizer.step();
-        if [1, 10].contains(&step) {
+    let what = "steps of optimizers on CUDA";
+    if !has_cuda(what) {
+        return;
+    }
+    let Some(python) = python_side(what) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("optim.safetensors");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/tch-extra/tests/make_references.py");
+    succeed(std::process::Command::new(python).arg(script).arg("--cuda").arg(&out));
+    let python = Stored::made_here(&out);
+    let copy = |name: String| python.get(&name).copy().to_device(CUDA);
+    for (name, make) in OPTIMIZERS {
+        let params: Vec<_> = (0..4).map(|i| copy(format!("initial.{i}")).set_requires_grad(true)).collect();
+        let mut optimizer = make(params.iter().map(Tensor::shallow_clone).collect());
+        for step in 1..=10 {
+            optimizer.zero_grad();
             for (i, param) in params.iter().enumerate() {
-                stored.assert_floats(&format!("{name}.step{step}.{i}"), &param.detach());
+                // The gradient of this loss is 1 times the given one, which are the same bits.
+                (param * copy(format!("grad.{step}.{i}"))).sum(Kind::Float).backward();
             }
+            optimizer.step();
+        }
+        for (i, param) in params.iter().enumerate() {
+            python.assert_floats(&format!("foreach.{name}.10.{i}"), &param.detach().to_device(Device::Cpu));
         }
     }
-}
-
-#[test]
-fn sgd() {
-    check("sgd_1.0", |params| Box::new(Sgd::new(params, 1.0)));
-    check("sgd_0.05", |params| Box::new(Sgd::new(params, 0.05)));
-}
-
-#[test]
-fn adam() {
-    check("adam", |params| Box::new(Adam::new(params, 1e-3)));
-}
-
-#[test]
-fn adamw() {
-    check("adamw", |params| Box::new(Adam::decoupled(params, 1e-3, 0.01)));
 }

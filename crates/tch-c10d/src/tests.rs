@@ -6,7 +6,7 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 use crate::threads::{connect, free_port};
-use crate::{ExchangeTimes, ProcessGroup, Reducer, Store, ranks_in_threads};
+use crate::{ExchangeTimes, ProcessGroup, Reducer, ranks_in_threads};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -16,8 +16,7 @@ unsafe extern "C" {
     safe fn tchx_mkl_cbwr() -> i32;
 }
 
-/// The libtorch, machine, settings and thread count that a number was computed with. `notebooks_ref/bits.py` makes the same
-/// of Python's side.
+/// The libtorch, machine, settings and thread count that a number was computed with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Signature {
     /// libtorch's version, `2.11.0`.

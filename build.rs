@@ -39,7 +39,6 @@ fn main() {
         }
     }
     build.compile("d2l_torch");
-    compile_jpeg_idct();
 
     // RPATH, not RUNPATH, as in PyTorch's own libraries: another libtorch on LD_LIBRARY_PATH must not come first.
     println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{}", lib.display());
@@ -56,14 +55,6 @@ fn main() {
             println!("cargo:rustc-link-arg={arg}");
         }
     }
-}
-
-/// The inverse DCT that executables have instead of libjpeg's.
-fn compile_jpeg_idct() {
-    // Published by mozjpeg-sys's build script, which is why it is a direct dependency.
-    let include = std::env::var_os("DEP_JPEG_INCLUDE").expect("mozjpeg-sys tells where its headers are");
-    cc::Build::new().includes(std::env::split_paths(&include)).file("csrc/jpeg_idct.c").compile("d2l_jpeg");
-    println!("cargo:rustc-link-arg=-Wl,--wrap=jpeg_idct_islow,-u,__wrap_jpeg_idct_islow");
 }
 
 /// The compiler's arguments to find the headers of the runtime of CUDA 13, which CUDA graphs are declared with; `None` if

@@ -2,8 +2,8 @@
 
     python twins.py
 
-Names stand in backticks: `d2l_ch7 COMMAND --option`, `d2l_ch7::module::item`, `src/...rs`, `tests/...rs::function`,
-`NAME.py`; or as example `NAME`. Every code cell of a notebook must have a line `> **Rust:** ...` above it, and every
+Names stand in backticks: `d2l_ch7 COMMAND --option`, `d2l_ch7::module::item` and items of the crates in `crates/`, `src/...rs`,
+`tests/...rs::function`, `NAME.py`; or as example `NAME`. Every code cell of a notebook must have a line `> **Rust:** ...` above it, and every
 section that the table names must be a heading of the notebook. The script needs only Python.
 """
 
@@ -45,10 +45,10 @@ def missing_command(words: list[str]) -> str | None:
     return None
 
 
-def missing_item(path: list[str]) -> str | None:
-    """The Rust path `d2l_ch7::PATH`, if the crate does not define it."""
+def missing_item(path: list[str], crate: Path) -> str | None:
+    """The Rust path, if the crate in that folder does not define it."""
     for split in range(len(path), 0, -1):
-        module = ROOT / "src" / Path(*path[:split])
+        module = crate / "src" / Path(*path[:split])
         files = [module.with_suffix(".rs"), *sorted(module.rglob("*.rs"))]
         source = "".join(map(text, files))
         if source:
@@ -67,8 +67,10 @@ def missing_file(name: str) -> str | None:
 
 def missing(name: str, word_before: str) -> str | None:
     """The part of a name in backticks that does not exist; None if it exists, or if it is not a name."""
-    if name.startswith("d2l_ch7::"):
-        return missing_item(name.split("::")[1:])
+    crate, *path = name.split("::")
+    folder = ROOT if crate == "d2l_ch7" else ROOT / "crates" / crate.replace("_", "-")
+    if path and folder.is_dir():
+        return missing_item(path, folder)
     if name.startswith("d2l_ch7 "):
         return missing_command(name.split()[1:])
     if re.fullmatch(r"[\w/-]+\.(rs|py)(::\w+)?", name):

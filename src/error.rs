@@ -65,3 +65,55 @@ impl Error {
         self.exit_code
     }
 }
+
+impl From<torchvision_exact::Error> for Error {
+    fn from(error: torchvision_exact::Error) -> Self {
+        use torchvision_exact::Error::{Batch, Crop, File, Jitter, Normalize, Pixels, Size};
+        let what = error.to_string();
+        match error {
+            Pixels { .. } => {
+                Self::failed(what, "give height x width x channels bytes, and at least one pixel")
+            }
+            Batch(_) => Self::failed(what, "resize or crop them to the same size first"),
+            Size(_) => Self::usage(what, "give edges of one pixel or more"),
+            Crop { .. } => Self::usage(what, "give two positive numbers, the smaller one first"),
+            Jitter { bounds: (least, most), .. } => {
+                Self::usage(what, format!("give a range within {least} to {most}, the smaller number first"))
+            }
+            Normalize { .. } => {
+                Self::usage(what, "give a mean and a standard deviation other than 0 for each channel")
+            }
+            File { path: Some(_), .. } => {
+                Self::failed(what, "name a PNG or JPEG file; images of other kinds must be converted first")
+            }
+            File { path: None, .. } => Self::failed(what, "give the bytes of a PNG or JPEG file"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use torchvision_exact::image::Image;
+    use torchvision_exact::transforms::{ColorJitter, RandomResizedCrop, Resize, Size};
+
+    use super::Error;
+
+    #[test]
+    fn errors_of_transforms_are_usage_errors_with_what_to_do_and_those_of_files_are_not() {
+        let usage = [
+            Resize::new(Size::ShorterEdge(0)).unwrap_err(),
+            RandomResizedCrop::new((1, 1)).unwrap().scale(1.0, 0.5).unwrap_err(),
+            ColorJitter::new(0.0, 0.0, 0.0, 0.6).unwrap_err(),
+        ];
+        for error in usage.map(Error::from) {
+            assert_eq!(error.exit_code(), 2, "{error}");
+            assert!(error.remedy().starts_with("give "), "{error}: {}", error.remedy());
+        }
+        let error = Error::from(Image::open("no/such.png".as_ref()).unwrap_err());
+        assert!(error.to_string().starts_with("cannot read the image no/such.png: "), "{error}");
+        assert!(error.remedy().starts_with("name a PNG or JPEG file"), "{}", error.remedy());
+        assert_eq!(error.exit_code(), 1);
+        let error = Error::from(Image::decode(b"").unwrap_err());
+        assert_eq!(error.to_string(), "cannot decode an image: it is empty");
+    }
+}

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
+use torchvision_exact::image::Image;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::transforms::Image;
 use crate::data::{cifar10, idx};
 use crate::experiments::saved::Saved;
 use crate::layers::{linear, sequential};

@@ -1,17 +1,17 @@
 //! Several processes that train together: what each checks and takes.
 
 use serde_json::Value;
+use torchvision_exact::loader::DistributedSampler;
 
 use super::description::RunDescription;
-use crate::data::Share;
 use crate::distributed::Distributed;
 use crate::torch::ExchangeTimes;
 use crate::train::Totals;
 use crate::{RankRecord, Result};
 
-/// This process's share of the images; `None`: all.
-pub fn share(ranks: Option<&Distributed>, seed: u64) -> Option<Share> {
-    ranks.map(|ranks| Share { rank: ranks.rank(), ranks: ranks.size(), seed })
+/// This process's sampler; `None`: there is one process.
+pub fn sampler(ranks: Option<&Distributed>, seed: u64) -> Option<DistributedSampler> {
+    ranks.map(|ranks| DistributedSampler { rank: ranks.rank(), num_replicas: ranks.size(), seed })
 }
 
 /// Makes sure that every process runs what this one runs: the same configuration, program, libtorch and images.

@@ -5,9 +5,9 @@ use std::fmt;
 use clap::builder::TypedValueParser;
 use tch::Tensor;
 use tch::nn::Path;
+use torchvision_exact::transforms::{Resize, Size};
 
 use super::values::entry_of;
-use crate::data::transforms::{Resize, Size};
 use crate::init;
 use crate::layers::Sequential;
 use crate::nets::Net;

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 import basics as note
 import fashion_mnist
 import loops
-import random_transforms
 from bits import tensor_bytes
 from recipes import NORMS, RECIPES, VARIANTS, xavier
 from resnet import Residual, resnet18, resnet18_cifar
@@ -60,48 +58,6 @@ def peeked_seed() -> int:
     seed = fashion_mnist.draw_seed()
     torch.set_rng_state(state)
     return seed
-
-
-def sampler(seeds: list[int]) -> Tensors:
-    """DataLoader(shuffle=True) over range(n) for three epochs; a test DataLoader follows each epoch, as in train_ch6.
-
-    SEED.N.epochE.{base_seed,sampler_seed,test_base_seed,order}; SEED.N.next_seed, the next seed of the default
-    generator; SEED.N.randperm, torch.randperm(N) of a generator with that seed. For N = 60000 an order is stored as
-    `.first` and `.last`, 64 elements each, and `.checksum`, the sum of i * order[i].
-    """
-    tensors = {}
-    for seed in seeds:
-        for n in (1, 2, 10, 1000, 60000):
-            tensors |= {f"{seed}.{n}.{name}": tensor for name, tensor in shuffled_epochs(seed, n).items()}
-            generator = torch.Generator().manual_seed(seed)
-            tensors |= order_tensors(f"{seed}.{n}.randperm", torch.randperm(n, generator=generator))
-    return tensors
-
-
-def shuffled_epochs(seed: int, n: int) -> Tensors:
-    """The tensors of `sampler` for one seed and one size."""
-    torch.manual_seed(seed)
-    train_loader = DataLoader(range(n), batch_size=256, shuffle=True)
-    test_loader = DataLoader(range(3), batch_size=2)
-    tensors = {}
-    for epoch in range(3):
-        batches = iter(train_loader)
-        tensors[f"epoch{epoch}.base_seed"] = torch.tensor(batches._base_seed)
-        tensors[f"epoch{epoch}.sampler_seed"] = torch.tensor(peeked_seed())
-        tensors |= order_tensors(f"epoch{epoch}.order", torch.cat(list(batches)))
-        batches = iter(test_loader)
-        tensors[f"epoch{epoch}.test_base_seed"] = torch.tensor(batches._base_seed)
-        list(batches)
-    tensors["next_seed"] = torch.tensor(peeked_seed())
-    return tensors
-
-
-def order_tensors(name: str, order: Tensor) -> Tensors:
-    """A permutation, or the ends and the checksum of a long one."""
-    if len(order) <= 1000:
-        return {name: order}
-    checksum = (torch.arange(len(order)) * order).sum()
-    return {f"{name}.first": order[:64].clone(), f"{name}.last": order[-64:].clone(), f"{name}.checksum": checksum}
 
 
 def initial_weights(recipe_name: str, variant: str, seed: int) -> dict[str, Tensors]:
@@ -341,81 +297,13 @@ def dropout(seeds: list[int]) -> Tensors:
     return tensors
 
 
-# The images of `resize`: height, width and channels, and the size for torchvision's Resize.
-RESIZES: dict[str, tuple[tuple[int, int, int], int | tuple[int, int]]] = {
-    "gray_up": ((12, 12, 1), 96),
-    "gray_same": ((8, 8, 1), 8),
-    "gray_landscape": ((17, 30, 1), 25),
-    "gray_portrait": ((30, 17, 1), 10),
-    "odd_up": ((7, 5, 3), (19, 23)),
-    "odd_down": ((41, 53, 3), (10, 17)),
-    "columns_first": ((40, 30, 3), (20, 15)),
-    "rows_first": ((40, 30, 3), (10, 26)),
-    "rows_down_columns_up": ((40, 9, 3), (13, 31)),
-    "columns_down_rows_up": ((9, 40, 3), (31, 13)),
-    "columns_only": ((6, 31, 3), (6, 14)),
-    "rows_only": ((31, 6, 3), (14, 6)),
-    "tall": ((303, 2, 3), (20, 3)),
-    "one_row": ((1, 30, 1), (1, 7)),
-    "one_pixel": ((1, 1, 3), (5, 7)),
-    "to_one_pixel": ((9, 11, 3), (1, 1)),
-}
+def resize(data_dir: Path) -> Tensors:
+    """torchvision's bilinear Resize of the first 1,000 test images to 224x224.
 
-
-def resize(data_dir: Path, seed: int) -> Tensors:
-    """torchvision's bilinear Resize of PIL images, gray (L) or RGB.
-
-    CASE.image, (height, width, channels), from torch.randint, and CASE.resized. fashion_mnist.sha256: the first
-    1,000 test images resized to 224x224, (1000, 1, 224, 224), uint8.
+    fashion_mnist.sha256: of the resized images, (1000, 1, 224, 224), uint8.
     """
-    from torchvision.transforms import Resize
-    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
-
-    generator = torch.Generator().manual_seed(seed)
-    tensors = {}
-    for case, (shape, size) in RESIZES.items():
-        image = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        resized = Resize(size)(to_pil_image(image.permute(2, 0, 1)))
-        tensors |= copies(case, {"image": image, "resized": pil_to_tensor(resized).permute(1, 2, 0)})
     images, _ = fashion_mnist.read_tensors(data_dir, fashion_mnist.TEST, 1000)
-    return tensors | {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
-
-
-# Height, width and channels of the images of `transforms`, three of each.
-TRANSFORMED: dict[str, tuple[int, int, int]] = {
-    "rgb": (11, 8, 3),
-    "gray": (9, 14, 1),
-    "rgb_pixel": (1, 1, 3),
-    "gray_pixel": (1, 1, 1),
-    "row": (1, 13, 3),
-    "column": (13, 1, 3),
-}
-
-
-def transforms(seed: int) -> Tensors:
-    """The random transforms of random_transforms.py, applied four times to each PIL image after one torch.manual_seed.
-
-    SET.images, (n, height, width, channels), uint8: two from torch.randint, one of values near 0, 127 and 255.
-    TRANSFORM.SET.out, (n, draws, height, width, channels), and TRANSFORM.SET.next_seed, the next seed of the generator.
-    SET.to_tensor, ToTensor of each image; SET.normalized, Normalize after that, for RGB with ImageNet's statistics.
-    """
-    from torchvision.transforms import Normalize, ToTensor
-    from torchvision.transforms.functional import to_pil_image
-
-    generator = torch.Generator().manual_seed(seed)
-    tensors = {}
-    for name, shape in TRANSFORMED.items():
-        images = torch.randint(0, 256, (3, *shape), dtype=torch.uint8, generator=generator)
-        extremes = torch.tensor([0, 1, 127, 128, 254, 255], dtype=torch.uint8)
-        images[2] = extremes[torch.randint(0, 6, shape, generator=generator)]
-        tensors[f"{name}.images"] = images
-        for transform in random_transforms.TRANSFORMS:
-            out, next_seed = random_transforms.transformed(transform, images, draws=4, seed=seed)
-            tensors |= {f"{transform}.{name}.out": out, f"{transform}.{name}.next_seed": next_seed}
-        scaled = torch.stack([ToTensor()(to_pil_image(image.permute(2, 0, 1))) for image in images])
-        mean, std = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]) if shape[2] == 3 else ([0.5], [0.25])
-        tensors |= {f"{name}.to_tensor": scaled, f"{name}.normalized": Normalize(mean, std)(scaled)}
-    return tensors
+    return {"fashion_mnist.sha256": digest(fashion_mnist.resized(images, 224))}
 
 
 def synthetic_batch(batch_size: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,6 @@ def makers(data_dir: Path) -> dict[str, partial]:
     """The name of each file and the function that makes its tensors."""
     first_step = partial(fixtures.first_step, seed=0, data_seed=2024)
     return {
-        "sampler": partial(fixtures.sampler, seeds=[0, 1, 12345]),
         "init_book": partial(fixtures.init, recipe="book", seed=0),
         "init_dropout": partial(fixtures.init, recipe="dropout", seed=0),
         "init_digests": partial(fixtures.init_digests, seeds=[0, 1, 7]),
@@ -44,8 +43,7 @@ def makers(data_dir: Path) -> dict[str, partial]:
         "resnets": partial(fixtures.resnets, seed=0, data_seed=2024),
         "basics": partial(fixtures.basics, seeds=[0, 1, 7, 12345]),
         "dropout": partial(fixtures.dropout, seeds=[0, 1]),
-        "resize": partial(fixtures.resize, data_dir, seed=0),
-        "transforms": partial(fixtures.transforms, seed=0),
+        "resize": partial(fixtures.resize, data_dir),
         # A recipe's own batch of large images would take gigabytes.
         **{
             f"first_step_{name}": partial(first_step, recipe=name, **({} if of.resize is None else {"examples": 8}))

@@ -2,8 +2,8 @@
 
     python twins.py
 
-Names stand in backticks: `d2l_ch7 COMMAND --option`, `d2l_ch7::module::item`, `src/...rs`, `tests/...rs::function`,
-`NAME.py`; or as example `NAME`. Every code cell of a notebook must have a line `> **Rust:** ...` above it, and every
+Names stand in backticks: `d2l_ch7 COMMAND --option`, `d2l_ch7::module::item` and items of the crates in `crates/`, `src/...rs`,
+`tests/...rs::function`, `NAME.py`; or as example `NAME`. Every code cell of a notebook must have a line `> **Rust:** ...` above it, and every
 section that the table names must be a heading of the notebook. The script needs only Python.
 """
 

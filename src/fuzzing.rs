@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 
 use tch_extra::state_dict::load_state_dict;
 use tempfile::TempDir;
+use torchvision_exact::image::Image;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::transforms::Image;
 use crate::data::{cifar10, idx};
 use crate::experiments::saved::Saved;
 use crate::layers::{linear, sequential};

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     // Its contexts, and what went wrong.
     let what = format!("{error:#}");
-    let error = error.downcast().unwrap_or_else(|_| Error::failed("", "please report this as a bug"));
+    let error = Error::below(error);
     complain(format_args!("error: {}\nhelp: {}", one_line(&what), one_line(error.remedy())));
     if let Some(backtrace) = error.backtrace() {
         complain(backtrace);

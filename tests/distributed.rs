@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Instant;
 
-use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
+use torchvision_exact::random::{Draws, Mt19937};
 
 mod place;
 

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use d2l_ch7::data::transforms::Image;
-use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
 
 mod place;
@@ -18,6 +16,8 @@ mod recorded;
 use place::skipped::skipped;
 use place::{Place, assert_two_lines, outcome, program, stderr_of};
 use recorded::recorded;
+use torchvision_exact::image::Image;
+use torchvision_exact::random::{Draws, Mt19937};
 
 /// How many runs are killed, unless `D2L_KILLED_RUNS` gives another number.
 const KILLED_RUNS: usize = 8;

@@ -144,7 +144,7 @@ for name, module in resnet18().named_children():
 # The note takes a photo from the web. Here it is the drawn cat that `d2l_ch7 augment` takes if no file is named: the
 # galleries below are the ones it leaves.
 #
-# > **Rust:** `d2l_ch7 augment`, `src/data/image_file.rs`
+# > **Rust:** `d2l_ch7 augment`, `crates/torchvision-exact/src/image_file.rs`
 
 # %%
 picture = Image.open("../assets/cat.jpg")
@@ -168,7 +168,7 @@ def gallery(transform):
 # %% [markdown]
 # ## Mirroring left and right
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`, `d2l_ch7 augment`
+# > **Rust:** `torchvision_exact::transforms::RandomHorizontalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomHorizontalFlip())
@@ -176,7 +176,7 @@ gallery(transforms.RandomHorizontalFlip())
 # %% [markdown]
 # ## Mirroring up and down
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomVerticalFlip`, `d2l_ch7 augment`
+# > **Rust:** `torchvision_exact::transforms::RandomVerticalFlip`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.RandomVerticalFlip())
@@ -186,7 +186,7 @@ gallery(transforms.RandomVerticalFlip())
 #
 # A window of 30 to 80 % of the area, its sides in a ratio of 1/2 to 2, stretched to 200 x 200.
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomResizedCrop`, `d2l_ch7 augment`
+# > **Rust:** `torchvision_exact::transforms::RandomResizedCrop`, `d2l_ch7 augment`
 
 # %%
 crop = transforms.RandomResizedCrop((200, 200), scale=(0.3, 0.8), ratio=(0.5, 2))
@@ -197,7 +197,7 @@ gallery(crop)
 #
 # Brightness, contrast, saturation and hue, each by a random factor and in random order.
 #
-# > **Rust:** `d2l_ch7::data::transforms::ColorJitter`, `d2l_ch7 augment`
+# > **Rust:** `torchvision_exact::transforms::ColorJitter`, `d2l_ch7 augment`
 
 # %%
 jitter = transforms.ColorJitter(brightness=0.5, contrast=0.2, saturation=0.6, hue=0.4)
@@ -206,7 +206,7 @@ gallery(jitter)
 # %% [markdown]
 # ## All together
 #
-# > **Rust:** `d2l_ch7::data::transforms::Compose`, `d2l_ch7 augment`
+# > **Rust:** `torchvision_exact::transforms::Compose`, `d2l_ch7 augment`
 
 # %%
 gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))
@@ -216,7 +216,7 @@ gallery(transforms.Compose([transforms.RandomHorizontalFlip(), crop, jitter]))
 #
 # Training images are mirrored at random and become tensors; test images only become tensors.
 #
-# > **Rust:** `d2l_ch7::data::transforms::RandomHorizontalFlip`, `d2l_ch7::data::transforms::ToTensor`
+# > **Rust:** `torchvision_exact::transforms::RandomHorizontalFlip`, `torchvision_exact::transforms::ToTensor`
 
 # %%
 train_augs = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.ToTensor()])
@@ -233,7 +233,7 @@ print(tuple(test_augs(small).shape), "mirrored:", mirrored)
 # drawn anew for every epoch, and prepares the batches `w`, `w + 4`, ... So which images are mirrored depends on the
 # number of workers, and can be worked out without any. Twelve copies of the cat in batches of two, for one worker and for two:
 #
-# > **Rust:** `d2l_ch7::data::ImageLoader`, `d2l_ch7::data::Mt19937`, `d2l_ch7 cifar --workers`
+# > **Rust:** `d2l_ch7::data::ImageLoader`, `torchvision_exact::random::Mt19937`, `d2l_ch7 cifar --workers`
 
 # %%
 class Copies(torch.utils.data.Dataset):

@@ -27,7 +27,7 @@ settle()
 # for workers, even if there are none, and the seed of the shuffle. Whoever wants the same weights after training must
 # draw both, and must keep the last, smaller batch.
 #
-# > **Rust:** `d2l_ch7::data::FashionMnist`, `d2l_ch7::data::DataLoader`, `d2l_ch7::data::epoch_order`
+# > **Rust:** `d2l_ch7::data::FashionMnist`, `d2l_ch7::data::DataLoader`, `torchvision_exact::loader::EpochDraws`
 
 # %%
 train_loader, test_loader = loaders(64)

@@ -201,7 +201,7 @@ for variant, net in nets.items():
 # torchvision resizes PIL images, whose bilinear filter works in integers: what comes out are bytes, and they can be
 # equal, not just close. Resized batch by batch, the data set needs no more memory than before.
 #
-# > **Rust:** `d2l_ch7::data::transforms::Resize`
+# > **Rust:** `torchvision_exact::transforms::Resize`
 
 # %%
 class Enlarged:

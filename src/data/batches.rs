@@ -2,8 +2,7 @@
 //! the loader, which knows the order, and gathered by the loop that takes it, so that gathering can belong to a step that is recorded.
 
 use tch::Tensor;
-
-use super::Sampler;
+use torchvision_exact::loader::Sampler;
 
 /// Images (B, channels, rows, cols) as f32 in [0, 1], and labels (B,) as int64, on the device of training.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use torchvision_exact::image::{Image, Mode};
 
 use super::checksum;
-use super::transforms::{Image, Mode};
 use crate::{Error, Result};
 
 /// A data set in memory.

@@ -1,9 +1,10 @@
 //! Batches of images, as `torch.utils.data.DataLoader` with `ToTensor`, perhaps after `Resize`, gives them.
 
 use tch::{Device, Kind, Tensor};
+use torchvision_exact::loader::{DistributedSampler, Sampler};
+use torchvision_exact::transforms::{Resample, Resize};
 
-use super::transforms::{Resample, Resize};
-use super::{Batch, Batches, Epoch, Images, Sampler, Share};
+use super::{Batch, Batches, DefaultGenerator, Epoch, Images};
 
 /// Gray images in memory as bytes (N, 1, rows, cols), and their labels (N,) as int64.
 #[derive(Debug)]
@@ -53,8 +54,8 @@ impl DataLoader {
 
     /// The loader of one process of several; each has batches of `batch_size`.
     #[must_use]
-    pub fn shared(self, share: Option<Share>) -> Self {
-        Self { sampler: self.sampler.shared(share), ..self }
+    pub fn distributed(self, part: Option<DistributedSampler>) -> Self {
+        Self { sampler: self.sampler.distributed(part), ..self }
     }
 
     /// The loader with `Resize` before `ToTensor`. Images are resized as their batch is drawn: in memory they stay
@@ -104,7 +105,8 @@ impl DataLoader {
 impl Batches for DataLoader {
     fn iter_from(&self, done: usize) -> Epoch<'_> {
         let ImageSet { pixels, labels } = &self.images;
-        let order = Tensor::from_slice(&self.sampler.draw().order).to_device(pixels.device());
+        let order =
+            Tensor::from_slice(&self.sampler.draw(&mut DefaultGenerator).order).to_device(pixels.device());
         let batch_size = self.batch_size();
         let places = (done..self.batches()).map(move |i| {
             let start = i * batch_size;

@@ -2,7 +2,7 @@
 //!
 //! Without a launcher there is no job, and nothing here runs. How a rank trains is in
 //! [`DistributedDataParallel`](tch_c10d::DistributedDataParallel), what it trains on in
-//! [`data::Share`](crate::data::Share).
+//! [`DistributedSampler`](torchvision_exact::loader::DistributedSampler).
 
 mod faults;
 mod job;

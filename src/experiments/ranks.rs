@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 use tch_c10d::ExchangeTimes;
+use torchvision_exact::loader::DistributedSampler;
 
 use super::description::RunDescription;
-use crate::data::Share;
 use crate::distributed::Distributed;
 use crate::train::Totals;
 use crate::{RankRecord, Result};
 
-/// This process's share of the images; `None`: all.
-pub fn share(ranks: Option<&Distributed>, seed: u64) -> Option<Share> {
-    ranks.map(|ranks| Share { rank: ranks.rank(), ranks: ranks.size(), seed })
+/// This process's sampler; `None`: there is one process.
+pub fn sampler(ranks: Option<&Distributed>, seed: u64) -> Option<DistributedSampler> {
+    ranks.map(|ranks| DistributedSampler { rank: ranks.rank(), num_replicas: ranks.size(), seed })
 }
 
 /// Makes sure that every process runs what this one runs: the same configuration, program, libtorch and images.

@@ -6,9 +6,9 @@ use clap::builder::TypedValueParser;
 use tch::Tensor;
 use tch::nn::Path;
 use tch_extra::optim::{Adam, Optimizer, Sgd};
+use torchvision_exact::transforms::{Resize, Size};
 
 use super::values::entry_of;
-use crate::data::transforms::{Resize, Size};
 use crate::init;
 use crate::layers::Sequential;
 use crate::nets::Net;

@@ -1,6 +1,8 @@
 //! Images made small enough to be shown.
 
-use crate::data::transforms::{Image, Mode, Resize, Size};
+use torchvision_exact::image::{Image, Mode};
+use torchvision_exact::transforms::{Resize, Size};
+
 use crate::report::Thumbnail;
 
 /// `image` with sides of `longest` pixels at most, resampled as [`Resize`] does; smaller ones stay as they are.

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Output;
 
-use d2l_ch7::data::transforms::Image;
 use tempfile::TempDir;
+use torchvision_exact::image::Image;
 
 use crate::place::{CIFAR10_BYTES, CIFAR10_FILES, assert_two_lines, program};
 
@@ -132,6 +132,7 @@ fn augment_refuses_what_is_no_image() {
         let output = augment(&folder, &[file.to_str().unwrap()]);
         assert_two_lines(&output, 1, words);
         assert_two_lines(&output, 1, name);
+        assert_two_lines(&output, 1, "help: name a PNG or JPEG file");
         assert!(!folder.path().join("out").exists(), "{name} left a run directory");
     }
     for path in [folder.path().join("nothing.png"), folder.path().to_owned()] {

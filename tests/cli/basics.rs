@@ -55,7 +55,9 @@ fn basics_refuses_what_it_cannot_do() {
     fs::write(&damaged, b"\x89PNG\r\n\x1a\n").unwrap();
     for image in [folder.path().join("nothing.png"), folder.path().to_owned(), damaged] {
         let image = image.to_str().unwrap();
-        assert_two_lines(&basics(&folder, &["--image", image]), 1, image);
+        let output = basics(&folder, &["--image", image]);
+        assert_two_lines(&output, 1, image);
+        assert_two_lines(&output, 1, "help: name a PNG or JPEG file");
         assert!(!folder.path().join("out").exists(), "{image} left a run directory");
     }
     for arguments in [["--seed", "-9223372036854775809"], ["--seed", "x"], ["--threads", "0"]] {

@@ -22,8 +22,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
+use torchvision_exact::random::{Draws, Mt19937};
 
 use crate::experiments::cifar::cifar_folder;
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};

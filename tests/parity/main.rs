@@ -23,6 +23,8 @@ mod init;
 mod layers {
     mod dropout;
 }
+#[path = "../../crates/torchvision-exact/tests/common/listed.rs"]
+mod listed;
 mod live;
 mod nets {
     mod resnet;

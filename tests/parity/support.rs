@@ -37,6 +37,12 @@ pub fn notebooks_ref() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks_ref")
 }
 
+/// A stored file of torchvision-exact's tests: integers and pixels, which are the same on every machine.
+pub fn exact_stored(name: &str) -> Stored {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/torchvision-exact/tests/stored");
+    Stored::made_here(&folder.join(format!("{name}.safetensors")))
+}
+
 /// Reports that something was not tested because a part of the set-up is missing. With D2L_REQUIRE_LIVE=1, as in CI, fails. For
 /// what a machine cannot have, such as a GPU, see [`skipped`].
 pub fn missing(what: &str, why: &str) {

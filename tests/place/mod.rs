@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use d2l_ch7::data::{Draws, Mt19937};
 use d2l_ch7::report::read_metrics;
 use tempfile::TempDir;
+use torchvision_exact::random::{Draws, Mt19937};
 
 pub const CIFAR10_FILES: [&str; 6] = [
     "data_batch_1.bin",

@@ -32,9 +32,9 @@ pub use libraries::{
     CudaVersion, Driver, LINKED_WITH_CUDA, TORCH_VERSION, device_name, driver, libtorch_cuda, libtorch_file,
 };
 pub use memory::{DeviceBytes, Memory, device_bytes, empty_cache, memory, reset_peak_memory};
-pub use ops::{channels_last, clear_grad, filled, set_grad};
+pub use ops::{channels_last, clear_grad, set_grad};
 pub use process::{exit_at_once, file_limits_are_errors, is_ignored, keep_freed_memory};
 pub use readback::Readback;
 pub use recording::Recording;
-pub use signature::{CUDA_SETTINGS, SETTINGS, Signature, fuses_multiply_add, processor_name};
+pub use signature::{CUDA_SETTINGS, SETTINGS, Signature, processor_name};
 pub use threads::{MOST_THREADS, ThreadContext, set_threads};

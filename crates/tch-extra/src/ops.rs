@@ -2,7 +2,7 @@
 //!
 //! Each panics where `tch`'s own operations would: on shapes or devices that do not fit.
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 use crate::ffi::{Made, Outcome, TensorRef, new_tensor};
@@ -28,16 +28,4 @@ pub fn set_grad(tensor: &mut Tensor, grad: &Tensor) {
 /// in memory as (N, H, W, C). Differentiable; the tensor itself if it lies so already.
 pub fn channels_last(tensor: &Tensor) -> Tensor {
     new_tensor(|result| tchx_channels_last(tensor.into(), result)).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A new float32 tensor of `size` on the CPU, whose elements `fill` writes row by row.
-///
-/// # Panics
-/// If it would have no element.
-pub fn filled(size: &[i64], fill: impl FnOnce(&mut [f32])) -> Tensor {
-    let tensor = Tensor::empty(size, (Kind::Float, Device::Cpu));
-    assert!(tensor.numel() > 0, "a tensor of size {size:?} has nothing to fill");
-    // SAFETY: a new tensor is contiguous, nobody else holds it yet, and every bit pattern is an f32.
-    fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) });
-    tensor
 }

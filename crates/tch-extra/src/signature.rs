@@ -1,7 +1,6 @@
 //! What decides the bits of a run besides the seed: two runs of one signature print the same digits.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use serde::Serialize;
 use tch::Device;
@@ -131,11 +130,4 @@ fn processor() -> String {
 pub fn processor_name() -> String {
     let name = cpuinfo().into_iter().find(|(key, _)| key == "model name");
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name)
-}
-
-/// Whether libtorch's CPU kernels compute `a * b + c` with one rounding, as they do with AVX2 and more, or with two.
-pub fn fuses_multiply_add() -> bool {
-    static FUSES: LazyLock<bool> =
-        LazyLock::new(|| !cfg!(target_arch = "x86_64") || tchx_cpu_capability().to_str() != "DEFAULT");
-    *FUSES
 }

@@ -10,9 +10,9 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
-use rand_mt::Mt;
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
+use torchvision_exact::random::{Draws, Mt19937};
 
 use super::super::checksum;
 use super::job::{ANOTHER_CACHE, LOCK, one_line};
@@ -375,7 +375,7 @@ fn a_bad_archive_is_refused() {
 
 /// A file of so many bytes, no two parts of which are alike.
 fn long(bytes: usize) -> Vec<u8> {
-    let mut random = Mt::new(7);
+    let mut random = Mt19937::new(7);
     (0..bytes).map(|_| random.next_u32() as u8).collect()
 }
 
@@ -405,7 +405,7 @@ fn go_on(file: &[u8], begun: &[u8], reply: Reply) -> (Result<()>, Vec<usize>, Te
 #[test]
 fn a_download_goes_on_where_it_broke_off() {
     let file = long(300_000);
-    let mut random = Mt::new(3);
+    let mut random = Mt19937::new(3);
     for _ in 0..20 {
         // From one byte to a third of the file, so that more than one connection brings it.
         let mut cuts: Vec<_> = (0..5).map(|_| 1 + random.next_u32() as usize % 100_000).collect();

@@ -12,14 +12,15 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use tch::{Kind, Tensor};
+use torchvision_exact::image::Image;
+use torchvision_exact::transforms::{
+    ColorJitter, Compose, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
+};
 
 use super::options::{as_text, write_config};
 use super::thumbnail;
 use super::values::seed;
 use crate::data::cifar10::LABELS;
-use crate::data::transforms::{
-    ColorJitter, Compose, Image, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip, Transform,
-};
 use crate::data::{Cifar10, DefaultGenerator};
 use crate::report::{RunDir, draw_gallery, longest_side};
 use crate::{Result, output, weights};

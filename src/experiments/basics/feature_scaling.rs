@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
+use torchvision_exact::image::Image;
+use torchvision_exact::transforms::Normalize;
 
 use super::one_pass::CHANNELWISE;
-use crate::data::transforms::{Image, Normalize};
 
 /// Mean of ImageNet's red, green and blue, of pixels in [0, 1].
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];

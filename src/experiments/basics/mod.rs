@@ -12,12 +12,12 @@ use clap::Args;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 use tch_extra::{self, Signature};
+use torchvision_exact::image::Image;
 
 pub use self::feature_scaling::{FeatureScaling, IMAGENET_MEAN, IMAGENET_STD, normalize};
 pub use self::one_pass::{OnePass, Pass};
 use super::options::{as_text, write_config};
 use super::values::{at_least_one, seed};
-use crate::data::transforms::Image;
 use crate::report::{CHANNELS, RunDir};
 use crate::{output, weights};
 

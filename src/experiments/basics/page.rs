@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use tch::Tensor;
+use torchvision_exact::image::{Image, Mode};
 
 use super::feature_scaling::{IMAGENET_MEAN, IMAGENET_STD, STAGES, range};
 use super::one_pass::{OnePass, Pass};
 use crate::Result;
-use crate::data::transforms::{Image, Mode};
 use crate::experiments::thumbnail;
 use crate::norm::{EPS, native};
 use crate::report::pytorch_text::{elements, tensor};

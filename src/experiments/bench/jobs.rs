@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 use tch_extra::optim::{Adam, Optimizer};
+use torchvision_exact::transforms::Compose;
 
 use super::subject::{CIFAR, MIXED, Subject, Training};
 use crate::Result;
-use crate::data::transforms::Compose;
 use crate::data::{Batches, DataLoader, DataSet, ImageLoader, ImageSet, Images};
 use crate::experiments::cifar::{self, Augmentation};
 use crate::experiments::recipes::Recipe;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use torchvision_exact::transforms::{ColorJitter, Compose, RandomHorizontalFlip, RandomResizedCrop};
 
-use crate::data::transforms::{ColorJitter, Compose, RandomHorizontalFlip, RandomResizedCrop};
 use crate::experiments::values::name_of;
 
 /// What a comparison compares, in its order.

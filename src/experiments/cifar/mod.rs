@@ -11,12 +11,12 @@ pub use augmentation::{Augmentation, Data};
 pub use config::{BATCH_SIZE, Cifar, EPOCHS, LR, WORKERS};
 
 use tch_extra::optim::{Adam, Optimizer};
+use torchvision_exact::transforms::Compose;
 
 use super::description::DataUsed;
 use super::ranks;
 use super::run_log::{RunLog, Section};
 use super::trainer::{Setting, Trainer};
-use crate::data::transforms::Compose;
 use crate::data::{Cifar10, ImageLoader, Images};
 use crate::distributed::{self, Distributed};
 use crate::nets::Net;
@@ -45,10 +45,13 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     ranks::agree(ranks, &description)?;
 
     let [train_images, test_images] = images.map(Arc::new);
-    let share = ranks::share(ranks, options.seed);
-    let test_iter = config.loader(&test_images, Compose::new(), false).shared(share);
-    let train_iters: Vec<_> =
-        config.variants.iter().map(|&data| config.train_iter(&train_images, data).shared(share)).collect();
+    let sampler = ranks::sampler(ranks, options.seed);
+    let test_iter = config.loader(&test_images, Compose::new(), false).distributed(sampler);
+    let train_iters: Vec<_> = config
+        .variants
+        .iter()
+        .map(|&data| config.train_iter(&train_images, data).distributed(sampler))
+        .collect();
     let mut log = RunLog::begin(description, ranks)?;
     let mut trainers = Vec::new();
     for (data, train_iter) in config.variants.iter().zip(&train_iters) {

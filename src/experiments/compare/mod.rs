@@ -46,7 +46,8 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let [train_images, test_images] = images.map(|images| ImageSet::new(&images));
     let loader = |images, shuffle| {
         let loader = DataLoader::new(images, batch_size, shuffle, config.device);
-        let loader = loader.shared(ranks::share(ranks, config.options.seed)).resize(config.recipe.resize());
+        let loader =
+            loader.distributed(ranks::sampler(ranks, config.options.seed)).resize(config.recipe.resize());
         if graph || (config.device.is_cuda() && !common.eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));

@@ -92,8 +92,9 @@ pub fn put(picture: &mut Pixmap, image: &Thumbnail, corner: (i32, i32), scale: f
 
 #[cfg(test)]
 mod tests {
+    use torchvision_exact::image::Image;
+
     use super::*;
-    use crate::data::transforms::Image;
 
     fn gallery(columns: usize, images: &[Thumbnail], names: &[&str]) -> Image {
         Image::decode(&draw_gallery("one\ntwo", columns, images, names).unwrap()).unwrap()

@@ -1,27 +1,14 @@
-//! Shuffling: `torch.randperm`, and the random numbers that a `DataLoader` draws, in their order.
-//!
-//! `fixtures.sampler` stores the numbers of this Python:
-//!
-//! ```python
-//! torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-//! torch.manual_seed(seed)
-//! train_loader = DataLoader(range(n), batch_size=256, shuffle=True)
-//! test_loader = DataLoader(range(3), batch_size=2)
-//! for epoch in range(3):
-//!     batches = iter(train_loader)  # draws batches._base_seed; the first batch draws the sampler's seed
-//!     order = torch.cat(list(batches))
-//!     list(test_loader)  # draws a base seed too, though it does not shuffle
-//! next_seed = torch.empty((), dtype=torch.int64).random_()
-//! ```
+//! What a `DataLoader` draws from libtorch's default generator, and the orders of several processes.
 
-use d2l_ch7::data::{Share, epoch_order, randperm};
-use tch::{Device, Tensor};
-use tch_extra::{self, GeneratorState};
-
+use d2l_ch7::data::DefaultGenerator;
 use serde_json::Value;
+use tch::{Device, Tensor};
+use tch_extra::GeneratorState;
+use torchvision_exact::loader::{DistributedSampler, EpochDraws};
+use torchvision_exact::random::Draws;
 
 use crate::live::{python_side, succeed};
-use crate::support::{Stored, libtorch};
+use crate::support::{Stored, exact_stored, libtorch};
 
 const SEEDS: [u64; 3] = [0, 1, 12345];
 const SIZES: [usize; 5] = [1, 2, 10, 1000, 60_000];
@@ -37,28 +24,20 @@ fn assert_order(stored: &Stored, name: &str, order: &[i64]) {
     assert_eq!(stored.int(&format!("{name}.checksum")), checksum, "{name}");
 }
 
-#[test]
-fn randperm_is_pytorchs() {
-    let stored = Stored::open("sampler");
-    for seed in SEEDS {
-        for n in SIZES {
-            assert_order(&stored, &format!("{seed}.{n}.randperm"), &randperm(n, seed));
-        }
-    }
-}
-
-/// Three epochs, each followed by an evaluation: both must draw their seeds from the generator, in the same order.
+/// Three epochs, each followed by an evaluation: both must draw their seeds from the generator, in the same order. The Python that
+/// stored the numbers stands in `crates/torchvision-exact/tests/order.rs`.
 #[test]
 fn epochs_draw_what_a_data_loader_draws() {
     let _turn = libtorch();
-    let stored = Stored::open("sampler");
+    let stored = exact_stored("sampler");
     for seed in SEEDS {
         for n in SIZES {
             tch_extra::manual_seed(seed);
             for epoch in 0..3 {
                 let name = format!("{seed}.{n}.epoch{epoch}");
-                assert_order(&stored, &format!("{name}.order"), &epoch_order(n, true));
-                assert_eq!(epoch_order(3, false), [0, 1, 2], "a loader that does not shuffle");
+                let draw = |n, shuffle| EpochDraws::new(n, shuffle, &mut DefaultGenerator).order;
+                assert_order(&stored, &format!("{name}.order"), &draw(n, true));
+                assert_eq!(draw(3, false), [0, 1, 2], "a loader that does not shuffle");
             }
             assert_eq!(tch_extra::random_i64(), stored.int(&format!("{seed}.{n}.next_seed")), "{seed} {n}");
         }
@@ -75,10 +54,22 @@ fn a_restored_state_draws_the_same_numbers_again() {
     assert_ne!(first[0], first[1]);
 }
 
+/// libtorch draws the int64 itself, the crate from libtorch's 32-bit numbers.
+#[test]
+fn the_default_generators_int64_are_pytorchs() {
+    let _turn = libtorch();
+    for seed in SEEDS {
+        tch_extra::manual_seed(seed);
+        let libtorchs = [(); 1000].map(|()| tch_extra::random_i64());
+        tch_extra::manual_seed(seed);
+        assert_eq!([(); 1000].map(|()| DefaultGenerator.random_i64()), libtorchs);
+    }
+}
+
 /// Lengths that do and do not divide evenly among the ranks, fewer images than ranks, and seeds whose sum with the epoch
 /// overflows 32 bits. The Python is in the test.
 #[test]
-fn shares_are_the_distributed_samplers() {
+fn orders_of_several_processes_are_the_distributed_samplers() {
     let Some(python) = python_side("DistributedSampler's orders") else { return };
     let program = "\
 import json, torch
@@ -100,28 +91,9 @@ print(json.dumps(orders))";
     for (name, order) in orders {
         let numbers: Vec<u64> = name.split(' ').map(|number| number.parse().unwrap()).collect();
         let [n, ranks, seed, epoch, rank] = numbers[..] else { panic!("{name}") };
-        let share = Share { rank: rank as usize, ranks: ranks as usize, seed };
-        let training = share.training(n as usize, epoch as usize);
+        let sampler = DistributedSampler { rank: rank as usize, num_replicas: ranks as usize, seed };
+        let training = sampler.training(n as usize, epoch as usize);
         assert_eq!(*order, Value::from(training.clone()), "{name}");
-        assert_eq!(share.examples(n as usize, true), training.len(), "{name}");
-    }
-}
-
-#[test]
-fn test_images_are_divided_without_rest() {
-    for n in [0, 1, 5, 9, 10] {
-        for ranks in 1..5 {
-            let shares: Vec<Vec<i64>> = (0..ranks)
-                .map(|rank| {
-                    let share = Share { rank, ranks, seed: 3 };
-                    assert_eq!(share.examples(n, false), share.test(n).len());
-                    assert!(share.test(n).iter().all(|i| *i as usize % ranks == rank));
-                    share.test(n)
-                })
-                .collect();
-            let mut all = shares.concat();
-            all.sort_unstable();
-            assert_eq!(all, (0..n as i64).collect::<Vec<_>>());
-        }
+        assert_eq!(sampler.examples(n as usize, true), training.len(), "{name}");
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use d2l_ch7::data::transforms::{Image, Mode};
 use tch::Tensor;
 use tempfile::TempDir;
+use torchvision_exact::image::{Image, Mode};
 
 use crate::live::{python_side, succeed};
 use crate::support::{bytes, missing, notebooks_ref};

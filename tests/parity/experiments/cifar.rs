@@ -8,12 +8,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use d2l_ch7::data::transforms::Compose;
 use d2l_ch7::data::{Batch, Batches, Cifar10, FashionMnist, ImageLoader};
 use d2l_ch7::experiments::cifar::Augmentation;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::Device;
+use torchvision_exact::transforms::Compose;
 
 use crate::live::{Live, assert_same_figures, assert_same_weights, succeed};
 use crate::support::{bytes, has_cuda, libtorch};

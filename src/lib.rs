@@ -13,7 +13,7 @@
 //! - [`openmp`]: how long idle threads spin.
 //!
 //! Below are crates that other projects can take: [`tch_extra`] is what `tch` does not bind of libtorch, [`tch_c10d`] is
-//! `torch.distributed`.
+//! `torch.distributed`, [`torchvision_exact`] is torchvision's transforms and a `DataLoader`'s order.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

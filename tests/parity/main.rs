@@ -33,6 +33,7 @@ mod norm {
     mod batch_norm;
 }
 mod optim;
+mod porting;
 mod signature;
 #[path = "../place/skipped.rs"]
 mod skipped;

@@ -1,4 +1,4 @@
-//! Finds libtorch 2.11.0, or installs it as part of PyTorch, and links `.libtorch` in the checkout to it.
+//! Finds the pinned libtorch, or installs it as part of PyTorch, and links `.libtorch` in the checkout to it.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::pinned::TORCH;
 use crate::pip::{self, Set};
 use crate::problem::Problem;
 use crate::python::Python;
 use crate::settings::Settings;
-
-/// The version that tch 0.24 binds.
-pub const VERSION: &str = "2.11.0";
 
 /// A folder with libtorch's libraries and headers: an unpacked libtorch, or `torch` inside a Python's packages.
 pub struct Libtorch {
@@ -36,7 +34,7 @@ impl Libtorch {
         let build =
             build(folder).with_context(|| format!("{} does not tell its version", folder.display()))?;
         if !is_our_version(&build) {
-            bail!("{} is version {build}, not {VERSION}", folder.display());
+            bail!("{} is version {build}, not {TORCH}", folder.display());
         }
         Ok(Self { folder: folder.to_path_buf(), build })
     }
@@ -48,10 +46,8 @@ pub fn set_up(settings: &Settings) -> Result<Libtorch> {
     if let Some(folder) = &settings.libtorch {
         let libtorch = Libtorch::open(folder).with_context(|| {
             Problem::new(
-                format!("LIBTORCH is not libtorch {VERSION}"),
-                format!(
-                    "set LIBTORCH to a libtorch {VERSION}, or unset it and let xtask find or install one"
-                ),
+                format!("LIBTORCH is not libtorch {TORCH}"),
+                format!("set LIBTORCH to a libtorch {TORCH}, or unset it and let xtask find or install one"),
             )
         })?;
         return link(settings, libtorch);
@@ -75,17 +71,17 @@ fn of_python(python: &Python) -> Option<Libtorch> {
 
 /// The libtorch inside the PyTorch in the user's cache directory, installed first if it is not there.
 fn in_cache(settings: &Settings, python: &Python) -> Result<Libtorch> {
-    let packages = settings.packages(python, &format!("torch-{VERSION}"));
+    let packages = settings.packages(python, &format!("torch-{TORCH}"));
     let set = Set {
-        about: &format!("PyTorch {VERSION}"),
+        about: &format!("PyTorch {TORCH}"),
         // PyTorch's tensors convert to numpy's arrays only if numpy is there; the live tests need that.
-        calls: &[vec![format!("torch=={VERSION}"), "numpy".into()]],
+        calls: &[vec![format!("torch=={TORCH}"), "numpy".into()]],
         space: if cfg!(target_os = "linux") { 11_000_000_000 } else { 3_000_000_000 },
     };
     pip::install(python, &set, &packages, |packages| {
         Libtorch::open(&packages.join("torch")).map(drop).with_context(|| {
             Problem::new(
-                format!("what pip installed as PyTorch {VERSION} is not it"),
+                format!("what pip installed as PyTorch {TORCH} is not it"),
                 "look which package index pip uses (pip config list)",
             )
         })
@@ -165,9 +161,9 @@ fn python_version(text: &str) -> Option<String> {
     Some(value.trim().trim_matches(['\'', '"']).to_owned())
 }
 
-/// Whether a build has our version, for any device: `2.11.0` and `2.11.0+cu130` have, `2.11.0a0+git1234` has not.
+/// Whether a build has our version, for any device. Of 2.11.0, `2.11.0+cu130` is such a build, and `2.11.0a0+git1234` is not.
 fn is_our_version(build: &str) -> bool {
-    build.split('+').next() == Some(VERSION)
+    build.split('+').next() == Some(TORCH)
 }
 
 #[cfg(test)]
@@ -181,11 +177,11 @@ mod tests {
         assert_eq!(python_version("__version__: str = \"2.11.0\"").unwrap(), "2.11.0");
         assert_eq!(python_version("cuda = '13.0'"), None);
 
-        for ours in ["2.11.0", "2.11.0+cpu", "2.11.0+cu130"] {
-            assert!(is_our_version(ours), "{ours}");
+        for kind in ["", "+cpu", "+cu130"] {
+            assert!(is_our_version(&format!("{TORCH}{kind}")), "{kind}");
         }
-        for other in ["2.11.0a0+git70d99e9", "2.11.1", "2.11", "12.11.0", ""] {
-            assert!(!is_our_version(other), "{other}");
+        for other in [format!("{TORCH}a0+git70d99e9"), format!("1{TORCH}"), TORCH[..4].into(), "".into()] {
+            assert!(!is_our_version(&other), "{other}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: sets up what `d2l_ch7` needs on a machine that has Rust, a C++ compiler and Python 3 with
 //! pip, then runs cargo.
 //!
+//! - `pinned.rs` has the versions;
 //! - `libtorch.rs` finds or installs libtorch and links `.libtorch` to it;
 //! - `notebooks.rs` finds or installs the Python packages with which `test` and `bench` run the notebooks' code;
 //! - `fuzz.rs` runs the readers of files on random inputs;
@@ -11,6 +12,7 @@
 mod fuzz;
 mod libtorch;
 mod notebooks;
+mod pinned;
 mod pip;
 mod problem;
 mod python;
@@ -23,10 +25,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Error, Result};
 
+use pinned::TORCH;
 use problem::Problem;
 use settings::Settings;
 
-const HELP: &str = "\
+/// What `cargo xtask help` prints.
+fn help() -> String {
+    format!(
+        "\
 Sets d2l_ch7 up, then calls cargo.
 
 Usage: cargo xtask <COMMAND> [ARGS...]
@@ -37,15 +43,17 @@ Commands:
   bench [ARGS...] set up, with the Python packages of the notebooks, then `cargo run --bin d2l_ch7 -- bench ARGS`
   fuzz [READER...] [--seconds N]
                   set up, then feed every reader of files (or those named) made-up ones, 600 seconds each; needs cargo-fuzz
-  setup           set up only: find or install libtorch 2.11.0 and link `.libtorch` to it
+  setup           set up only: find or install libtorch {TORCH} and link `.libtorch` to it
   help            print this
 
 Environment:
-  LIBTORCH        a libtorch 2.11.0 to use, instead of the one found
+  LIBTORCH        a libtorch {TORCH} to use, instead of the one found
   D2L_PYTHON      a Python to ask for PyTorch and to install with, instead of `python3`
   CXX             the C++ compiler, instead of `c++`
   XDG_CACHE_HOME  where installed packages are kept, instead of ~/.cache
-";
+"
+    )
+}
 
 fn main() -> ExitCode {
     match dispatch(std::env::args_os().skip(1).collect()) {
@@ -76,7 +84,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
             Ok(())
         }
         Some("help" | "--help" | "-h") => {
-            print!("{HELP}");
+            print!("{}", help());
             Ok(())
         }
         _ => Err(Problem::usage(

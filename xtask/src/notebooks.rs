@@ -8,15 +8,15 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::libtorch::Libtorch;
+use crate::pinned::{D2L, TORCHVISION};
 use crate::pip::{self, Set};
 use crate::problem::Problem;
 use crate::python::{self, Module, Python};
 use crate::settings::Settings;
 
-/// The book's package, and the torchvision for PyTorch 2.11.0. They are installed without their dependencies:
+/// The book's package, and torchvision. They are installed without their dependencies:
 /// d2l requires numpy, pandas and matplotlib of 2021.
-const PINNED: [(&str, &str); 2] = [("d2l", D2L), ("torchvision", "0.26.0")];
-const D2L: &str = "0.17.6";
+const PINNED: [(&str, &str); 2] = [("d2l", D2L), ("torchvision", TORCHVISION)];
 
 /// The other modules that these two and the tests import, each with its name for pip.
 const OTHERS: [(&str, &str); 7] = [

@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, anyhow};
 use which::which;
 
+use crate::pinned::TORCH;
 use crate::problem::Problem;
 
-/// The oldest Python for which PyTorch 2.11 is published.
+/// The oldest Python for which the pinned PyTorch is published.
 const OLDEST: (u32, u32) = (3, 10);
 
 /// A program that prints the fields of [`Python`], each as a line `d2l key value`. Start-up files may print other lines. The
@@ -165,9 +166,11 @@ fn parse(program: &Path, answer: &str) -> Result<Python> {
     let version: (u32, u32) = version.ok_or_else(|| anyhow!("it did not say its version"))?;
     if version < OLDEST {
         return Err(anyhow!(
-            "it is Python {}.{}, and PyTorch 2.11 needs 3.10 or newer",
+            "it is Python {}.{}, and PyTorch {TORCH} needs {}.{} or newer",
             version.0,
-            version.1
+            version.1,
+            OLDEST.0,
+            OLDEST.1
         ));
     }
     let extension =

@@ -11,6 +11,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
+#[path = "../src/pinned.rs"]
+mod pinned;
+
+use pinned::{D2L, TORCH, TORCHVISION};
+
 const FAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fakes");
 
 /// The interpreter itself: a version manager's stand-in would need the PATH that the tests take away.
@@ -125,8 +130,8 @@ fn fail(mut xtask: Command, code: i32) -> (String, String) {
 fn libtorch_is_installed_once_for_all_checkouts() {
     let machine = Machine::complete();
     let told = succeed(machine.xtask("one", &["setup"]));
-    assert!(told.contains("installing PyTorch 2.11.0"), "{told}");
-    assert_eq!(machine.log("pip"), "torch==2.11.0 numpy\n");
+    assert!(told.contains(&format!("installing PyTorch {TORCH}")), "{told}");
+    assert_eq!(machine.log("pip"), format!("torch=={TORCH} numpy\n"));
     assert!(machine.link("one").join("lib").is_dir());
 
     succeed(machine.xtask("two", &["setup"]));
@@ -146,7 +151,11 @@ fn a_killed_installation_is_not_taken_for_a_whole_one() {
 
     succeed(machine.xtask("one", &["setup"]));
     assert_eq!(machine.log("pip").lines().count(), 2, "it was installed anew");
-    assert_eq!(machine.cached(), ["torch-2.11.0", "torch-2.11.0.lock"], "and what was left is gone");
+    assert_eq!(
+        machine.cached(),
+        [format!("torch-{TORCH}"), format!("torch-{TORCH}.lock")],
+        "and what was left is gone"
+    );
 }
 
 #[test]
@@ -173,7 +182,7 @@ fn ctrl_c_ends_an_installation_without_leftovers() {
     kill_process_group(Pid::from_child(&xtask), Signal::INT).unwrap();
     let output = xtask.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    assert_eq!(machine.cached(), ["torch-2.11.0.lock"]);
+    assert_eq!(machine.cached(), [format!("torch-{TORCH}.lock")]);
     assert_eq!(machine.log("cargo"), "");
 }
 
@@ -207,7 +216,7 @@ fn what_is_missing_is_named_with_the_way_to_mend_it() {
     let (what, _) = fail(other, 1);
     assert!(what.contains("2.10.0"), "{what}");
 
-    assert_eq!(complete.cached(), ["torch-2.11.0.lock"], "no failure leaves anything");
+    assert_eq!(complete.cached(), [format!("torch-{TORCH}.lock")], "no failure leaves anything");
     assert_eq!(complete.log("cargo"), "", "cargo is not called after a failure");
 }
 
@@ -240,8 +249,8 @@ fn the_users_libtorch_comes_first_and_is_passed_on() {
         xtask.env("LIBTORCH", libtorch);
         xtask
     };
-    let cpu = machine.libtorch("cpu", "2.11.0+cpu\n");
-    let cuda = machine.libtorch("cuda", "2.11.0+cu130\n");
+    let cpu = machine.libtorch("cpu", &format!("{TORCH}+cpu\n"));
+    let cuda = machine.libtorch("cuda", &format!("{TORCH}+cu130\n"));
 
     succeed(run_with(&cpu));
     assert_eq!(fs::read_link(machine.link("one")).unwrap(), cpu);
@@ -267,7 +276,7 @@ fn test_has_the_notebooks_packages() {
     let pip = machine.log("pip");
     let calls: Vec<_> = pip.lines().collect();
     assert_eq!(calls.len(), 3, "{pip}");
-    assert_eq!(calls[1], "d2l==0.17.6 torchvision==0.26.0");
+    assert_eq!(calls[1], format!("d2l=={D2L} torchvision=={TORCHVISION}"));
     assert!(calls[2].contains("numpy==1.0"), "the numpy that PyTorch sees: {pip}");
 
     let cargo = machine.log("cargo");
@@ -299,7 +308,7 @@ fn test_goes_on_without_the_notebooks_packages() {
 
     // A libtorch without PyTorch is enough for everything but the live tests.
     let mut alone = machine.xtask("one", &["test"]);
-    alone.env("LIBTORCH", machine.libtorch("alone", "2.11.0+cpu"));
+    alone.env("LIBTORCH", machine.libtorch("alone", &format!("{TORCH}+cpu")));
     let told = succeed(alone);
     assert!(told.contains("no live parity tests") && told.contains("has no PyTorch for"), "{told}");
 }

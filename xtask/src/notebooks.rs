@@ -43,7 +43,8 @@ pub fn set_up(settings: &Settings, libtorch: &Libtorch) -> Result<Notebooks> {
     let mut folders: Vec<PathBuf> = torch_folder(&python, libtorch)?.into_iter().collect();
     let found = python.with_path(&folders, &modules())?;
     if !is_complete(&found) {
-        let installed = settings.packages(&python, &format!("notebooks-{D2L}"));
+        // Both versions are in the name: a torchvision for another PyTorch would not do.
+        let installed = settings.packages(&python, &format!("notebooks-{D2L}-{TORCHVISION}"));
         install(&python, &folders, &installed, found.module("numpy"))?;
         folders.push(installed.clone());
         if !is_complete(&python.with_path(&folders, &modules())?) {

@@ -145,10 +145,10 @@ mod tests {
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
         let folder = tempfile::tempdir().unwrap();
         for (bytes, what, remedy) in [
-            (zip.to_vec(), "torch.save wrote it", "save_file(torch.load("),
-            (small_zip, "torch.save wrote it", "save_file(torch.load("),
-            (pickle.to_vec(), "torch.save wrote it", "save_file(torch.load("),
-            (pickle4.to_vec(), "torch.save wrote it", "save_file(torch.load("),
+            (zip.to_vec(), "torch.save wrote it", "save_file(torch.load(open("),
+            (small_zip, "torch.save wrote it", "save_file(torch.load(open("),
+            (pickle.to_vec(), "torch.save wrote it", "save_file(torch.load(open("),
+            (pickle4.to_vec(), "torch.save wrote it", "save_file(torch.load(open("),
             (pointer.to_vec(), "it is a Git LFS pointer", "git lfs pull"),
             (b"\n<!DOCTYPE html>\n<html>".to_vec(), "it is an HTML page", "download the file itself"),
             (b"<html lang=\"en\">".to_vec(), "it is an HTML page", "download the file itself"),

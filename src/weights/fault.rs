@@ -108,7 +108,7 @@ fn convert(path: &Path) -> String {
         [path, &path.with_extension(ending)].map(|path| serde_json::json!(path.to_string_lossy()));
     format!(
         "write a safetensors file in Python: import torch; from safetensors.torch import save_file; \
-         save_file(torch.load({from}, map_location=\"cpu\", weights_only=True), {to}) \
+         save_file(torch.load(open({from}, \"rb\"), map_location=\"cpu\", weights_only=True), {to}) \
          (where it holds more than a state_dict, take that: torch.load(...)[\"model\"])"
     )
 }

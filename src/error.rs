@@ -76,6 +76,18 @@ impl From<tch_c10d::Error> for Error {
             E::Torch(error) => error.into(),
             E::Nul(_) => Self::usage(what, "give text without NUL"),
             E::TooManyRanks(_) => Self::usage(what, "start fewer processes"),
+            E::MissingVariables(_) => Self::usage(
+                what,
+                "start the program with torchrun --no-python, set all of them, or unset all to run one process",
+            ),
+            E::BadVariable { .. } => Self::usage(
+                what,
+                "start the program with torchrun --no-python, or correct what sets the variable",
+            ),
+            E::NoStore { .. } => Self::failed(
+                what,
+                "check MASTER_ADDR and MASTER_PORT, and that rank 0 or torchrun runs there",
+            ),
             _ => Self::failed(
                 what,
                 "build where PyTorch is installed by pip, which brings the headers of NCCL and CUDA; or give --device cpu",

@@ -81,7 +81,7 @@ impl<'a> RunLog<'a> {
         let Some(ranks) = self.ranks else { return path.map(|path| Checkpoint::load(&path)).transpose() };
         // Other ranks may be on machines that do not have the directory.
         let bytes = path.map(|path| Checkpoint::read_bytes(&path)).transpose()?;
-        let bytes = ranks.broadcast_bytes(bytes)?;
+        let bytes = ranks.group().broadcast_bytes(bytes)?;
         bytes
             .map(|bytes| Checkpoint::decode(&bytes, &format!("rank 0's {}", checkpoint_name(variant))))
             .transpose()

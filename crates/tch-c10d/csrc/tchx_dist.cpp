@@ -192,6 +192,19 @@ tchx_error tchx_group_sum(tchx_group group, tchx_tensor self, tchx_tensor* sum) 
   return guarded([&] { *sum = new at::Tensor(SumOverRanks::apply(tensor(self), group_of(group))); });
 }
 
+tchx_error tchx_group_all_gather(tchx_group group, tchx_tensor self, tchx_tensor* all) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> mine{tensor(self).contiguous()};
+    auto sizes = mine[0].sizes().vec();
+    sizes.insert(sizes.begin(), group_of(group)->getSize());
+    const auto gathered = at::empty(sizes, mine[0].options());
+    std::vector<std::vector<at::Tensor>> places{gathered.unbind()};
+    group_of(group)->allgather(places, mine)->wait();
+    *all = new at::Tensor(gathered);
+  });
+}
+
 tchx_error tchx_group_broadcast(tchx_group group, const tchx_tensor* tensors, size_t count) {
   return guarded([&] {
     at::NoGradGuard no_grad;

@@ -35,6 +35,8 @@ tchx_error tchx_group_all_reduce(tchx_group group, tchx_tensor tensor);
 // torch.distributed.nn.functional.all_reduce(tensor, group=group): the sum over the ranks as a new tensor, through which gradients
 // flow. The backward pass sums over the ranks too, so every rank makes it.
 tchx_error tchx_group_sum(tchx_group group, tchx_tensor tensor, tchx_tensor* sum);
+// Every rank's tensor, one after the other in a new first dimension.
+tchx_error tchx_group_all_gather(tchx_group group, tchx_tensor tensor, tchx_tensor* all);
 // Replaces the tensors by rank 0's, as dist._broadcast_coalesced(group, tensors, 250 MiB, 0).
 tchx_error tchx_group_broadcast(tchx_group group, const tchx_tensor* tensors, size_t count);
 // dist._verify_params_across_processes: fails if shapes or number differ from rank 0's.

@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use crate::launch::NEEDED;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,4 +21,29 @@ pub enum Error {
     /// This crate was compiled without the headers of NCCL and CUDA.
     #[error("processes on CUDA devices exchange gradients through NCCL, and this build is without")]
     NoNccl,
+    /// A launcher sets five variables, and the environment has some of them, but not these.
+    #[error("of {}, the environment lacks {}", NEEDED.join(", "), .0.join(", "))]
+    MissingVariables(Vec<&'static str>),
+    /// A launcher's variable has a value that makes no sense.
+    #[error("the environment's {variable} is {value}, expected {expected}")]
+    BadVariable {
+        /// The variable's name.
+        variable: &'static str,
+        /// The variable's value.
+        value: String,
+        /// What would make sense.
+        expected: String,
+    },
+    /// A rank did not reach the store.
+    #[error("rank {rank} cannot reach the store at {host}:{port} ({why})")]
+    NoStore {
+        /// The rank.
+        rank: usize,
+        /// The name or address of the store's host.
+        host: String,
+        /// The store's TCP port.
+        port: u16,
+        /// What libtorch says.
+        why: tch_extra::Error,
+    },
 }

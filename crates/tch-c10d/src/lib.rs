@@ -5,6 +5,8 @@
 
 mod ddp;
 mod error;
+mod job;
+mod launch;
 mod process_group;
 mod reducer;
 mod store;
@@ -14,6 +16,8 @@ mod threads;
 
 pub use ddp::DistributedDataParallel;
 pub use error::{Error, Result};
+pub use job::{Fault, Job, is_of_exchange};
+pub use launch::Launch;
 pub use process_group::ProcessGroup;
 pub use reducer::{ExchangeTimes, Reducer};
 pub use store::{Store, StoreAddress};

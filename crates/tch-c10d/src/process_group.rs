@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 use tch_extra::ffi::{Handle, Made, Outcome, TensorRef, new_tensor, references};
 use torch_sys::C_tensor;
 
@@ -28,6 +28,7 @@ unsafe extern "C" {
     safe fn tchx_group_barrier(group: &Group) -> Outcome;
     safe fn tchx_group_all_reduce(group: &Group, tensor: TensorRef) -> Outcome;
     safe fn tchx_group_sum(group: &Group, tensor: TensorRef, sum: &mut Made<C_tensor>) -> Outcome;
+    safe fn tchx_group_all_gather(group: &Group, tensor: TensorRef, all: &mut Made<C_tensor>) -> Outcome;
     fn tchx_group_broadcast(group: &Group, tensors: *const TensorRef, count: usize) -> Outcome;
     fn tchx_group_verify(group: &Group, params: *const TensorRef, count: usize) -> Outcome;
 
@@ -47,7 +48,11 @@ unsafe extern "C" {
 /// Every rank calls the same collectives in the same order. One that fails, because a rank is gone or does not come in
 /// time, leaves the group unusable.
 #[derive(Debug)]
-pub struct ProcessGroup(pub(super) Handle<Group>);
+pub struct ProcessGroup {
+    pub(super) handle: Handle<Group>,
+    rank: usize,
+    size: usize,
+}
 
 // SAFETY: c10d's ProcessGroup reads tables that are filled when it is made, and csrc's backends take a lock where a
 // collective begins; neither belongs to a thread.
@@ -62,19 +67,29 @@ impl ProcessGroup {
     /// # Errors
     /// If not every rank comes in time; for a CUDA device, if this was compiled without NCCL.
     pub fn new(store: &Store, rank: usize, size: usize, device: Device, timeout: Duration) -> Result<Self> {
-        let (Ok(rank), Ok(c_size)) = (c_int::try_from(rank), c_int::try_from(size)) else {
+        let (Ok(c_rank), Ok(c_size)) = (c_int::try_from(rank), c_int::try_from(size)) else {
             return Err(Error::TooManyRanks(size));
         };
         let timeout = milliseconds(timeout);
-        let join = |group: &mut _| tchx_group_gloo(&store.0, rank, c_size, timeout, group);
-        let group = Handle::new(tchx_group_free, join)?;
+        let join = |group: &mut _| tchx_group_gloo(&store.0, c_rank, c_size, timeout, group);
+        let handle = Handle::new(tchx_group_free, join)?;
         if let Device::Cuda(index) = device {
             if !tchx_has_nccl() {
                 return Err(Error::NoNccl);
             }
-            tchx_group_add_nccl(&group, &store.0, rank, c_size, index as i64, timeout).check()?;
+            tchx_group_add_nccl(&handle, &store.0, c_rank, c_size, index as i64, timeout).check()?;
         }
-        Ok(Self(group))
+        Ok(Self { handle, rank, size })
+    }
+
+    /// `dist.get_rank()`: this process's number, from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// `dist.get_world_size()`: how many ranks there are.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// `dist.barrier()`: waits until every rank is here.
@@ -82,7 +97,7 @@ impl ProcessGroup {
     /// # Errors
     /// If one does not come in time.
     pub fn barrier(&self) -> Result<()> {
-        tchx_group_barrier(&self.0).check()?;
+        tchx_group_barrier(&self.handle).check()?;
         Ok(())
     }
 
@@ -92,7 +107,7 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank is gone or does not come in time.
     pub fn all_reduce(&self, tensor: &mut Tensor) -> Result<()> {
-        tchx_group_all_reduce(&self.0, (&*tensor).into()).check()?;
+        tchx_group_all_reduce(&self.handle, (&*tensor).into()).check()?;
         Ok(())
     }
 
@@ -102,7 +117,16 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank is gone or does not come in time; in the backward pass, libtorch throws.
     pub fn sum(&self, tensor: &Tensor) -> Result<Tensor> {
-        Ok(new_tensor(|sum| tchx_group_sum(&self.0, tensor.into(), sum))?)
+        Ok(new_tensor(|sum| tchx_group_sum(&self.handle, tensor.into(), sum))?)
+    }
+
+    /// `dist.all_gather(...)`: every rank's tensor, one after the other in a new first dimension. It is of the same shape and kind on
+    /// each.
+    ///
+    /// # Errors
+    /// If a rank is gone or does not come in time.
+    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
+        Ok(new_tensor(|all| tchx_group_all_gather(&self.handle, tensor.into(), all))?)
     }
 
     /// Replaces the tensors by rank 0's, as `DistributedDataParallel` does with parameters and buffers.
@@ -113,8 +137,29 @@ impl ProcessGroup {
         let tensors: Vec<Tensor> = tensors.iter().map(Tensor::detach).collect();
         let tensors = references(&tensors);
         // SAFETY: there are as many tensors.
-        unsafe { tchx_group_broadcast(&self.0, tensors.as_ptr(), tensors.len()) }.check()?;
+        unsafe { tchx_group_broadcast(&self.handle, tensors.as_ptr(), tensors.len()) }.check()?;
         Ok(())
+    }
+
+    /// Rank 0's bytes on every rank, or `None` if it gave none. What the others give is not looked at.
+    ///
+    /// # Errors
+    /// If a rank is gone or does not come in time.
+    pub fn broadcast_bytes(&self, bytes: Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        const NONE: i64 = -1;
+        let length = [Tensor::from(bytes.as_ref().map_or(NONE, |bytes| bytes.len() as i64))];
+        self.broadcast(&length)?;
+        let length = length[0].int64_value(&[]);
+        if length <= 0 {
+            return Ok((length == 0).then(Vec::new));
+        }
+        let content = match bytes.filter(|_| self.rank == 0) {
+            Some(bytes) => Tensor::from_slice(&bytes),
+            None => Tensor::zeros([length], (Kind::Uint8, Device::Cpu)),
+        };
+        let content = [content];
+        self.broadcast(&content)?;
+        Ok(Some(Vec::try_from(&content[0]).expect("bytes of one dimension on the CPU")))
     }
 
     /// Checks that every rank's parameters have the number and shapes of rank 0's.
@@ -124,7 +169,7 @@ impl ProcessGroup {
     pub fn verify_shapes(&self, params: &[Tensor]) -> Result<()> {
         let params = references(params);
         // SAFETY: there are as many parameters.
-        unsafe { tchx_group_verify(&self.0, params.as_ptr(), params.len()) }.check()?;
+        unsafe { tchx_group_verify(&self.handle, params.as_ptr(), params.len()) }.check()?;
         Ok(())
     }
 }

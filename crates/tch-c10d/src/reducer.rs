@@ -62,7 +62,7 @@ impl Reducer {
         let (params, layout) = (references(params), layout.map(TensorRef::from));
         // SAFETY: there are as many parameters.
         let new = |reducer: &mut _| unsafe {
-            tchx_reducer_new(&group.0, params.as_ptr(), params.len(), layout, reducer)
+            tchx_reducer_new(&group.handle, params.as_ptr(), params.len(), layout, reducer)
         };
         Ok(Self(Handle::new(tchx_reducer_free, new)?))
     }

@@ -37,10 +37,38 @@ fn sums_and_broadcasts_reach_every_rank() {
         group.all_reduce(&mut sum).unwrap();
         let mine = [Tensor::from_slice(&[rank as f32 + 5.0]), Tensor::from_slice(&[rank as i64 + 7])];
         group.broadcast(&mine).unwrap();
+        assert_eq!((group.rank(), group.size()), (rank, 3));
         (floats(&sum), floats(&mine[0]), mine[1].int64_value(&[0]))
     });
     for got in got {
         assert_eq!(got, (vec![3.0, 30.0], vec![5.0], 7));
+    }
+}
+
+/// Not a number has many bit patterns, and keeps the one it has.
+#[test]
+fn every_rank_gets_what_each_gives() {
+    let not_a_number = f64::from_bits(f64::NAN.to_bits() | 5);
+    let got = ranks_in_threads(3, TIMEOUT, |rank, _, group| {
+        let mine = Tensor::from_slice2(&[[rank as f64, -0.0], [not_a_number, 1e300]]).tr();
+        let all = group.all_gather(&mine).unwrap();
+        assert_eq!(all.size(), [3, 2, 2]);
+        let scalars = group.all_gather(&Tensor::from(rank as i64)).unwrap();
+        assert_eq!(Vec::<i64>::try_from(scalars).unwrap(), [0, 1, 2]);
+        Vec::<f64>::try_from(all.reshape([-1])).unwrap().into_iter().map(f64::to_bits).collect::<Vec<_>>()
+    });
+    let expected = [0.0, 1.0, 2.0].map(|rank| [rank, not_a_number, -0.0, 1e300].map(f64::to_bits)).concat();
+    assert!(got.iter().all(|got| got == &expected), "{got:x?}");
+}
+
+#[test]
+fn bytes_are_rank_0s_on_every_rank() {
+    for sent in [None, Some(Vec::new()), Some(vec![1, 0, 255])] {
+        let got = ranks_in_threads(2, TIMEOUT, |rank, _, group| {
+            let mine = if rank == 0 { sent.clone() } else { Some(vec![7; 9]) };
+            group.broadcast_bytes(mine).unwrap()
+        });
+        assert_eq!(got, [sent.clone(), sent]);
     }
 }
 

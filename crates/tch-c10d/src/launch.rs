@@ -1,43 +1,63 @@
 //! What a launcher says in the environment: the variables that `torchrun` sets, and PyTorch's `env://` reads.
 
-use std::fmt::Display;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-use tch_c10d::StoreAddress;
-
-use crate::{Error, Result};
+use crate::{Error, Result, StoreAddress};
 
 /// What every process of a job must be told.
-const NEEDED: [&str; 5] = ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
+pub(crate) const NEEDED: [&str; 5] = ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 /// Whether the launcher serves the store itself; torchrun says `True`.
 const AGENT_STORE: &str = "TORCHELASTIC_USE_AGENT_STORE";
 /// How often the launcher has started the job anew, and how often it would.
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 const MAX_RESTARTS: &str = "TORCHELASTIC_MAX_RESTARTS";
 
-/// A process's place in a job.
+/// A process's place in a job, as its launcher says.
+///
+/// ```
+/// use tch_c10d::Launch;
+///
+/// let set = |name: &str| match name {
+///     "RANK" | "LOCAL_RANK" => Some("1".to_owned()),
+///     "WORLD_SIZE" => Some("2".to_owned()),
+///     "MASTER_ADDR" => Some("localhost".to_owned()),
+///     "MASTER_PORT" => Some("29500".to_owned()),
+///     _ => None,
+/// };
+/// let launch = Launch::read(set)?.expect("all five are set");
+/// assert!(launch.rank == 1 && launch.size == 2 && !launch.store.serve);
+/// # Ok::<(), tch_c10d::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// Of all processes, from 0.
+    /// Its number among all processes, from 0 (`RANK`).
     pub rank: usize,
-    /// Of those on this machine, from 0.
+    /// Its number among those on this machine, from 0: the CUDA device that it takes (`LOCAL_RANK`).
     pub local_rank: usize,
-    /// How many processes there are.
+    /// How many processes there are (`WORLD_SIZE`).
     pub size: usize,
-    /// How often the launcher has started the job anew, after it failed.
+    /// How often torchrun has started the job anew, after it failed (`TORCHELASTIC_RESTART_COUNT`).
     pub restarts: u32,
-    /// How often it would.
+    /// How often torchrun would (`TORCHELASTIC_MAX_RESTARTS`).
     pub max_restarts: u32,
-    /// Where they meet.
+    /// Where the processes meet (`MASTER_ADDR`, `MASTER_PORT`). Rank 0 serves the store, unless torchrun does.
     pub store: StoreAddress,
 }
 
 impl Launch {
-    /// Reads the variables by `get`; `None` where none of the five is set.
+    /// Reads this process's environment; `None` where no launcher has set it.
     ///
     /// # Errors
-    /// A usage error if some are set and others not, or if a value makes no sense.
+    /// As [`read`](Self::read).
+    pub fn from_env() -> Result<Option<Self>> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables by `get`; `None` where none of the five is set. An empty one counts as not set.
+    ///
+    /// # Errors
+    /// If some of the five are set and others not, or if a value makes no sense.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         // PyTorch takes an empty variable for none.
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
@@ -46,17 +66,18 @@ impl Launch {
             return Ok(None);
         }
         if !missing.is_empty() {
-            return Err(Error::usage(
-                format!("of {}, the environment lacks {}", NEEDED.join(", "), missing.join(", ")),
-                "start the program with torchrun --no-python, set all of them, or unset all to run one process",
-            ));
+            return Err(Error::MissingVariables(missing));
         }
         let text = |name: &str| get(name).unwrap_or_default();
-        let (rank, local_rank) = (number(&text, "RANK")?, number(&text, "LOCAL_RANK")?);
+        let (rank, local_rank) = (number::<usize>(&text, "RANK")?, number(&text, "LOCAL_RANK")?);
         let (size, port) = (number(&text, "WORLD_SIZE")?, number::<NonZeroU16>(&text, "MASTER_PORT")?);
         for (name, rank) in [("RANK", rank), ("LOCAL_RANK", local_rank)] {
             if rank >= size {
-                return Err(nonsense(name, &rank, &format!("a number below WORLD_SIZE, which is {size}")));
+                return Err(nonsense(
+                    name,
+                    rank.to_string(),
+                    format!("a number below WORLD_SIZE, which is {size}"),
+                ));
             }
         }
         let count = |name| if get(name).is_some() { number(&text, name) } else { Ok(0) };
@@ -66,24 +87,20 @@ impl Launch {
             host: text("MASTER_ADDR"),
             port: port.get(),
             serve: rank == 0 && !agent_serves,
-            prefix: format!("d2l_ch7/attempt_{restarts}"),
+            prefix: format!("tch_c10d/attempt_{restarts}"),
         };
         Ok(Some(Self { rank, local_rank, size, restarts, max_restarts, store }))
     }
 }
 
-fn number<T: FromStr>(text: &impl Fn(&str) -> String, name: &str) -> Result<T> {
+fn number<T: FromStr>(text: &impl Fn(&str) -> String, name: &'static str) -> Result<T> {
     let text = text(name);
-    text.parse().map_err(|_| {
-        nonsense(name, &text, if name == "MASTER_PORT" { "a port, 1 to 65535" } else { "a number from 0" })
-    })
+    let expected = if name == "MASTER_PORT" { "a port, 1 to 65535" } else { "a number from 0" };
+    text.parse().map_err(|_| nonsense(name, text, expected.to_owned()))
 }
 
-fn nonsense(name: &str, value: &dyn Display, expected: &str) -> Error {
-    Error::usage(
-        format!("the environment's {name} is {value}, expected {expected}"),
-        "start the program with torchrun --no-python, or correct what sets the variable",
-    )
+fn nonsense(variable: &'static str, value: String, expected: String) -> Error {
+    Error::BadVariable { variable, value, expected }
 }
 
 #[cfg(test)]
@@ -119,7 +136,7 @@ mod tests {
             host: "host0".to_owned(),
             port: 29500,
             serve: false,
-            prefix: "d2l_ch7/attempt_2".to_owned(),
+            prefix: "tch_c10d/attempt_2".to_owned(),
         };
         assert_eq!(launch, Launch { rank: 3, local_rank: 1, size: 4, restarts: 2, max_restarts: 3, store });
     }
@@ -133,7 +150,7 @@ mod tests {
             _ => TORCHRUN.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
         };
         let store = Launch::read(without_agent).unwrap().unwrap().store;
-        assert!(store.serve && store.prefix == "d2l_ch7/attempt_0", "{store:?}");
+        assert!(store.serve && store.prefix == "tch_c10d/attempt_0", "{store:?}");
         assert!(!read(AGENT_STORE, "False").unwrap().unwrap().store.serve, "rank 3 does not");
     }
 
@@ -147,6 +164,7 @@ mod tests {
     fn what_is_missing_or_makes_no_sense_is_named() {
         for name in NEEDED {
             let error = read(name, "").unwrap_err();
+            assert_eq!(error, Error::MissingVariables(vec![name]));
             assert!(error.to_string().ends_with(&format!("lacks {name}")), "{error}");
         }
         for (name, value) in [
@@ -167,7 +185,7 @@ mod tests {
             } else {
                 format!("{name} is {value}")
             };
-            assert!(error.exit_code() == 2 && error.to_string().contains(&size), "{error}");
+            assert!(error.to_string().contains(&size), "{error}");
         }
     }
 }

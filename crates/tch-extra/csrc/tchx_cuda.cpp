@@ -6,7 +6,6 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <c10/util/env.h>
 
 #include <atomic>
 #include <map>
@@ -143,10 +142,6 @@ tchx_error tchx_set_determinism(const tchx_determinism* wanted) {
     context.setAllowTF32CuBLAS(wanted->matmul_tf32);
     context.setAllowTF32CuDNN(wanted->cudnn_tf32);
   });
-}
-
-tchx_error tchx_set_cublas_workspace(void) {
-  return guarded([] { c10::utils::set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/false); });
 }
 
 tchx_error tchx_memory_stats(int64_t cuda_index, tchx_memory* memory) {

@@ -21,10 +21,6 @@ typedef struct {
 tchx_error tchx_get_determinism(tchx_determinism* now);
 tchx_error tchx_set_determinism(const tchx_determinism* wanted);
 
-// Sets CUBLAS_WORKSPACE_CONFIG=:4096:8 for this process, unless the user set it: without it, deterministic algorithms refuse
-// matrix products on CUDA. Before cuBLAS is first used.
-tchx_error tchx_set_cublas_workspace(void);
-
 // Bytes in tensors, and bytes that the caching allocator took from the device for them; both with their peaks.
 typedef struct {
   int64_t allocated;

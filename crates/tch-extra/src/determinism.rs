@@ -6,7 +6,6 @@ use crate::ffi::Outcome;
 unsafe extern "C" {
     safe fn tchx_get_determinism(now: &mut Determinism) -> Outcome;
     safe fn tchx_set_determinism(wanted: &Determinism) -> Outcome;
-    safe fn tchx_set_cublas_workspace() -> Outcome;
 }
 
 /// What `torch.use_deterministic_algorithms` and `torch.backends` set. libtorch begins with the settings of
@@ -60,17 +59,12 @@ impl Determinism {
         Ok(now)
     }
 
-    /// Sets all of it. With deterministic algorithms, also the environment variable `CUBLAS_WORKSPACE_CONFIG` to `:4096:8`,
-    /// unless it is set: matrix products on CUDA fail without. It holds from cuBLAS's first use, so that this belongs before any
-    /// work on a device.
+    /// Sets all of it. As in Python, `CUBLAS_WORKSPACE_CONFIG` stays what it is: since 2.11, libtorch does not ask for it. Where it is set,
+    /// libtorch parses it at every matrix product.
     ///
     /// # Errors
     /// If libtorch does not take it.
     pub fn set(self) -> Result<()> {
-        if self.algorithms {
-            // libtorch's own lock guards the environment, as far as libtorch reads it.
-            tchx_set_cublas_workspace().check()?;
-        }
         tchx_set_determinism(&self).check()
     }
 }

@@ -150,8 +150,6 @@ fn an_operation_without_a_deterministic_kernel_is_refused_by_name() {
     assert!(error.contains("put_") && error.contains("deterministic"), "{error}");
     Determinism { warn_only: true, ..Determinism::reproducible() }.set().unwrap();
     put().unwrap();
-    let workspace = std::env::var("CUBLAS_WORKSPACE_CONFIG").unwrap();
-    assert!(!workspace.is_empty(), "matrix products on CUDA need it");
     Determinism::default().set().unwrap();
 }
 

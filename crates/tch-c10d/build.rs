@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
     println!("cargo:rerun-if-env-changed=TCHX_WARNINGS_ARE_ERRORS");
+    if env::var_os("CARGO_FEATURE_DOC_ONLY").is_some() {
+        return;
+    }
     let lib = env::var("DEP_TCH_EXTRA_LIB").expect("tch-extra says where libtorch is");
     let lib = Path::new(&lib);
     let mut build = cc::Build::new();

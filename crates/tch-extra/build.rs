@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
     println!("cargo:rerun-if-env-changed=TCHX_WARNINGS_ARE_ERRORS");
+    if env::var_os("CARGO_FEATURE_DOC_ONLY").is_some() {
+        return println!("cargo:rustc-check-cfg=cfg(linked_with_cuda)");
+    }
     // torch-sys's build script publishes it, which is why torch-sys is a direct dependency.
     let lib = env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
     let lib = Path::new(&lib);

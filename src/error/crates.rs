@@ -52,7 +52,7 @@ impl From<torchvision_exact::Error> for Error {
                 Self::failed(what, "give height x width x channels bytes, and at least one pixel")
             }
             Batch(_) => Self::failed(what, "resize or crop them to the same size first"),
-            Size(_) => Self::usage(what, "give edges of one pixel or more"),
+            Size(_) => Self::usage(what, "give edges of 1 to 65,535 pixels"),
             Crop { .. } => Self::usage(what, "give two positive numbers, the smaller one first"),
             Jitter { bounds: (least, most), .. } => {
                 Self::usage(what, format!("give a range within {least} to {most}, the smaller number first"))
@@ -73,8 +73,8 @@ impl From<tch_extra::Error> for Error {
         use tch_extra::Error as E;
         let what = error.to_string();
         match error {
-            E::TooManyThreads(threads) => Self::usage(
-                format!("--threads {threads} is more than {MOST_THREADS}"),
+            E::Threads(threads) => Self::usage(
+                format!("--threads {threads} is not 1 to {MOST_THREADS}"),
                 format!(
                     "give --threads 1 to {MOST_THREADS}; more than there are processors make nothing faster"
                 ),

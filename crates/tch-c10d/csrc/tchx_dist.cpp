@@ -180,9 +180,15 @@ tchx_error tchx_group_barrier(tchx_group group) {
   return guarded([&] { group_of(group)->barrier()->wait(); });
 }
 
+// Backends take a tensor's memory from its first element on, without gaps.
+static void check_dense(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.is_non_overlapping_and_dense(), "a tensor whose elements do not fill its memory, each once, cannot be exchanged in place");
+}
+
 tchx_error tchx_group_all_reduce(tchx_group group, tchx_tensor self) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    check_dense(tensor(self));
     std::vector<at::Tensor> tensors{tensor(self)};
     group_of(group)->allreduce(tensors)->wait();
   });
@@ -208,17 +214,24 @@ tchx_error tchx_group_all_gather(tchx_group group, tchx_tensor self, tchx_tensor
 tchx_error tchx_group_broadcast(tchx_group group, const tchx_tensor* tensors, size_t count) {
   return guarded([&] {
     at::NoGradGuard no_grad;
-    c10d::broadcast_coalesced(group_of(group), tensors_of(tensors, count), kBroadcastBytes, 0);
+    const auto all = tensors_of(tensors, count);
+    for (const at::Tensor& one : all) check_dense(one);
+    c10d::broadcast_coalesced(group_of(group), all, kBroadcastBytes, 0);
   });
 }
 
 tchx_error tchx_group_verify(tchx_group group, const tchx_tensor* params, size_t count) {
-  return guarded([&] { c10d::verify_params_across_processes(group_of(group), tensors_of(params, count), {}); });
+  return guarded([&] {
+    TORCH_CHECK(count > 0, "there are no parameters");
+    c10d::verify_params_across_processes(group_of(group), tensors_of(params, count), {});
+  });
 }
 
 tchx_error tchx_reducer_new(tchx_group group, const tchx_tensor* params, size_t count, tchx_tensor layout, tchx_reducer* reducer) {
   return guarded([&] {
     auto all = tensors_of(params, count);
+    TORCH_CHECK(count > 0, "there are no parameters");
+    for (const at::Tensor& one : all) TORCH_CHECK(one.requires_grad() && one.is_leaf(), "a parameter is no leaf that requires a gradient");
     auto buckets = layout ? saved_buckets(tensor(layout), count) : first_buckets(all);
     const auto under = std::make_shared<c10d::Reducer>(
         all, std::move(buckets), group_of(group), std::vector<bool>(count, false), c10d::kDefaultBucketBytesCap,

@@ -46,7 +46,7 @@ unsafe extern "C" {
 /// The processes of a job, ranks 0 to size - 1 (PyTorch: `dist.init_process_group("cpu:gloo,cuda:nccl")`).
 ///
 /// Every rank calls the same collectives in the same order. One that fails, because a rank is gone or does not come in
-/// time, leaves the group unusable.
+/// time, leaves the group unusable. Tensors of other shapes or kinds than another rank's make Gloo end the process.
 #[derive(Debug)]
 pub struct ProcessGroup {
     pub(super) handle: Handle<Group>,

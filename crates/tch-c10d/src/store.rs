@@ -62,7 +62,7 @@ impl Store {
     /// Connects, or serves and connects; tries as long as `timeout`.
     ///
     /// # Errors
-    /// If nobody serves there in time, or the port is taken.
+    /// If nobody serves there in time, or the port is taken. It waits without end for a server that takes the connection and says nothing.
     pub fn connect(address: &StoreAddress, timeout: Duration) -> Result<Self> {
         let (host, prefix) = (c_string(&address.host)?, c_string(&address.prefix)?);
         let (host, prefix) = (host.as_c_str(), prefix.as_c_str());
@@ -108,9 +108,9 @@ impl Store {
     }
 }
 
-/// A duration as c10d takes it; one that is too long for it is as long as can be.
+/// A duration as c10d takes it, 24 days at most: libtorch adds it to the time of day.
 pub(super) fn milliseconds(timeout: Duration) -> i64 {
-    i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).into()
 }
 
 fn c_string(text: &str) -> Result<CString> {

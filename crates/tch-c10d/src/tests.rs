@@ -197,3 +197,25 @@ fn gradients_are_averaged_in_buckets_that_can_be_kept() {
     assert!(rebuilt.iter().step_by(2).max() > Some(&0), "several buckets: {rebuilt:?}");
     assert!(got.iter().all(|layouts| layouts == &got[0]));
 }
+
+#[test]
+fn what_cannot_be_exchanged_is_refused() {
+    ranks_in_threads(1, TIMEOUT, |_, _, group| {
+        let matrix = Tensor::zeros([3, 4], tch::kind::FLOAT_CPU);
+        for gaps in [matrix.narrow(1, 0, 2), Tensor::zeros([1], tch::kind::FLOAT_CPU).expand([5000], false)] {
+            let errors = [group.all_reduce(&mut gaps.shallow_clone()), group.broadcast(&[gaps])];
+            assert!(
+                errors
+                    .into_iter()
+                    .all(|error| error.unwrap_err().to_string().contains("cannot be exchanged"))
+            );
+        }
+        group.all_reduce(&mut matrix.tr()).unwrap();
+        for params in
+            [Vec::new(), vec![matrix.shallow_clone()], vec![matrix.copy().set_requires_grad(true) * 2]]
+        {
+            assert!(Reducer::new(group, &params, None).unwrap_err().to_string().contains("parameter"));
+        }
+        assert!(group.verify_shapes(&[]).is_err());
+    });
+}

@@ -27,6 +27,8 @@ pub fn ranks_in_threads<T: Send>(
     let rank = |rank: usize| -> Result<T> {
         let store = connect(port, rank)?;
         let group = Arc::new(ProcessGroup::new(&store, rank, size, Device::Cpu, timeout)?);
+        // A rank that is done early must not leave before the others have connected.
+        group.barrier()?;
         let result = f(rank, &store, &group);
         // Rank 0 serves the store: it is the last to go.
         store.set(&done(rank), &[])?;

@@ -21,7 +21,7 @@ pub enum Error {
         why: &'static str,
     },
     /// libtorch finds fewer CUDA devices.
-    #[error("the memory of {device} is not known: libtorch finds {count} CUDA devices")]
+    #[error("libtorch has no device {device}: it finds {count} CUDA devices")]
     NoDevice {
         /// PyTorch's name of the device, `cuda:0`.
         device: String,
@@ -31,9 +31,9 @@ pub enum Error {
     /// Generator states were saved for another kind of device.
     #[error("the random generators that were saved are not those of a run on {0}")]
     OtherGenerators(String),
-    /// More threads than [`MOST_THREADS`].
-    #[error("{0} threads are more than {MOST_THREADS}")]
-    TooManyThreads(usize),
+    /// No thread, or more than [`MOST_THREADS`].
+    #[error("{0} threads are not 1 to {MOST_THREADS}")]
+    Threads(usize),
     /// An environment variable keeps libgomp from starting as many threads. oneDNN would wait for them for ever.
     #[error("{variable} is {value}: training with {threads} threads would wait for ever")]
     ThreadLimit {

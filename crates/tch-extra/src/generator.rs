@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
 use crate::ffi::{Made, Outcome, TensorRef, new_tensor};
+use crate::memory::cuda_index;
 use crate::{Error, Result};
 
 unsafe extern "C" {
@@ -50,8 +51,8 @@ impl GeneratorState {
     /// If libtorch has no such device.
     pub fn capture(device: Device) -> Result<Self> {
         let state_of = |index| new_tensor(|state| tchx_generator_state(index, state));
-        let cuda = match device {
-            Device::Cuda(index) => Some((index, state_of(index as i64)?)),
+        let cuda = match (device, cuda_index(device)?) {
+            (Device::Cuda(index), Some(number)) => Some((index, state_of(number)?)),
             _ => None,
         };
         Ok(Self { cpu: state_of(CPU)?, cuda })

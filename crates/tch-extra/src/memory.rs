@@ -75,18 +75,20 @@ pub fn device_bytes(device: Device) -> Result<Option<DeviceBytes>> {
 }
 
 /// csrc's number of a CUDA device that is there; `None` for a CPU.
-fn cuda_index(device: Device) -> Result<Option<i64>> {
+pub(crate) fn cuda_index(device: Device) -> Result<Option<i64>> {
     let count = tch::Cuda::device_count();
-    match device {
-        Device::Cpu => Ok(None),
-        Device::Cuda(index) if (index as i64) < count => Ok(Some(index as i64)),
-        other => Err(Error::NoDevice { device: device_name(other), count }),
-    }
+    let index = match device {
+        Device::Cpu => return Ok(None),
+        Device::Cuda(index) => i64::try_from(index).ok().filter(|&index| index < count),
+        _ => None,
+    };
+    index.map(Some).ok_or_else(|| Error::NoDevice { device: device_name(device), count })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::GeneratorState;
 
     #[test]
     fn a_cpu_has_no_counts_and_an_absent_device_is_named() {
@@ -94,6 +96,7 @@ mod tests {
         assert_eq!(device_bytes(Device::Cpu).unwrap(), None);
         reset_peak_memory(Device::Cpu).unwrap();
         empty_cache(Device::Cpu).unwrap();
+        assert!(GeneratorState::capture(Device::Cuda(usize::MAX)).is_err());
         // No machine has so many GPUs.
         let absent = Device::Cuda(99);
         for error in [

@@ -15,12 +15,12 @@ pub const MOST_THREADS: usize = 1024;
 /// bits.
 ///
 /// # Errors
-/// For more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT`, `OMP_DYNAMIC`
+/// For no thread, for more than [`MOST_THREADS`], and for more than `OMP_THREAD_LIMIT`, `OMP_DYNAMIC`
 /// or `OMP_MAX_ACTIVE_LEVELS` allows, with which oneDNN would wait for ever.
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
     let count = threads.unwrap_or_else(|| usize::try_from(tch::get_num_threads()).unwrap_or(1));
-    if threads.is_some() && count > MOST_THREADS {
-        return Err(Error::TooManyThreads(count));
+    if threads.is_some() && !(1..=MOST_THREADS).contains(&count) {
+        return Err(Error::Threads(count));
     }
     check_thread_limit(count)?;
     if threads.is_some() {

@@ -270,3 +270,20 @@ fn a_number_is_needed_for_each_tensor() {
     let mut tensors = [Tensor::from(1f32), Tensor::from(2f32)];
     foreach_div_(&mut tensors, &[2.0]);
 }
+
+/// The kernels would go on behind the end of the shorter tensor.
+#[test]
+fn fused_steps_refuse_tensors_of_another_layout() {
+    let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
+    let sgd = FusedSgd { lr: 0.1, ..FusedSgd::default() };
+    for grad in [
+        zeros(&[3]),
+        zeros(&[20, 4]).tr(),
+        zeros(&[4, 20]).to_kind(Kind::Double),
+        zeros(&[1, 20]).expand([4, 20], false),
+    ] {
+        let step = || fused_sgd_(&mut [zeros(&[4, 20])], &[grad.shallow_clone()], &mut [], sgd);
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)).unwrap_err();
+        assert!(refused.downcast_ref::<String>().unwrap().contains("than its parameter's"));
+    }
+}

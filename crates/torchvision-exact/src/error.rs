@@ -26,7 +26,7 @@ pub enum Error {
     /// Images that do not fit into one tensor.
     #[error("{0} images that are not all of one size and mode make no batch")]
     Batch(usize),
-    /// A size without a pixel.
+    /// A size without a pixel, or with an edge of more than 65,535.
     #[error("an image cannot be resized to {0:?}")]
     Size(Size),
     /// Areas or shapes that a crop cannot have.

@@ -88,4 +88,10 @@ fn impossible_tensors_are_refused() {
     assert!(ToTensor.batch(&[]).is_err());
     assert!(Normalize::new(&[0.5], &[0.0]).is_err());
     assert!(Normalize::new(&[0.5, 0.5], &[1.0]).is_err());
+    let three = Normalize::new(&[0.5; 3], &[1.0; 3]).unwrap();
+    let zeros = |size: &[i64], kind| Tensor::zeros(size, (kind, Device::Cpu));
+    for other in [zeros(&[1, 2, 2], Kind::Float), zeros(&[2, 2], Kind::Float), zeros(&[3, 2, 2], Kind::Int64)]
+    {
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| three.tensor(&other))).is_err());
+    }
 }

@@ -34,11 +34,12 @@ impl Resize {
     /// Resizes to `size`.
     ///
     /// # Errors
-    /// If an edge would have no pixel.
+    /// If an edge would have no pixel, or more than 65,535.
     pub fn new(size: Size) -> Result<Self> {
+        const LONGEST: usize = u16::MAX as usize;
         match size {
-            Size::ShorterEdge(0) | Size::Exact(0, _) | Size::Exact(_, 0) => Err(Error::Size(size)),
-            _ => Ok(Self { size }),
+            Size::ShorterEdge(1..=LONGEST) | Size::Exact(1..=LONGEST, 1..=LONGEST) => Ok(Self { size }),
+            _ => Err(Error::Size(size)),
         }
     }
 

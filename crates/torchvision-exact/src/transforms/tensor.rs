@@ -83,8 +83,16 @@ impl Normalize {
 
     /// `tensor`, float32 (..., channels, height, width), normalized.
     ///
-    /// Panics if it has other channels.
+    /// # Panics
+    /// If it has other channels, or no floats.
     pub fn tensor(&self, tensor: &Tensor) -> Tensor {
+        let (size, channels) = (tensor.size(), self.mean.size()[0]);
+        let fits = size.len() >= 3 && [size[size.len() - 3], 1].contains(&channels);
+        assert!(
+            fits && tensor.is_floating_point(),
+            "{size:?} of {:?} for {channels} channels",
+            tensor.kind()
+        );
         (tensor - self.mean.to_device(tensor.device())).g_div_(&self.std.to_device(tensor.device()))
     }
 }

@@ -389,7 +389,7 @@ Tensor libtorchs_noise_(const Tensor& noise, double kept, const std::optional<at
 bool libtorch_draws_alike() {
   for (double kept : {0.5, 0.7}) {
     at::Generator its = at::detail::createCPUGenerator(), own = its.clone();
-    const Tensor expected = libtorchs_noise_(at::empty({3000}), kept, its), noise = at::empty_like(expected);
+    const Tensor expected = libtorchs_noise_(at::empty({3000}, at::kFloat), kept, its), noise = at::empty_like(expected);
     auto* generator = at::check_generator<at::CPUGeneratorImpl>(own);
     draw_noise(noise.mutable_data_ptr<float>(), noise.numel(), kept, *generator);
     if (!noise.equal(expected) || !its.get_state().equal(own.get_state())) return false;

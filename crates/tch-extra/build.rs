@@ -29,7 +29,11 @@ fn main() {
         .warnings_into_errors(env::var_os("TCHX_WARNINGS_ARE_ERRORS").is_some())
         .include(&include[0])
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .files(["cuda", "multi_tensor", "tape", "torch"].map(|name| format!("csrc/tchx_{name}.cpp")));
+        // Kernels round after each operation, also where the compiler may use instructions that multiply and add.
+        .flag_if_supported("-ffp-contract=off")
+        .files(
+            ["cuda", "kernels", "multi_tensor", "tape", "torch"].map(|name| format!("csrc/tchx_{name}.cpp")),
+        );
     // Nobody here can change libtorch's headers: `-isystem` keeps the compiler from warning about them, `-I` would not.
     for folder in &include[1..] {
         build.flag(format!("-isystem{}", folder.display()));

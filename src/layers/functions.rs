@@ -1,6 +1,7 @@
 //! Layers without variables: activations, pooling, dropout, flattening.
 
 use tch::{Tensor, nn};
+use tch_extra::kernels;
 
 use super::Layer;
 
@@ -40,14 +41,13 @@ pub fn relu() -> Function {
 /// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to
 /// (N, C, H / size, W / size), rounded down.
 pub fn avg_pool2d(size: i64) -> Function {
-    // Not tch's avg_pool2d_default: it passes divisor_override = 1, and so gives sums.
-    function("AvgPool2d", move |x, _| x.avg_pool2d(size, size, 0, false, true, None::<i64>))
+    function("AvgPool2d", move |x, _| kernels::avg_pool2d(x, size))
 }
 
 /// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square of `size` x `size` pixels; (N, C, H, W) to
 /// (N, C, (H + 2 padding - size) / stride + 1, likewise for W), rounded down. Padding never wins.
 pub fn max_pool2d(size: i64, stride: i64, padding: i64) -> Function {
-    function("MaxPool2d", move |x, _| x.max_pool2d(size, stride, padding, 1, false))
+    function("MaxPool2d", move |x, _| kernels::max_pool2d(x, size, stride, padding))
 }
 
 /// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width) for any H and W. Each value is the mean of its part
@@ -59,7 +59,7 @@ pub fn adaptive_avg_pool2d(output_size: [i64; 2]) -> Function {
 /// `nn.Dropout(p)` (Srivastava et al., 2014) for any shape: in training, it zeroes each element with probability `p` and divides the
 /// others by 1 - p. It draws from the device's default generator.
 pub fn dropout(p: f64) -> Function {
-    function("Dropout", move |x, train| x.dropout(p, train))
+    function("Dropout", move |x, train| kernels::dropout(x, p, train))
 }
 
 /// `nn.Flatten()`: (N, ...) to (N, product of the rest).

@@ -10,6 +10,7 @@ pub mod ffi;
 mod generator;
 mod graph;
 pub mod init;
+pub mod kernels;
 mod libraries;
 mod memory;
 pub mod multi_tensor;

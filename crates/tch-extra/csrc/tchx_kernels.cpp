@@ -1,0 +1,509 @@
+#include "tchx_kernels.h"
+
+#include "tchx_guarded.h"
+#include "tchx_loops.h"
+
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/max_pool2d.h>
+
+#include <atomic>
+
+using at::Tensor;
+using tchx::guarded;
+
+namespace {
+
+std::atomic<bool> enabled{true};
+
+}  // namespace
+
+#if defined(__SSE2__)
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/Version.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/avg_pool2d_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/max_pool2d_with_indices.h>
+#include <ATen/ops/max_pool2d_with_indices_backward.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/native_batch_norm_backward.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <vector>
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+namespace {
+
+// An operator of this file, as it is called through libtorch's dispatcher: so autograd, recorded steps and others see it.
+template <class Signature>
+c10::TypedOperatorHandle<Signature> dispatched(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+// Floats on a CPU in PyTorch's usual layout.
+bool is_plain(const Tensor& x) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.layout() == at::kStrided && x.numel() > 0 &&
+         x.is_contiguous() && x.suggest_memory_format() == at::MemoryFormat::Contiguous &&
+         !x._fw_grad(/*level=*/0).defined();
+}
+
+// Calls work(begin, end) for parts of 0 to count, in libtorch's threads. A tensor iterator over as many bytes divides them: at::parallel_for
+// would have threads only in code that is compiled and linked with libtorch's own OpenMP.
+template <class Work>
+void in_threads(int64_t count, int64_t elements_of_each, Work work) {
+  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / elements_of_each);
+  if (count <= grain || at::get_num_threads() == 1) return work(0, count);
+  const Tensor bytes = at::empty({count}, at::kByte);
+  const char* first = static_cast<const char*>(bytes.const_data_ptr());
+  const auto part = [&](char** data, const int64_t*, int64_t inner, int64_t outer) {
+    const int64_t begin = data[0] - first;
+    work(begin, begin + inner * outer);
+  };
+  at::TensorIteratorConfig config;
+  config.resize_outputs(false).check_all_same_dtype(false).add_output(bytes).declare_static_shape(bytes.sizes());
+  config.build().for_each(part, grain);
+}
+
+// ---- Pooling over windows of 2 x 2
+
+constexpr int64_t kWindow = 2;
+
+// What the loops take: images with four windows in a row at least.
+bool pools(const Tensor& x) {
+  return enabled && is_plain(x) && (x.dim() == 3 || x.dim() == 4) && x.size(-2) >= kWindow &&
+         x.size(-1) >= kWindow * tchx::kLanes;
+}
+
+// The planes of images, and of what they are pooled to.
+struct Planes {
+  int64_t count, height, width;
+
+  explicit Planes(const Tensor& x) : height(x.size(-2)), width(x.size(-1)) { count = x.numel() / (height * width); }
+
+  int64_t pooled_height() const { return height / kWindow; }
+  int64_t pooled_width() const { return width / kWindow; }
+
+  // Calls work(upper, lower, pooled), with the offsets of rows, for each pair of rows of the images.
+  template <class Work>
+  void each_pair_of_rows(Work work) const {
+    in_threads(count, height * width, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        for (int64_t y = 0; y < pooled_height(); ++y) {
+          const int64_t upper = (plane * height + kWindow * y) * width;
+          work(upper, upper + width, (plane * pooled_height() + y) * pooled_width());
+        }
+      }
+    });
+  }
+};
+
+Tensor new_pooled(const Tensor& x, at::ScalarType kind) {
+  auto sizes = x.sizes().vec();
+  for (size_t i = sizes.size() - 2; i < sizes.size(); ++i) sizes[i] /= kWindow;
+  return at::empty(sizes, x.options().dtype(kind));
+}
+
+// A row or column in no window gets zeros.
+Tensor new_gradient(const Tensor& x) {
+  const bool all_in_windows = x.size(-2) % kWindow == 0 && x.size(-1) % kWindow == 0;
+  return all_in_windows ? at::empty(x.sizes(), x.options()) : at::zeros(x.sizes(), x.options());
+}
+
+Tensor avg_pool_2x2(const Tensor& x) {
+  Tensor means = new_pooled(x, at::kFloat);
+  const float* from = x.const_data_ptr<float>();
+  float* to = means.mutable_data_ptr<float>();
+  const Planes planes(x);
+  planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
+    tchx::avg_pool_2x2(from + upper, from + lower, to + pooled, planes.pooled_width());
+  });
+  return means;
+}
+
+Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
+  Tensor result = new_gradient(x);
+  const Tensor grads = grad.contiguous();
+  const float* from = grads.const_data_ptr<float>();
+  float* to = result.mutable_data_ptr<float>();
+  const Planes planes(x);
+  planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
+    tchx::avg_pool_2x2_backward(from + pooled, to + upper, to + lower, planes.pooled_width());
+  });
+  return result;
+}
+
+std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x) {
+  Tensor largest = new_pooled(x, at::kFloat), positions = new_pooled(x, at::kByte);
+  const float* from = x.const_data_ptr<float>();
+  float* to = largest.mutable_data_ptr<float>();
+  uint8_t* places = positions.mutable_data_ptr<uint8_t>();
+  const Planes planes(x);
+  planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
+    tchx::max_pool_2x2(from + upper, from + lower, to + pooled, places + pooled, planes.pooled_width());
+  });
+  return {largest, positions};
+}
+
+Tensor max_pool_2x2_backward(const Tensor& grad, const Tensor& x, const Tensor& positions) {
+  Tensor result = new_gradient(x);
+  const Tensor grads = grad.contiguous();
+  const float* from = grads.const_data_ptr<float>();
+  const uint8_t* places = positions.const_data_ptr<uint8_t>();
+  float* to = result.mutable_data_ptr<float>();
+  const Planes planes(x);
+  planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
+    tchx::max_pool_2x2_backward(from + pooled, places + pooled, to + upper, to + lower, planes.pooled_width());
+  });
+  return result;
+}
+
+Tensor call_avg_pool(const Tensor& x) {
+  static const auto op = dispatched<Tensor(const Tensor&)>("tchx::avg_pool_2x2");
+  return op.call(x);
+}
+
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) {
+  static const auto op = dispatched<std::tuple<Tensor, Tensor>(const Tensor&)>("tchx::max_pool_2x2");
+  return op.call(x);
+}
+
+// Where a gradient shall have a gradient, libtorch computes it, from the same input.
+struct AvgPool : torch::autograd::Function<AvgPool> {
+  static Tensor forward(AutogradContext* context, const Tensor& x) {
+    context->save_for_backward({x});
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return call_avg_pool(x);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const Tensor x = context->get_saved_variables()[0];
+    if (at::GradMode::is_enabled()) {
+      return {at::avg_pool2d_backward(grads[0], x, kWindow, kWindow, /*padding=*/0, /*ceil_mode=*/false,
+                                      /*count_include_pad=*/true, /*divisor_override=*/std::nullopt)};
+    }
+    static const auto op = dispatched<Tensor(const Tensor&, const Tensor&)>("tchx::avg_pool_2x2_backward");
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return {op.call(grads[0], x)};
+  }
+};
+
+struct MaxPool : torch::autograd::Function<MaxPool> {
+  static variable_list forward(AutogradContext* context, const Tensor& x) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const auto [largest, positions] = call_max_pool(x);
+    context->save_for_backward({x, positions});
+    context->mark_non_differentiable({positions});
+    return {largest, positions};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    if (at::GradMode::is_enabled()) {
+      const Tensor indices = std::get<1>(at::max_pool2d_with_indices(saved[0].detach(), kWindow));
+      return {at::max_pool2d_with_indices_backward(grads[0], saved[0], kWindow, kWindow, /*padding=*/0, /*dilation=*/1,
+                                                   /*ceil_mode=*/false, indices)};
+    }
+    using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&);
+    static const auto op = dispatched<Signature>("tchx::max_pool_2x2_backward");
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return {op.call(grads[0], saved[0], saved[1])};
+  }
+};
+
+// ---- Batch norm
+
+// Whether libtorch's kernels multiply and add in one rounding. Nothing if they are of another kind than those that were compared.
+std::optional<bool> libtorch_fuses() {
+  const std::string capability = at::get_cpu_capability();
+  if (capability == "DEFAULT") return false;
+  if (capability == "AVX2" || capability == "AVX512") return true;
+  return std::nullopt;
+}
+
+bool normalizes(const Tensor& x, std::initializer_list<const Tensor*> of_channels) {
+  const auto fits = [&](const Tensor* t) {
+    return t->defined() && is_plain(*t) && t->dim() == 1 && t->size(0) == x.size(1);
+  };
+  return enabled && is_plain(x) && x.dim() == 4 && std::all_of(of_channels.begin(), of_channels.end(), fits) &&
+         libtorch_fuses().has_value();
+}
+
+// 1 / sqrt(variance + eps) of a channel.
+float inverse_deviation(float squares, int64_t count, double eps) {
+  const double variance = squares / static_cast<float>(count);
+  return variance == 0 && eps == 0 ? 0.0f : static_cast<float>(1 / std::sqrt(variance + eps));
+}
+
+// Moves running statistics of a channel by the share `momentum`: the variance in double, from the unbiased one of the batch.
+void update(float& running_mean, float& running_var, float mean, float squares, int64_t count, float momentum) {
+  running_mean = momentum * mean + (1 - momentum) * running_mean;
+  const float unbiased = squares / static_cast<float>(count - 1);
+  running_var = static_cast<float>(static_cast<double>(momentum) * unbiased + (1 - momentum) * running_var);
+}
+
+Tensor normalized(const Tensor& x, const float* scales, const float* shifts) {
+  Tensor y = at::empty(x.sizes(), x.options());
+  const float* from = x.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  const int64_t channels = x.size(1), pixels = x.size(2) * x.size(3);
+  const auto plane = *libtorch_fuses() ? tchx::scale_and_shift_fused : tchx::scale_and_shift;
+  in_threads(x.size(0) * channels, pixels, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      plane(from + i * pixels, to + i * pixels, pixels, scales[i % channels], shifts[i % channels]);
+    }
+  });
+  return y;
+}
+
+// y, and the mean and 1 / sqrt(variance + eps) of each channel.
+std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean,
+                                              Tensor running_var, double momentum, double eps) {
+  const int64_t channels = x.size(1), count = x.numel() / channels;
+  Tensor mean = at::empty({channels}, x.options()), inverse = at::empty({channels}, x.options());
+  float* means = mean.mutable_data_ptr<float>();
+  std::vector<float> squares(channels), scales(channels), shifts(channels);
+  const tchx::Batch batch{x.const_data_ptr<float>(), x.size(0), channels, x.size(2) * x.size(3)};
+  in_threads(channels, count,
+             [&](int64_t begin, int64_t end) { tchx::statistics_of(batch, begin, end, means, squares.data()); });
+  for (int64_t c = 0; c < channels; ++c) {
+    update(running_mean.mutable_data_ptr<float>()[c], running_var.mutable_data_ptr<float>()[c], means[c], squares[c], count,
+           static_cast<float>(momentum));
+    const float of_c = inverse.mutable_data_ptr<float>()[c] = inverse_deviation(squares[c], count, eps);
+    scales[c] = of_c * weight.const_data_ptr<float>()[c];
+    const float b = bias.const_data_ptr<float>()[c];
+    shifts[c] = *libtorch_fuses() ? std::fma(-means[c], scales[c], b) : b - means[c] * scales[c];
+  }
+  return {normalized(x, scales.data(), shifts.data()), mean, inverse};
+}
+
+using BatchNormSignature = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, Tensor, Tensor,
+                                                              double, double);
+
+std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                                   const Tensor& running_mean, const Tensor& running_var, double momentum,
+                                                   double eps) {
+  static const auto op = dispatched<BatchNormSignature>("tchx::batch_norm");
+  return op.call(x, weight, bias, running_mean, running_var, momentum, eps);
+}
+
+struct BatchNorm : torch::autograd::Function<BatchNorm> {
+  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                               const Tensor& running_mean, const Tensor& running_var, double momentum, double eps) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const auto [y, mean, inverse] = call_batch_norm(x, weight, bias, running_mean, running_var, momentum, eps);
+    context->save_for_backward({x, weight, mean, inverse});
+    context->saved_data["eps"] = eps;
+    context->mark_non_differentiable({mean, inverse});
+    return {y, mean, inverse};
+  }
+
+  // libtorch's own, which also has a gradient.
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const auto [x, weight, bias] = at::native_batch_norm_backward(
+        grads[0], saved[0], saved[1], /*running_mean=*/{}, /*running_var=*/{}, saved[2], saved[3], /*train=*/true,
+        context->saved_data["eps"].toDouble(),
+        {context->needs_input_grad(0), context->needs_input_grad(1), context->needs_input_grad(2)});
+    return {x, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+// ---- Dropout
+
+// The words of a generator, many at a time.
+class Words {
+ public:
+  explicit Words(at::CPUGeneratorImpl& generator) : generator_(generator), data_(generator.engine().data()) {}
+
+  void fill(uint32_t* words, int count) {
+    while (count > 0) {
+      if (data_.left_ == 1) next_state();
+      const int taken = std::min(count, data_.left_ - 1);
+      const uint32_t* raw = data_.state_.data() + data_.next_;
+      for (int i = 0; i < taken; ++i) words[i] = tchx::Mt19937::temper(raw[i]);
+      data_.left_ -= taken;
+      data_.next_ += taken;
+      words += taken;
+      count -= taken;
+    }
+  }
+
+  // The generator goes on behind the words that were taken.
+  void put_back() {
+    at::mt19937 engine;
+    engine.set_data(data_);
+    generator_.set_engine(engine);
+  }
+
+ private:
+  void next_state() {
+    const auto state = data_.state_;
+    tchx::Mt19937::next(state, data_.state_);
+    // libtorch counts down before it draws.
+    data_.left_ = tchx::Mt19937::kSize + 1;
+    data_.next_ = 0;
+  }
+
+  at::CPUGeneratorImpl& generator_;
+  at::mt19937_data_pod data_;
+};
+
+// noise.bernoulli_(kept, generator).div_(kept), for 0 < kept < 1: each draw is the low 53 bits of two words, which count 2^-53 each.
+void draw_noise(float* noise, int64_t count, double kept, at::CPUGeneratorImpl& generator) {
+  constexpr int64_t kDraws = 512;
+  const auto limit = static_cast<uint64_t>(std::ceil(std::ldexp(kept, 53)));
+  const float scale = 1.0f / static_cast<float>(kept);
+  uint32_t words[2 * kDraws];
+  Words source(generator);
+  for (int64_t done = 0; done < count; done += kDraws) {
+    const int draws = static_cast<int>(std::min(kDraws, count - done));
+    source.fill(words, 2 * draws);
+    for (int i = 0; i < draws; ++i) {
+      const uint64_t draw = static_cast<uint64_t>(words[2 * i] & 0x1fffffu) << 32 | words[2 * i + 1];
+      noise[done + i] = draw < limit ? scale : 0.0f;
+    }
+  }
+  source.put_back();
+}
+
+Tensor libtorchs_noise_(const Tensor& noise, double kept, const std::optional<at::Generator>& generator) {
+  return noise.bernoulli_(kept, generator).div_(kept);
+}
+
+// Whether libtorch draws so here. Its builds with MKL draw otherwise on Intel's processors.
+bool libtorch_draws_alike() {
+  for (double kept : {0.5, 0.7}) {
+    at::Generator its = at::detail::createCPUGenerator(), own = its.clone();
+    const Tensor expected = libtorchs_noise_(at::empty({3000}, at::kFloat), kept, its), noise = at::empty_like(expected);
+    auto* generator = at::check_generator<at::CPUGeneratorImpl>(own);
+    draw_noise(noise.mutable_data_ptr<float>(), noise.numel(), kept, *generator);
+    if (!noise.equal(expected) || !its.get_state().equal(own.get_state())) return false;
+  }
+  return true;
+}
+
+Tensor& dropout_noise_(Tensor& noise, double kept) {
+  static const bool alike = libtorch_draws_alike();
+  if (!alike) {
+    libtorchs_noise_(noise, kept, std::nullopt);
+    return noise;
+  }
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  draw_noise(noise.mutable_data_ptr<float>(), noise.numel(), kept, *at::check_generator<at::CPUGeneratorImpl>(generator));
+  return noise;
+}
+
+Tensor dropout(const Tensor& x, double p) {
+  static const auto op = dispatched<Tensor&(Tensor&, double)>("tchx::dropout_noise_");
+  Tensor noise = at::empty(x.sizes(), x.options());
+  return at::mul(x, op.call(noise, 1 - p));
+}
+
+}  // namespace
+
+TORCH_LIBRARY(tchx, m) {
+  m.def("avg_pool_2x2(Tensor x) -> Tensor");
+  m.def("avg_pool_2x2_backward(Tensor grad, Tensor x) -> Tensor");
+  m.def("max_pool_2x2(Tensor x) -> (Tensor, Tensor)");
+  m.def("max_pool_2x2_backward(Tensor grad, Tensor x, Tensor positions) -> Tensor");
+  m.def(
+      "batch_norm(Tensor x, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, float momentum, "
+      "float eps) -> (Tensor, Tensor, Tensor)");
+  m.def("dropout_noise_(Tensor(a!) noise, float kept) -> Tensor(a!)");
+}
+
+TORCH_LIBRARY_IMPL(tchx, CPU, m) {
+  m.impl("avg_pool_2x2", &avg_pool_2x2);
+  m.impl("avg_pool_2x2_backward", &avg_pool_2x2_backward);
+  m.impl("max_pool_2x2", &max_pool_2x2);
+  m.impl("max_pool_2x2_backward", &max_pool_2x2_backward);
+  m.impl("batch_norm", &batch_norm);
+  m.impl("dropout_noise_", &dropout_noise_);
+}
+
+TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
+  m.impl("avg_pool_2x2", [](const Tensor& x) { return AvgPool::apply(x); });
+  m.impl("max_pool_2x2", [](const Tensor& x) {
+    const variable_list results = MaxPool::apply(x);
+    return std::make_tuple(results[0], results[1]);
+  });
+  m.impl("batch_norm", [](const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
+                          double momentum, double eps) {
+    const variable_list results = BatchNorm::apply(x, weight, bias, running_mean, running_var, momentum, eps);
+    return std::make_tuple(results[0], results[1], results[2]);
+  });
+  m.impl("dropout_noise_", torch::CppFunction::makeFallthrough());
+}
+
+#else
+
+namespace {
+
+bool is_plain(const Tensor&) { return false; }
+bool pools(const Tensor&) { return false; }
+Tensor call_avg_pool(const Tensor& x) { return x; }
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) { return {x, x}; }
+bool normalizes(const Tensor&, std::initializer_list<const Tensor*>) { return false; }
+std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                                   double, double) {
+  return {x, x, x};
+}
+Tensor dropout(const Tensor& x, double) { return x; }
+
+}  // namespace
+
+#endif
+
+void tchx_set_kernels_enabled(bool enable) noexcept { enabled = enable; }
+
+tchx_error tchx_avg_pool2d(tchx_tensor x, int64_t size, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor& images = tchx::tensor(x);
+    const bool own = size == 2 && pools(images);
+    *result = new Tensor(own ? call_avg_pool(images) : at::avg_pool2d(images, size));
+  });
+}
+
+tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor& images = tchx::tensor(x);
+    const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
+    *result = new Tensor(own ? std::get<0>(call_max_pool(images)) : at::max_pool2d(images, size, stride, padding));
+  });
+}
+
+tchx_error tchx_batch_norm_training(tchx_tensor x, tchx_tensor weight, tchx_tensor bias, tchx_tensor running_mean,
+                                    tchx_tensor running_var, double momentum, double eps, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor &images = tchx::tensor(x), &w = tchx::tensor(weight), &b = tchx::tensor(bias);
+    const Tensor &mean = tchx::tensor(running_mean), &var = tchx::tensor(running_var);
+    const bool own = normalizes(images, {&w, &b, &mean, &var});
+    *result = new Tensor(own ? std::get<0>(call_batch_norm(images, w, b, mean, var, momentum, eps))
+                             : at::batch_norm(images, w, b, mean, var, /*training=*/true, momentum, eps,
+                                              /*cudnn_enabled=*/true));
+  });
+}
+
+tchx_error tchx_dropout(tchx_tensor x, double p, bool train, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor& input = tchx::tensor(x);
+    const bool own = enabled && train && p > 0 && p < 1 && is_plain(input);
+    *result = new Tensor(own ? dropout(input, p) : at::dropout(input, p, train));
+  });
+}

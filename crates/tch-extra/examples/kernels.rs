@@ -1,0 +1,46 @@
+//! Times the kernels of `tch_extra::kernels` against libtorch's, on images of the size of LeNet's first layer.
+
+use std::time::Instant;
+
+use tch::{Device, Kind, Tensor};
+use tch_extra::kernels;
+
+/// Median microseconds of a call, of 101.
+fn microseconds(mut call: impl FnMut()) -> u128 {
+    let mut times: Vec<u128> = (0..101)
+        .map(|_| {
+            let begun = Instant::now();
+            call();
+            begun.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    times[50]
+}
+
+/// Forward and backward, with one kind of kernels.
+fn time(f: impl Fn(&Tensor) -> Tensor, x: &Tensor, own: bool) -> [u128; 2] {
+    kernels::set_enabled(own);
+    let forward = microseconds(|| drop(f(x)));
+    let y = f(x);
+    let grad = Tensor::ones_like(&y);
+    let sum = (&y * &grad).sum(Kind::Float);
+    let backward = microseconds(|| drop(Tensor::run_backward(&[&sum], &[x], true, false)));
+    [forward, backward]
+}
+
+fn show(name: &str, x: &Tensor, f: impl Fn(&Tensor) -> Tensor) {
+    println!("{name:16} {:?} {:?}", time(&f, x, false), time(&f, x, true));
+}
+
+fn main() {
+    let images = Tensor::randn([256, 6, 24, 24], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let features = Tensor::randn([256, 120], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let [weight, var] = [(); 2].map(|()| Tensor::ones([6], (Kind::Float, Device::Cpu)));
+    let [bias, mean] = [(); 2].map(|()| Tensor::zeros([6], (Kind::Float, Device::Cpu)));
+    println!("microseconds, forward and backward: libtorch's kernels, then those of this crate");
+    show("average pooling", &images, |x| kernels::avg_pool2d(x, 2));
+    show("max pooling", &images, |x| kernels::max_pool2d(x, 2, 2, 0));
+    show("batch norm", &images, |x| kernels::batch_norm_training(x, &weight, &bias, &mean, &var, 0.1, 1e-5));
+    show("dropout", &features, |x| kernels::dropout(x, 0.5, true));
+}

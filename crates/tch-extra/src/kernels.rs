@@ -1,0 +1,85 @@
+//! Kernels of our own for a CPU, in place of libtorch's that take longer than they need. Each does libtorch's operations on every
+//! element in libtorch's order: results, gradients and the generator's state have the same bits.
+//!
+//! They take 32-bit floats on an x86-64 processor, pooling over windows of 2 x 2 in PyTorch's usual layout and rows of 8 pixels or
+//! more. Everything else goes to libtorch's own kernels: other devices, kinds, layouts and sizes, and gradients of gradients. Dropout goes
+//! there too on processors for which libtorch draws with MKL (Intel's).
+//!
+//! They are operators of libtorch's dispatcher. So autograd, `tch::no_grad`, autocast and a [`Recording`](crate::Recording) treat
+//! them as libtorch's.
+//!
+//! Each panics where `tch`'s operations would: on shapes and numbers that do not fit.
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use crate::ffi::{Made, Outcome, TensorRef, new_tensor};
+
+unsafe extern "C" {
+    safe fn tchx_set_kernels_enabled(enabled: bool);
+    safe fn tchx_avg_pool2d(x: TensorRef, size: i64, result: &mut Made<C_tensor>) -> Outcome;
+    safe fn tchx_max_pool2d(
+        x: TensorRef,
+        size: i64,
+        stride: i64,
+        padding: i64,
+        result: &mut Made<C_tensor>,
+    ) -> Outcome;
+    safe fn tchx_batch_norm_training(
+        x: TensorRef,
+        weight: TensorRef,
+        bias: TensorRef,
+        running_mean: TensorRef,
+        running_var: TensorRef,
+        momentum: f64,
+        eps: f64,
+        result: &mut Made<C_tensor>,
+    ) -> Outcome;
+    safe fn tchx_dropout(x: TensorRef, p: f64, train: bool, result: &mut Made<C_tensor>) -> Outcome;
+}
+
+/// Whether the process computes with the kernels of this module, as it does from the start, or with libtorch's: to compare them.
+pub fn set_enabled(enabled: bool) {
+    tchx_set_kernels_enabled(enabled);
+}
+
+fn made(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Tensor {
+    new_tensor(make).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// `F.avg_pool2d(x, size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to (N, C, H / size, W / size), rounded
+/// down. Own kernel: size 2.
+pub fn avg_pool2d(x: &Tensor, size: i64) -> Tensor {
+    made(|result| tchx_avg_pool2d(x.into(), size, result))
+}
+
+/// `F.max_pool2d(x, size, stride, padding)`: the largest value of each square of `size` x `size` pixels; (N, C, H, W) to
+/// (N, C, (H + 2 padding - size) / stride + 1, likewise for W), rounded down. Padding never wins. Own kernel: size 2, stride 2, no
+/// padding.
+pub fn max_pool2d(x: &Tensor, size: i64, stride: i64, padding: i64) -> Tensor {
+    made(|result| tchx_max_pool2d(x.into(), size, stride, padding, result))
+}
+
+/// `F.dropout(x, p, train)` (Srivastava et al., 2014) for any shape: in training, it zeroes each element with probability `p` and divides
+/// the others by 1 - p. It draws from the device's default generator.
+pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
+    made(|result| tchx_dropout(x.into(), p, train, result))
+}
+
+/// `F.batch_norm(x, running_mean, running_var, weight, bias, training=True, momentum, eps)` (Ioffe and Szegedy, 2015) for (N, C, ...),
+/// with the other tensors of shape (C,). It moves the running statistics by the share `momentum` towards the batch's mean and unbiased
+/// variance. Own kernel: the forward pass of (N, C, H, W).
+pub fn batch_norm_training(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    running_mean: &Tensor,
+    running_var: &Tensor,
+    momentum: f64,
+    eps: f64,
+) -> Tensor {
+    made(|result| {
+        let [weight, bias, mean, var] = [weight, bias, running_mean, running_var].map(TensorRef::from);
+        tchx_batch_norm_training(x.into(), weight, bias, mean, var, momentum, eps, result)
+    })
+}

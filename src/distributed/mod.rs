@@ -118,19 +118,4 @@ fn difference(first: &Map<String, Value>, other: &Map<String, Value>) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_difference_is_named_whichever_side_lacks_it() {
-        let facts = |value: Value| value.as_object().unwrap().clone();
-        let [a, b] = [json!({"lr": 1.0, "seed": 0}), json!({"lr": 1.0, "seed": 1})].map(facts);
-        assert_eq!(difference(&a, &a), None);
-        assert_eq!(difference(&a, &b).unwrap(), "its seed is 1, rank 0's is 0");
-        let less = facts(json!({"seed": 0}));
-        assert_eq!(difference(&a, &less).unwrap(), "its lr is null, rank 0's is 1.0");
-        assert_eq!(difference(&less, &a).unwrap(), "its lr is 1.0, rank 0's is null");
-    }
-}
+mod tests;

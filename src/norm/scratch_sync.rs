@@ -147,6 +147,3 @@ impl Layer for BatchNorm {
         "SyncBatchNorm"
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tch::nn::{ModuleT, VarStore};
 use tch::{Device, Kind, Tensor};
 use tch_c10d::{DistributedDataParallel, ranks_in_threads};
 use tch_extra::clear_grad;
 use tch_extra::state_dict::{buffers, named_parameters, state};
 
-use super::BatchStatistics;
+use super::difference;
 use crate::layers::{linear, sequential};
 use crate::nets::Net;
 use crate::nets::lenet::lenet_relu;
+use crate::norm::scratch_sync::BatchStatistics;
 use crate::norm::{Dims, Norm, Ranks, Variant};
 use crate::train::Loss;
 
@@ -246,4 +248,15 @@ fn spoil_buffers(net: &Net) {
     for mut buffer in buffers(&net.vs).into_iter().filter(|buffer| buffer.kind() == Kind::Float) {
         let _ = buffer.fill_(f64::NAN);
     }
+}
+
+#[test]
+fn a_difference_is_named_whichever_side_lacks_it() {
+    let facts = |value: Value| value.as_object().unwrap().clone();
+    let [a, b] = [json!({"lr": 1.0, "seed": 0}), json!({"lr": 1.0, "seed": 1})].map(facts);
+    assert_eq!(difference(&a, &a), None);
+    assert_eq!(difference(&a, &b).unwrap(), "its seed is 1, rank 0's is 0");
+    let less = facts(json!({"seed": 0}));
+    assert_eq!(difference(&a, &less).unwrap(), "its lr is null, rank 0's is 1.0");
+    assert_eq!(difference(&less, &a).unwrap(), "its lr is 1.0, rank 0's is null");
 }

@@ -57,15 +57,17 @@ fn a_benchmark_has_every_round_of_everyone() {
     let count = |section: &str, variant: &str, who: &str| {
         rows.iter().filter(|r| r[0].starts_with(section) && r[1].contains(variant) && &r[2] == who).count()
     };
-    for (section, variant, recorded, pytorch) in [
-        ("Training step", "scratch", 0, 3),
-        ("Training step", "native", 0, 0),
-        ("Epoch", "scratch", 3, 3),
-        ("Epoch", "native", 3, 0),
-        ("Preparing", "256 images", 0, 0),
+    for (section, variant, recorded, libtorchs, pytorch) in [
+        ("Training step", "scratch", 0, 3, 3),
+        ("Training step", "native", 0, 3, 0),
+        ("Epoch", "scratch", 3, 3, 3),
+        ("Epoch", "native", 3, 3, 0),
+        ("Preparing", "256 images", 0, 0, 0),
     ] {
         assert_eq!(count(section, variant, "this program"), 3, "{section}, {variant}");
         assert_eq!(count(section, variant, "this program with --graph"), recorded, "{section}, {variant}");
+        let with_libtorchs = count(section, variant, "this program with libtorch's kernels");
+        assert_eq!(with_libtorchs, libtorchs, "{section}, {variant}");
         assert_eq!(count(section, variant, "PyTorch"), pytorch, "{section}, {variant}");
     }
     let report = fs::read_to_string(place.out().join("report.md")).unwrap();
@@ -87,7 +89,7 @@ fn a_benchmark_without_python_says_why() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains(words) && stderr.is_empty() == words.is_empty(), "{stderr}");
         let csv = fs::read_to_string(place.out().join("bench.csv")).unwrap();
-        assert_eq!(csv.lines().count(), 1 + Variant::NOTEBOOKS.len(), "{csv}");
+        assert_eq!(csv.lines().count(), 1 + 2 * Variant::NOTEBOOKS.len(), "{csv}");
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use tch::Device;
+use tch_extra::kernels;
 
 use super::config::Bench;
-use super::jobs::{DataSets, Job, job};
+use super::jobs::{DataSets, Job, SubjectImages, job};
 use super::python::Python;
 use super::subject::Subject;
 use crate::report::{HERE, Measurement};
@@ -18,6 +19,8 @@ const ROUND: f64 = 0.1;
 const MOST_ITERATIONS: f64 = 1000.0;
 /// This program where its steps are recorded, as the report names it.
 const RECORDED: &str = "this program with --graph";
+/// This program without the kernels of its own, as the report names it.
+const LIBTORCHS: &str = "this program with libtorch's kernels";
 
 /// Python as long as it answers, and what the report says about the measuring.
 pub(super) struct Rounds<'a> {
@@ -44,26 +47,18 @@ impl<'a> Rounds<'a> {
 
     /// All rounds of `subject`. What could not be measured in one of them is left out.
     pub fn measure(&mut self, subject: &Subject) -> Result<Measurement> {
-        let Bench { device, rounds, graph, .. } = *self.bench;
+        let Bench { device, rounds, .. } = *self.bench;
         let images = self.data.images(subject);
-        let make = |recorded| job(subject, images.as_ref(), device, recorded);
-        let mut job = make(false);
-        let mut recorded = (graph && subject.can_be_recorded()).then(|| make(true));
+        let mut ways = self.ways_here(subject, images.as_ref());
         // The first time, kernels are chosen and memory is taken, here and in Python.
-        seconds(device, 1, &mut job)?;
-        if let Some(recorded) = &mut recorded {
-            // An epoch may have a single whole batch of evaluation, which is recorded at last, and then repeated.
-            seconds(device, WARM_UP + 2, recorded)?;
-        }
+        ways.iter_mut().try_for_each(|way| way.seconds(device, way.warm_up).map(drop))?;
         self.in_python(subject, 1);
-        let once = seconds(device, 1, &mut job)?;
+        let once = ways[0].seconds(device, 1)?;
         let iterations = (ROUND / once).ceil().clamp(1.0, MOST_ITERATIONS) as usize;
         let mut times: Vec<(String, Vec<f64>)> = Vec::new();
         for _ in 0..rounds {
-            let mut round = vec![(HERE.to_owned(), seconds(device, iterations, &mut job)?)];
-            if let Some(recorded) = &mut recorded {
-                round.push((RECORDED.to_owned(), seconds(device, iterations, recorded)?));
-            }
+            let here = ways.iter_mut().map(|way| Ok((way.who.to_owned(), way.seconds(device, iterations)?)));
+            let mut round = here.collect::<Result<Vec<_>>>()?;
             round.extend(self.in_python(subject, iterations));
             for (who, took) in round {
                 match times.iter_mut().find(|(known, _)| *known == who) {
@@ -81,6 +76,21 @@ impl<'a> Rounds<'a> {
         times.retain(|(_, times)| times.len() == rounds);
         let section = subject.section().heading();
         Ok(Measurement { section, name: subject.name(), times, images: subject.images() })
+    }
+
+    /// The ways of this program to do `subject`: first the one that everyone takes.
+    fn ways_here<'i>(&self, subject: &Subject, images: Option<&'i SubjectImages>) -> Vec<Way<'i>> {
+        let Bench { device, graph, .. } = *self.bench;
+        let way = |who, warm_up, recorded| Way { who, warm_up, job: job(subject, images, device, recorded) };
+        let mut ways = vec![way(HERE, 1, false)];
+        if graph && subject.can_be_recorded() {
+            // An epoch may have a single whole batch of evaluation, which is recorded at last, and then repeated.
+            ways.push(way(RECORDED, WARM_UP + 2, true));
+        }
+        if device == Device::Cpu && !matches!(subject, Subject::Data(_)) {
+            ways.push(way(LIBTORCHS, 1, false));
+        }
+        ways
     }
 
     /// Seconds of every way that Python has. A Python that is gone is not asked again.
@@ -113,16 +123,29 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Seconds of one of so many, by the wall, until the device has done them.
-fn seconds(device: Device, iterations: usize, job: &mut Job) -> Result<f64> {
-    let wait = || {
-        if let Device::Cuda(index) = device {
-            tch::Cuda::synchronize(index as i64);
-        }
-    };
-    wait();
-    let start = Instant::now();
-    (0..iterations).try_for_each(|_| job())?;
-    wait();
-    Ok(start.elapsed().as_secs_f64() / iterations as f64)
+/// A way of this program to do a subject.
+struct Way<'a> {
+    who: &'static str,
+    /// How often it is done before it is measured.
+    warm_up: usize,
+    job: Job<'a>,
+}
+
+impl Way<'_> {
+    /// Seconds of one of so many, by the wall, until the device has done them.
+    fn seconds(&mut self, device: Device, iterations: usize) -> Result<f64> {
+        let wait = || {
+            if let Device::Cuda(index) = device {
+                tch::Cuda::synchronize(index as i64);
+            }
+        };
+        kernels::set_enabled(self.who != LIBTORCHS);
+        wait();
+        let start = Instant::now();
+        let done = (0..iterations).try_for_each(|_| (self.job)());
+        wait();
+        kernels::set_enabled(true);
+        done?;
+        Ok(start.elapsed().as_secs_f64() / iterations as f64)
+    }
 }

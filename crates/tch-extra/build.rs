@@ -30,10 +30,7 @@ fn main() {
         .include(&include[0])
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         // Kernels round after each operation, also where the compiler may use instructions that multiply and add.
-        .flag_if_supported("-ffp-contract=off")
-        .files(
-            ["cuda", "kernels", "multi_tensor", "tape", "torch"].map(|name| format!("csrc/tchx_{name}.cpp")),
-        );
+        .flag_if_supported("-ffp-contract=off");
     // Nobody here can change libtorch's headers: `-isystem` keeps the compiler from warning about them, `-I` would not.
     for folder in &include[1..] {
         build.flag(format!("-isystem{}", folder.display()));
@@ -55,7 +52,14 @@ fn main() {
             println!("cargo:rustc-link-lib=dylib=torch_cuda");
         }
     }
-    build.compile("tchx");
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
+        // The rest of the program runs on processors without AVX2, too.
+        let with_avx2 =
+            build.clone().flag("-mavx2").file("csrc/tchx_formula_avx2.cpp").compile_intermediates();
+        build.objects(with_avx2);
+    }
+    let files = ["cuda", "formula", "kernels", "multi_tensor", "tape", "torch"];
+    build.files(files.map(|name| format!("csrc/tchx_{name}.cpp"))).compile("tchx");
     link_tests_and_examples(lib, has_cuda);
 }
 

@@ -99,3 +99,6 @@ impl Norm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

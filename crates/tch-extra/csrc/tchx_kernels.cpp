@@ -2,33 +2,24 @@
 
 #include "tchx_guarded.h"
 #include "tchx_loops.h"
+#include "tchx_own.h"
 
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/max_pool2d.h>
 
-#include <atomic>
-
 using at::Tensor;
+using tchx::enabled;
 using tchx::guarded;
-
-namespace {
-
-std::atomic<bool> enabled{true};
-
-}  // namespace
+using tchx::is_plain;
 
 #if defined(__SSE2__)
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
-#include <ATen/TensorIterator.h>
 #include <ATen/Version.h>
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/avg_pool2d_backward.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mul.h>
@@ -46,38 +37,10 @@ std::atomic<bool> enabled{true};
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+using tchx::dispatched;
+using tchx::in_threads;
 
 namespace {
-
-// An operator of this file, as it is called through libtorch's dispatcher: so autograd, recorded steps and others see it.
-template <class Signature>
-c10::TypedOperatorHandle<Signature> dispatched(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
-// Floats on a CPU in PyTorch's usual layout.
-bool is_plain(const Tensor& x) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.layout() == at::kStrided && x.numel() > 0 &&
-         x.is_contiguous() && x.suggest_memory_format() == at::MemoryFormat::Contiguous &&
-         !x._fw_grad(/*level=*/0).defined();
-}
-
-// Calls work(begin, end) for parts of 0 to count, in libtorch's threads. A tensor iterator over as many bytes divides them: at::parallel_for
-// would have threads only in code that is compiled and linked with libtorch's own OpenMP.
-template <class Work>
-void in_threads(int64_t count, int64_t elements_of_each, Work work) {
-  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / elements_of_each);
-  if (count <= grain || at::get_num_threads() == 1) return work(0, count);
-  const Tensor bytes = at::empty({count}, at::kByte);
-  const char* first = static_cast<const char*>(bytes.const_data_ptr());
-  const auto part = [&](char** data, const int64_t*, int64_t inner, int64_t outer) {
-    const int64_t begin = data[0] - first;
-    work(begin, begin + inner * outer);
-  };
-  at::TensorIteratorConfig config;
-  config.resize_outputs(false).check_all_same_dtype(false).add_output(bytes).declare_static_shape(bytes.sizes());
-  config.build().for_each(part, grain);
-}
 
 // ---- Pooling over windows of 2 x 2
 
@@ -455,7 +418,6 @@ TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
 
 namespace {
 
-bool is_plain(const Tensor&) { return false; }
 bool pools(const Tensor&) { return false; }
 Tensor call_avg_pool(const Tensor& x) { return x; }
 std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) { return {x, x}; }
@@ -464,7 +426,7 @@ std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor
                                                    double, double) {
   return {x, x, x};
 }
-Tensor dropout(const Tensor& x, double) { return x; }
+Tensor dropout(const Tensor& x, double p) { return at::dropout(x, p, /*train=*/true); }
 
 }  // namespace
 

@@ -42,5 +42,10 @@ fn main() {
     show("average pooling", &images, |x| kernels::avg_pool2d(x, 2));
     show("max pooling", &images, |x| kernels::max_pool2d(x, 2, 2, 0));
     show("batch norm", &images, |x| kernels::batch_norm_training(x, &weight, &bias, &mean, &var, 0.1, 1e-5));
+    let [gamma, beta, moving_mean, moving_var] =
+        [&weight, &bias, &mean, &var].map(|of_channels| of_channels.reshape([1, 6, 1, 1]));
+    show("d2l's batch norm", &images, |x| {
+        kernels::batch_norm_formula(x, &gamma, &beta, &moving_mean, &moving_var, 0.9, 1e-5)
+    });
     show("dropout", &features, |x| kernels::dropout(x, 0.5, true));
 }

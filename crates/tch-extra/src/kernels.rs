@@ -35,6 +35,16 @@ unsafe extern "C" {
         eps: f64,
         result: &mut Made<C_tensor>,
     ) -> Outcome;
+    safe fn tchx_batch_norm_formula(
+        x: TensorRef,
+        gamma: TensorRef,
+        beta: TensorRef,
+        moving_mean: TensorRef,
+        moving_var: TensorRef,
+        momentum: f64,
+        eps: f64,
+        result: &mut Made<C_tensor>,
+    ) -> Outcome;
     safe fn tchx_dropout(x: TensorRef, p: f64, train: bool, result: &mut Made<C_tensor>) -> Outcome;
 }
 
@@ -81,5 +91,31 @@ pub fn batch_norm_training(
     made(|result| {
         let [weight, bias, mean, var] = [weight, bias, running_mean, running_var].map(TensorRef::from);
         tchx_batch_norm_training(x.into(), weight, bias, mean, var, momentum, eps, result)
+    })
+}
+
+/// `batch_norm(x, gamma, beta, moving_mean, moving_var, eps, momentum)` of "Dive into Deep Learning" (section 7.5.3) in training, for
+/// (N, C) or (N, C, H, W), with the other tensors of shape (1, C) or (1, C, 1, 1):
+/// gamma * ((x - mean) / sqrt(var + eps)) + beta, with the batch's mean and biased variance. The moving statistics keep the share
+/// `momentum` and take the rest from the batch's.
+///
+/// Results and gradients have the bits of the formula's operations one by one, which [`batch_norm_training`] has not. If other operations
+/// take `x` too, their gradients are added to the sum of the formula's three; autograd may add them up in another order. Gradients of
+/// gradients are autograd's but for rounding.
+///
+/// Own kernel, on processors with AVX2: the forward and backward pass of two channels or more, for (N, C, H, W) with eight pixels or
+/// more, and for (N, C) with N > 1, C > 7 and, unless there is one thread, N * C < 32,768.
+pub fn batch_norm_formula(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    moving_mean: &Tensor,
+    moving_var: &Tensor,
+    momentum: f64,
+    eps: f64,
+) -> Tensor {
+    made(|result| {
+        let [gamma, beta, mean, var] = [gamma, beta, moving_mean, moving_var].map(TensorRef::from);
+        tchx_batch_norm_formula(x.into(), gamma, beta, mean, var, momentum, eps, result)
     })
 }

@@ -9,25 +9,6 @@
 using at::Tensor;
 using tchx::guarded;
 
-namespace {
-
-// y, and the batch's mean and variance, operation by operation.
-std::tuple<Tensor, Tensor, Tensor> by_operations(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
-  const auto mean_of_batch = [](const Tensor& t) { return t.dim() == 2 ? t.mean(0) : t.mean({0, 2, 3}, /*keepdim=*/true); };
-  const Tensor mean = mean_of_batch(x);
-  // `x - mean` is computed twice, as the formula has it: sharing it would add up the gradient in another order.
-  const Tensor var = mean_of_batch((x - mean).pow(2));
-  const Tensor x_hat = (x - mean) / (var + eps).sqrt();
-  return {gamma * x_hat + beta, mean, var};
-}
-
-void move(const Tensor& moving, const Tensor& statistic, double momentum) {
-  const at::NoGradGuard no_grad;
-  moving.copy_(moving * momentum + statistic * (1 - momentum));
-}
-
-}  // namespace
-
 #if defined(__x86_64__)
 
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -49,6 +30,16 @@ using tchx::formula::kLanes;
 using tchx::formula::kLongestSum;
 
 namespace {
+
+// The formula, operation by operation.
+Tensor by_operations(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
+  const auto mean_of_batch = [](const Tensor& t) { return t.dim() == 2 ? t.mean(0) : t.mean({0, 2, 3}, /*keepdim=*/true); };
+  const Tensor mean = mean_of_batch(x);
+  // `x - mean` is computed twice, as the formula has it: sharing it would add up the gradient in another order.
+  const Tensor var = mean_of_batch((x - mean).pow(2));
+  const Tensor x_hat = (x - mean) / (var + eps).sqrt();
+  return gamma * x_hat + beta;
+}
 
 // Whether libtorch adds up each channel of x in the order of the loops. It shares out large sums over rows among its threads, and takes
 // a sum of one term for the term.
@@ -160,7 +151,7 @@ struct Formula : torch::autograd::Function<Formula> {
     const at::AutoGradMode with_gradients(true);
     // No gradient depends on beta's values.
     const Tensor inputs[] = {x, gamma, at::zeros_like(gamma).requires_grad_()};
-    const Tensor y = std::get<0>(by_operations(inputs[0], inputs[1], inputs[2], eps));
+    const Tensor y = by_operations(inputs[0], inputs[1], inputs[2], eps);
     variable_list wanted, results(7);
     for (int i = 0; i < 3; ++i) {
       if (context->needs_input_grad(i)) wanted.push_back(inputs[i]);
@@ -218,13 +209,7 @@ tchx_error tchx_batch_norm_formula(tchx_tensor x, tchx_tensor gamma, tchx_tensor
   return guarded([&] {
     const Tensor &batch = tchx::tensor(x), &g = tchx::tensor(gamma), &b = tchx::tensor(beta);
     const Tensor &its_mean = tchx::tensor(moving_mean), &its_var = tchx::tensor(moving_var);
-    if (computes(batch, {&g, &b, &its_mean, &its_var})) {
-      *result = new Tensor(std::get<0>(call_formula(batch, g, b, its_mean, its_var, momentum, eps)));
-      return;
-    }
-    const auto [y, mean, var] = by_operations(batch, g, b, eps);
-    move(its_mean, mean, momentum);
-    move(its_var, var, momentum);
-    *result = new Tensor(y);
+    const bool own = computes(batch, {&g, &b, &its_mean, &its_var});
+    *result = own ? new Tensor(std::get<0>(call_formula(batch, g, b, its_mean, its_var, momentum, eps))) : nullptr;
   });
 }

@@ -115,10 +115,18 @@ pub struct Made<T>(*mut T);
 /// # Errors
 /// The message of `make`.
 pub fn new_tensor(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Result<Tensor> {
+    Ok(optional_tensor(make)?.expect("csrc/ gives a tensor or an error"))
+}
+
+/// As [`new_tensor`], or `None` where `make` left NULL.
+///
+/// # Errors
+/// The message of `make`.
+pub fn optional_tensor(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Result<Option<Tensor>> {
     let mut made = Made(ptr::null_mut());
     make(&mut made).check()?;
-    // SAFETY: on success csrc/ put a new tensor there; no one else has the pointer.
-    Ok(unsafe { Tensor::from_ptr(made.0) })
+    // SAFETY: csrc/ put a new tensor there; no one else has the pointer.
+    Ok((!made.0.is_null()).then(|| unsafe { Tensor::from_ptr(made.0) }))
 }
 
 /// What C++ made, and frees when this is dropped.

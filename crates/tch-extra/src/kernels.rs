@@ -13,7 +13,7 @@
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use crate::ffi::{Made, Outcome, TensorRef, new_tensor};
+use crate::ffi::{Made, Outcome, TensorRef, new_tensor, optional_tensor};
 
 unsafe extern "C" {
     safe fn tchx_set_kernels_enabled(enabled: bool);
@@ -95,16 +95,16 @@ pub fn batch_norm_training(
 }
 
 /// `batch_norm(x, gamma, beta, moving_mean, moving_var, eps, momentum)` of "Dive into Deep Learning" (section 7.5.3) in training, for
-/// (N, C) or (N, C, H, W), with the other tensors of shape (1, C) or (1, C, 1, 1):
-/// gamma * ((x - mean) / sqrt(var + eps)) + beta, with the batch's mean and biased variance. The moving statistics keep the share
-/// `momentum` and take the rest from the batch's.
+/// (N, C) or (N, C, H, W), with the other tensors of shape (1, C) or (1, C, 1, 1): gamma * ((x - mean) / sqrt(var + eps)) + beta, with
+/// the batch's mean and biased variance. The moving statistics keep the share `momentum` and take the rest from the batch's.
 ///
 /// Results and gradients have the bits of the formula's operations one by one, which [`batch_norm_training`] has not. If other operations
 /// take `x` too, their gradients are added to the sum of the formula's three; autograd may add them up in another order. Gradients of
 /// gradients are autograd's but for rounding.
 ///
-/// Own kernel, on processors with AVX2: the forward and backward pass of two channels or more, for (N, C, H, W) with eight pixels or
-/// more, and for (N, C) with N > 1, C > 7 and, unless there is one thread, N * C < 32,768.
+/// `None`, and nothing is moved, where there is no kernel of our own: compute the operations one by one there. There is one on processors
+/// with AVX2 for two channels or more: for (N, C, H, W) with eight pixels or more, and for (N, C) with N > 1, C > 7 and, unless there is
+/// one thread, N * C < 32,768.
 pub fn batch_norm_formula(
     x: &Tensor,
     gamma: &Tensor,
@@ -113,9 +113,10 @@ pub fn batch_norm_formula(
     moving_var: &Tensor,
     momentum: f64,
     eps: f64,
-) -> Tensor {
-    made(|result| {
+) -> Option<Tensor> {
+    let made = optional_tensor(|result| {
         let [gamma, beta, mean, var] = [gamma, beta, moving_mean, moving_var].map(TensorRef::from);
         tchx_batch_norm_formula(x.into(), gamma, beta, mean, var, momentum, eps, result)
-    })
+    });
+    made.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -7,6 +7,7 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
 
 #include <atomic>
 
@@ -33,6 +34,7 @@ std::atomic<bool> enabled{true};
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/native_batch_norm_backward.h>
+#include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -147,14 +149,16 @@ Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
   return result;
 }
 
-std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x) {
+// If `relu`, that of ReLU's results.
+std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x, bool relu) {
   Tensor largest = new_pooled(x, at::kFloat), positions = new_pooled(x, at::kByte);
   const float* from = x.const_data_ptr<float>();
   float* to = largest.mutable_data_ptr<float>();
   uint8_t* places = positions.mutable_data_ptr<uint8_t>();
   const Planes planes(x);
+  const auto pool = relu ? tchx::max_pool_2x2<true> : tchx::max_pool_2x2<false>;
   planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
-    tchx::max_pool_2x2(from + upper, from + lower, to + pooled, places + pooled, planes.pooled_width());
+    pool(from + upper, from + lower, to + pooled, places + pooled, planes.pooled_width());
   });
   return {largest, positions};
 }
@@ -177,9 +181,9 @@ Tensor call_avg_pool(const Tensor& x) {
   return op.call(x);
 }
 
-std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) {
-  static const auto op = dispatched<std::tuple<Tensor, Tensor>(const Tensor&)>("tchx::max_pool_2x2");
-  return op.call(x);
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x, bool relu) {
+  static const auto op = dispatched<std::tuple<Tensor, Tensor>(const Tensor&, bool)>("tchx::max_pool_2x2");
+  return op.call(x, relu);
 }
 
 // Where a gradient shall have a gradient, libtorch computes it, from the same input.
@@ -203,10 +207,11 @@ struct AvgPool : torch::autograd::Function<AvgPool> {
 };
 
 struct MaxPool : torch::autograd::Function<MaxPool> {
-  static variable_list forward(AutogradContext* context, const Tensor& x) {
+  static variable_list forward(AutogradContext* context, const Tensor& x, bool relu) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const auto [largest, positions] = call_max_pool(x);
+    const auto [largest, positions] = call_max_pool(x, relu);
     context->save_for_backward({x, positions});
+    context->saved_data["relu"] = relu;
     context->mark_non_differentiable({positions});
     return {largest, positions};
   }
@@ -214,14 +219,17 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     if (at::GradMode::is_enabled()) {
-      const Tensor indices = std::get<1>(at::max_pool2d_with_indices(saved[0].detach(), kWindow));
-      return {at::max_pool2d_with_indices_backward(grads[0], saved[0], kWindow, kWindow, /*padding=*/0, /*dilation=*/1,
-                                                   /*ceil_mode=*/false, indices)};
+      const bool relu = context->saved_data["relu"].toBool();
+      const Tensor pooled = relu ? at::relu(saved[0]) : saved[0];
+      const Tensor indices = std::get<1>(at::max_pool2d_with_indices(pooled.detach(), kWindow));
+      const Tensor grad = at::max_pool2d_with_indices_backward(grads[0], pooled, kWindow, kWindow, /*padding=*/0,
+                                                               /*dilation=*/1, /*ceil_mode=*/false, indices);
+      return {relu ? at::threshold_backward(grad, pooled, 0) : grad, Tensor()};
     }
     using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&);
     static const auto op = dispatched<Signature>("tchx::max_pool_2x2_backward");
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return {op.call(grads[0], saved[0], saved[1])};
+    return {op.call(grads[0], saved[0], saved[1]), Tensor()};
   }
 };
 
@@ -291,6 +299,45 @@ std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& wei
   return {normalized(x, scales.data(), shifts.data()), mean, inverse};
 }
 
+// The gradients of x, weight and bias.
+std::tuple<Tensor, Tensor, Tensor> batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& weight,
+                                                       const Tensor& mean, const Tensor& inverse) {
+  const int64_t images = x.size(0), channels = x.size(1), pixels = x.size(2) * x.size(3);
+  Tensor of_x = at::empty(x.sizes(), x.options()), of_weight = at::empty({channels}, x.options());
+  Tensor of_bias = at::empty({channels}, x.options());
+  const float *from = x.const_data_ptr<float>(), *grads = grad.const_data_ptr<float>();
+  const float *means = mean.const_data_ptr<float>(), *inverses = inverse.const_data_ptr<float>();
+  std::vector<tchx::PlaneSums> of_planes(images * channels);
+  const bool in_pairs = *libtorch_fuses();
+  in_threads(images * channels, pixels, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      of_planes[i] = tchx::sums_of_plane(from + i * pixels, grads + i * pixels, pixels, means[i % channels], in_pairs);
+    }
+  });
+  std::vector<tchx::ChannelGradient> of_channels(channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    double sum = 0, products = 0;
+    for (int64_t i = c; i < images * channels; i += channels) {
+      sum += of_planes[i].grads;
+      products += of_planes[i].products;
+    }
+    const float of_c = inverses[c];
+    of_weight.mutable_data_ptr<float>()[c] = static_cast<float>(products * of_c);
+    of_bias.mutable_data_ptr<float>()[c] = static_cast<float>(sum);
+    const int64_t count = images * pixels;
+    of_channels[c] = {means[c], of_c, weight.const_data_ptr<float>()[c], static_cast<float>(sum / static_cast<double>(count)),
+                      static_cast<float>(products) * of_c * of_c / static_cast<float>(count)};
+  }
+  float* to = of_x.mutable_data_ptr<float>();
+  const auto plane = *libtorch_fuses() ? tchx::input_gradient_fused : tchx::input_gradient;
+  in_threads(images * channels, pixels, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      plane(from + i * pixels, grads + i * pixels, to + i * pixels, pixels, of_channels[i % channels]);
+    }
+  });
+  return {of_x, of_weight, of_bias};
+}
+
 using BatchNormSignature = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, Tensor, Tensor,
                                                               double, double);
 
@@ -312,14 +359,26 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
     return {y, mean, inverse};
   }
 
-  // libtorch's own, which also has a gradient.
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const auto [x, weight, bias] = at::native_batch_norm_backward(
-        grads[0], saved[0], saved[1], /*running_mean=*/{}, /*running_var=*/{}, saved[2], saved[3], /*train=*/true,
+    const auto [x, weight, bias] = gradients(context, grads[0], saved);
+    return {x, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+
+  // libtorch's own have gradients.
+  static std::tuple<Tensor, Tensor, Tensor> gradients(AutogradContext* context, const Tensor& grad,
+                                                      const variable_list& saved) {
+    if (!at::GradMode::is_enabled() && is_plain(grad)) {
+      using Signature = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                                           const Tensor&);
+      static const auto op = dispatched<Signature>("tchx::batch_norm_backward");
+      const at::AutoDispatchBelowADInplaceOrView below_autograd;
+      return op.call(grad, saved[0], saved[1], saved[2], saved[3]);
+    }
+    return at::native_batch_norm_backward(
+        grad, saved[0], saved[1], /*running_mean=*/{}, /*running_var=*/{}, saved[2], saved[3], /*train=*/true,
         context->saved_data["eps"].toDouble(),
         {context->needs_input_grad(0), context->needs_input_grad(1), context->needs_input_grad(2)});
-    return {x, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -334,8 +393,7 @@ class Words {
     while (count > 0) {
       if (data_.left_ == 1) next_state();
       const int taken = std::min(count, data_.left_ - 1);
-      const uint32_t* raw = data_.state_.data() + data_.next_;
-      for (int i = 0; i < taken; ++i) words[i] = tchx::Mt19937::temper(raw[i]);
+      tchx::temper(data_.state_.data() + data_.next_, words, taken);
       data_.left_ -= taken;
       data_.next_ += taken;
       words += taken;
@@ -353,9 +411,9 @@ class Words {
  private:
   void next_state() {
     const auto state = data_.state_;
-    tchx::Mt19937::next(state, data_.state_);
+    tchx::next_state(state.data(), data_.state_.data());
     // libtorch counts down before it draws.
-    data_.left_ = tchx::Mt19937::kSize + 1;
+    data_.left_ = tchx::kStateSize + 1;
     data_.next_ = 0;
   }
 
@@ -366,17 +424,14 @@ class Words {
 // noise.bernoulli_(kept, generator).div_(kept), for 0 < kept < 1: each draw is the low 53 bits of two words, which count 2^-53 each.
 void draw_noise(float* noise, int64_t count, double kept, at::CPUGeneratorImpl& generator) {
   constexpr int64_t kDraws = 512;
-  const auto limit = static_cast<uint64_t>(std::ceil(std::ldexp(kept, 53)));
+  const auto limit = static_cast<int64_t>(std::ceil(std::ldexp(kept, 53)));
   const float scale = 1.0f / static_cast<float>(kept);
   uint32_t words[2 * kDraws];
   Words source(generator);
   for (int64_t done = 0; done < count; done += kDraws) {
     const int draws = static_cast<int>(std::min(kDraws, count - done));
     source.fill(words, 2 * draws);
-    for (int i = 0; i < draws; ++i) {
-      const uint64_t draw = static_cast<uint64_t>(words[2 * i] & 0x1fffffu) << 32 | words[2 * i + 1];
-      noise[done + i] = draw < limit ? scale : 0.0f;
-    }
+    tchx::scale_if_below(words, noise + done, draws, limit, scale);
   }
   source.put_back();
 }
@@ -420,11 +475,12 @@ Tensor dropout(const Tensor& x, double p) {
 TORCH_LIBRARY(tchx, m) {
   m.def("avg_pool_2x2(Tensor x) -> Tensor");
   m.def("avg_pool_2x2_backward(Tensor grad, Tensor x) -> Tensor");
-  m.def("max_pool_2x2(Tensor x) -> (Tensor, Tensor)");
+  m.def("max_pool_2x2(Tensor x, bool relu) -> (Tensor, Tensor)");
   m.def("max_pool_2x2_backward(Tensor grad, Tensor x, Tensor positions) -> Tensor");
   m.def(
       "batch_norm(Tensor x, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, float momentum, "
       "float eps) -> (Tensor, Tensor, Tensor)");
+  m.def("batch_norm_backward(Tensor grad, Tensor x, Tensor weight, Tensor mean, Tensor inverse) -> (Tensor, Tensor, Tensor)");
   m.def("dropout_noise_(Tensor(a!) noise, float kept) -> Tensor(a!)");
 }
 
@@ -434,13 +490,14 @@ TORCH_LIBRARY_IMPL(tchx, CPU, m) {
   m.impl("max_pool_2x2", &max_pool_2x2);
   m.impl("max_pool_2x2_backward", &max_pool_2x2_backward);
   m.impl("batch_norm", &batch_norm);
+  m.impl("batch_norm_backward", &batch_norm_backward);
   m.impl("dropout_noise_", &dropout_noise_);
 }
 
 TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
   m.impl("avg_pool_2x2", [](const Tensor& x) { return AvgPool::apply(x); });
-  m.impl("max_pool_2x2", [](const Tensor& x) {
-    const variable_list results = MaxPool::apply(x);
+  m.impl("max_pool_2x2", [](const Tensor& x, bool relu) {
+    const variable_list results = MaxPool::apply(x, relu);
     return std::make_tuple(results[0], results[1]);
   });
   m.impl("batch_norm", [](const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
@@ -458,7 +515,7 @@ namespace {
 bool is_plain(const Tensor&) { return false; }
 bool pools(const Tensor&) { return false; }
 Tensor call_avg_pool(const Tensor& x) { return x; }
-std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) { return {x, x}; }
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x, bool) { return {x, x}; }
 bool normalizes(const Tensor&, std::initializer_list<const Tensor*>) { return false; }
 std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                                    double, double) {
@@ -484,7 +541,16 @@ tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t 
   return guarded([&] {
     const Tensor& images = tchx::tensor(x);
     const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
-    *result = new Tensor(own ? std::get<0>(call_max_pool(images)) : at::max_pool2d(images, size, stride, padding));
+    *result = new Tensor(own ? std::get<0>(call_max_pool(images, /*relu=*/false)) : at::max_pool2d(images, size, stride, padding));
+  });
+}
+
+tchx_error tchx_relu_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor& images = tchx::tensor(x);
+    const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
+    *result = new Tensor(own ? std::get<0>(call_max_pool(images, /*relu=*/true))
+                             : at::max_pool2d(at::relu(images), size, stride, padding));
   });
 }
 

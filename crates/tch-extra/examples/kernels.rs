@@ -41,6 +41,7 @@ fn main() {
     println!("microseconds, forward and backward: libtorch's kernels, then those of this crate");
     show("average pooling", &images, |x| kernels::avg_pool2d(x, 2));
     show("max pooling", &images, |x| kernels::max_pool2d(x, 2, 2, 0));
+    show("after ReLU", &images, |x| kernels::relu_max_pool2d(x, 2, 2, 0));
     show("batch norm", &images, |x| kernels::batch_norm_training(x, &weight, &bias, &mean, &var, 0.1, 1e-5));
     show("dropout", &features, |x| kernels::dropout(x, 0.5, true));
 }

@@ -25,6 +25,13 @@ unsafe extern "C" {
         padding: i64,
         result: &mut Made<C_tensor>,
     ) -> Outcome;
+    safe fn tchx_relu_max_pool2d(
+        x: TensorRef,
+        size: i64,
+        stride: i64,
+        padding: i64,
+        result: &mut Made<C_tensor>,
+    ) -> Outcome;
     safe fn tchx_batch_norm_training(
         x: TensorRef,
         weight: TensorRef,
@@ -60,6 +67,11 @@ pub fn max_pool2d(x: &Tensor, size: i64, stride: i64, padding: i64) -> Tensor {
     made(|result| tchx_max_pool2d(x.into(), size, stride, padding, result))
 }
 
+/// `F.max_pool2d(F.relu(x), size, stride, padding)`, as [`max_pool2d`]: in one pass, where that has a kernel of its own.
+pub fn relu_max_pool2d(x: &Tensor, size: i64, stride: i64, padding: i64) -> Tensor {
+    made(|result| tchx_relu_max_pool2d(x.into(), size, stride, padding, result))
+}
+
 /// `F.dropout(x, p, train)` (Srivastava et al., 2014) for any shape: in training, it zeroes each element with probability `p` and divides
 /// the others by 1 - p. It draws from the device's default generator.
 pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
@@ -68,7 +80,7 @@ pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
 
 /// `F.batch_norm(x, running_mean, running_var, weight, bias, training=True, momentum, eps)` (Ioffe and Szegedy, 2015) for (N, C, ...),
 /// with the other tensors of shape (C,). It moves the running statistics by the share `momentum` towards the batch's mean and unbiased
-/// variance. Own kernel: the forward pass of (N, C, H, W).
+/// variance. Own kernel: (N, C, H, W).
 pub fn batch_norm_training(
     x: &Tensor,
     weight: &Tensor,

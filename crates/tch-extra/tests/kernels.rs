@@ -124,12 +124,22 @@ fn bits(x: &Tensor) -> Vec<u8> {
 
 type Pool = fn(&Tensor) -> Tensor;
 
-const POOLS: [(&str, Pool, Pool); 5] = [
+const POOLS: [(&str, Pool, Pool); 7] = [
     ("average of 2", |x| kernels::avg_pool2d(x, 2), |x| x.avg_pool2d(2, 2, 0, false, true, None::<i64>)),
     ("average of 5", |x| kernels::avg_pool2d(x, 5), |x| x.avg_pool2d(5, 5, 0, false, true, None::<i64>)),
     ("maximum of 2", |x| kernels::max_pool2d(x, 2, 2, 0), |x| x.max_pool2d(2, 2, 0, 1, false)),
     ("maximum of 2, stride 1", |x| kernels::max_pool2d(x, 2, 1, 0), |x| x.max_pool2d(2, 1, 0, 1, false)),
     ("maximum of 2, padding 1", |x| kernels::max_pool2d(x, 2, 2, 1), |x| x.max_pool2d(2, 2, 1, 1, false)),
+    (
+        "maximum of 2 after ReLU",
+        |x| kernels::relu_max_pool2d(x, 2, 2, 0),
+        |x| x.relu().max_pool2d(2, 2, 0, 1, false),
+    ),
+    (
+        "maximum of 3 after ReLU",
+        |x| kernels::relu_max_pool2d(x, 3, 2, 1),
+        |x| x.relu().max_pool2d(3, 2, 1, 1, false),
+    ),
 ];
 
 /// The output, and the gradient of `x` where the output's is `grad`.

@@ -1,17 +1,19 @@
 //! The layers of the notebooks: `tch`'s own with PyTorch's initialization, layers without variables, and [`Sequential`].
 
+mod conv2d;
 mod functions;
 mod misfit;
 mod sequential;
 
 use tch::{Tensor, nn};
 
+pub use conv2d::{Conv2d, conv2d};
 pub use functions::{
     Function, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid,
 };
 pub use misfit::Misfit;
 pub use sequential::{Builder, Sequential, sequential};
-pub use tch_extra::nn::{conv2d, linear};
+pub use tch_extra::nn::linear;
 
 /// A module of `tch` that knows the name of its PyTorch class.
 pub trait Layer: nn::ModuleT {
@@ -52,12 +54,6 @@ impl Layer for Box<dyn Layer> {
 
     fn forward_after_relu(&self, x: &Tensor) -> Option<Tensor> {
         (**self).forward_after_relu(x)
-    }
-}
-
-impl Layer for nn::Conv2D {
-    fn class(&self) -> &'static str {
-        "Conv2d"
     }
 }
 

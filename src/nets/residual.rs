@@ -2,8 +2,9 @@
 
 use tch::Tensor;
 use tch::nn::{self, ConvConfig, ModuleT, Path};
+use tch_extra::nn::conv2d;
 
-use crate::layers::{Layer, conv2d};
+use crate::layers::Layer;
 use crate::norm::{Dims, Norm};
 
 /// d2l's `Residual`. g is a 3x3 convolution, batch norm, ReLU, another 3x3 convolution and batch norm. The shortcut around it is

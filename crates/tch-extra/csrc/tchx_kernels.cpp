@@ -3,8 +3,10 @@
 #include "tchx_guarded.h"
 #include "tchx_loops.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
@@ -17,6 +19,7 @@ using tchx::guarded;
 namespace {
 
 std::atomic<bool> enabled{true};
+std::atomic<uint64_t> calls{0};
 
 }  // namespace
 
@@ -29,11 +32,14 @@ std::atomic<bool> enabled{true};
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/avg_pool2d_backward.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/native_batch_norm_backward.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -41,6 +47,7 @@ std::atomic<bool> enabled{true};
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <string>
 #include <tuple>
@@ -127,6 +134,7 @@ Tensor new_gradient(const Tensor& x) {
 }
 
 Tensor avg_pool_2x2(const Tensor& x) {
+  ++calls;
   Tensor means = new_pooled(x, at::kFloat);
   const float* from = x.const_data_ptr<float>();
   float* to = means.mutable_data_ptr<float>();
@@ -138,6 +146,7 @@ Tensor avg_pool_2x2(const Tensor& x) {
 }
 
 Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
+  ++calls;
   Tensor result = new_gradient(x);
   const Tensor grads = grad.contiguous();
   const float* from = grads.const_data_ptr<float>();
@@ -151,6 +160,7 @@ Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
 
 // If `relu`, that of ReLU's results.
 std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x, bool relu) {
+  ++calls;
   Tensor largest = new_pooled(x, at::kFloat), positions = new_pooled(x, at::kByte);
   const float* from = x.const_data_ptr<float>();
   float* to = largest.mutable_data_ptr<float>();
@@ -164,6 +174,7 @@ std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x, bool relu) {
 }
 
 Tensor max_pool_2x2_backward(const Tensor& grad, const Tensor& x, const Tensor& positions) {
+  ++calls;
   Tensor result = new_gradient(x);
   const Tensor grads = grad.contiguous();
   const float* from = grads.const_data_ptr<float>();
@@ -233,6 +244,100 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
   }
 };
 
+// ---- Convolution of images with one channel
+
+// What the loops take. Products of numbers of these sizes, and so their sums, are multiples of the least float.
+bool convolves(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  const int64_t room = tchx::kTaps - 1 - 2 * padding;
+  const auto allows_padding = [](const Tensor& t, float least) {
+    return tchx::allow_padding(t.const_data_ptr<float>(), t.numel(), least);
+  };
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && is_plain(x) && is_plain(weight) &&
+         is_plain(bias) && x.dim() == 4 && x.size(1) == 1 && padding >= 0 && x.size(2) > room &&
+         x.size(3) >= room + 2 * tchx::kColumns && bias.dim() == 1 &&
+         weight.sizes() == at::IntArrayRef({bias.numel(), 1, tchx::kTaps, tchx::kTaps}) &&
+         (padding == 0 || (allows_padding(x, 0x1p-40f) && allows_padding(weight, 0x1p-60f)));
+}
+
+Tensor own_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  ++calls;
+  const int64_t images = x.size(0), channels = bias.numel(), x_height = x.size(2), x_width = x.size(3);
+  const int64_t padded_height = x_height + 2 * padding, padded_width = x_width + 2 * padding;
+  const int64_t height = padded_height - tchx::kTaps + 1, width = padded_width - tchx::kTaps + 1;
+  Tensor y = at::empty({images, channels, height, width}, x.options());
+  const float *from = x.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
+  const float* biases = bias.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  const int64_t outputs = channels * height * width;
+  in_threads(images, outputs * tchx::kTaps, [=](int64_t begin, int64_t end) {
+    std::vector<float> padded(padding > 0 ? padded_height * padded_width : 0);
+    for (int64_t i = begin; i < end; ++i) {
+      const float* image = from + i * x_height * x_width;
+      if (padding > 0) {
+        for (int64_t row = 0; row < x_height; ++row) {
+          std::copy_n(image + row * x_width, x_width, padded.data() + (row + padding) * padded_width + padding);
+        }
+        image = padded.data();
+      }
+      tchx::convolve(image, weights, biases, to + i * outputs, channels, height, width);
+    }
+  });
+  return y;
+}
+
+Tensor libtorchs_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  return at::convolution(x, weight, bias, /*stride=*/{1, 1}, {padding, padding}, /*dilation=*/{1, 1}, /*transposed=*/false,
+                         /*output_padding=*/{0, 0}, /*groups=*/1);
+}
+
+// Whether libtorch's result for tensors like these has the bits of our own. It chooses one of several kernels, by the sizes, the processor
+// and the settings: so each case is compared once.
+bool libtorch_convolves_alike(const Tensor& x, const Tensor& weight, int64_t padding) {
+  static std::mutex mutex;
+  static std::map<std::vector<int64_t>, bool> compared;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::vector<int64_t> key = x.sizes().vec();
+  const auto& context = at::globalContext();
+  key.insert(key.end(), {weight.size(0), padding, at::get_num_threads(), context.userEnabledMkldnn()});
+  const auto known = compared.find(key);
+  if (known != compared.end()) return known->second;
+  at::Generator generator = at::detail::createCPUGenerator();
+  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, generator, x.options()); };
+  const Tensor images = random(x.sizes()), weights = random(weight.sizes()), biases = random({weight.size(0)});
+  const Tensor expected = libtorchs_conv2d(images, weights, biases, padding);
+  return compared[key] = own_conv2d(images, weights, biases, padding).equal(expected);
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  const bool own = convolves(x, weight, bias, padding) && libtorch_convolves_alike(x, weight, padding);
+  return own ? own_conv2d(x, weight, bias, padding) : libtorchs_conv2d(x, weight, bias, padding);
+}
+
+Tensor call_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  static const auto op = dispatched<Tensor(const Tensor&, const Tensor&, const Tensor&, int64_t)>("tchx::conv2d");
+  return op.call(x, weight, bias, padding);
+}
+
+struct Convolution : torch::autograd::Function<Convolution> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+    context->save_for_backward({x, weight});
+    context->saved_data["padding"] = padding;
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return call_conv2d(x, weight, bias, padding);
+  }
+
+  // libtorch's own.
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const int64_t padding = context->saved_data["padding"].toInt(), channels = saved[1].size(0);
+    const auto [x, weight, bias] = at::convolution_backward(
+        grads[0], saved[0], saved[1], at::IntArrayRef{channels}, /*stride=*/{1, 1}, {padding, padding}, /*dilation=*/{1, 1},
+        /*transposed=*/false, /*output_padding=*/{0, 0}, /*groups=*/1,
+        {context->needs_input_grad(0), context->needs_input_grad(1), context->needs_input_grad(2)});
+    return {x, weight, bias, Tensor()};
+  }
+};
+
 // ---- Batch norm
 
 // Whether libtorch's kernels multiply and add in one rounding. Nothing if they are of another kind than those that were compared.
@@ -281,6 +386,7 @@ Tensor normalized(const Tensor& x, const float* scales, const float* shifts) {
 // y, and the mean and 1 / sqrt(variance + eps) of each channel.
 std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean,
                                               Tensor running_var, double momentum, double eps) {
+  ++calls;
   const int64_t channels = x.size(1), count = x.numel() / channels;
   Tensor mean = at::empty({channels}, x.options()), inverse = at::empty({channels}, x.options());
   float* means = mean.mutable_data_ptr<float>();
@@ -302,6 +408,7 @@ std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& wei
 // The gradients of x, weight and bias.
 std::tuple<Tensor, Tensor, Tensor> batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& weight,
                                                        const Tensor& mean, const Tensor& inverse) {
+  ++calls;
   const int64_t images = x.size(0), channels = x.size(1), pixels = x.size(2) * x.size(3);
   Tensor of_x = at::empty(x.sizes(), x.options()), of_weight = at::empty({channels}, x.options());
   Tensor of_bias = at::empty({channels}, x.options());
@@ -458,6 +565,7 @@ Tensor& dropout_noise_(Tensor& noise, double kept) {
     libtorchs_noise_(noise, kept, std::nullopt);
     return noise;
   }
+  ++calls;
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard<std::mutex> lock(generator.mutex());
   draw_noise(noise.mutable_data_ptr<float>(), noise.numel(), kept, *at::check_generator<at::CPUGeneratorImpl>(generator));
@@ -477,6 +585,7 @@ TORCH_LIBRARY(tchx, m) {
   m.def("avg_pool_2x2_backward(Tensor grad, Tensor x) -> Tensor");
   m.def("max_pool_2x2(Tensor x, bool relu) -> (Tensor, Tensor)");
   m.def("max_pool_2x2_backward(Tensor grad, Tensor x, Tensor positions) -> Tensor");
+  m.def("conv2d(Tensor x, Tensor weight, Tensor bias, int padding) -> Tensor");
   m.def(
       "batch_norm(Tensor x, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, float momentum, "
       "float eps) -> (Tensor, Tensor, Tensor)");
@@ -489,6 +598,7 @@ TORCH_LIBRARY_IMPL(tchx, CPU, m) {
   m.impl("avg_pool_2x2_backward", &avg_pool_2x2_backward);
   m.impl("max_pool_2x2", &max_pool_2x2);
   m.impl("max_pool_2x2_backward", &max_pool_2x2_backward);
+  m.impl("conv2d", &conv2d);
   m.impl("batch_norm", &batch_norm);
   m.impl("batch_norm_backward", &batch_norm_backward);
   m.impl("dropout_noise_", &dropout_noise_);
@@ -499,6 +609,9 @@ TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
   m.impl("max_pool_2x2", [](const Tensor& x, bool relu) {
     const variable_list results = MaxPool::apply(x, relu);
     return std::make_tuple(results[0], results[1]);
+  });
+  m.impl("conv2d", [](const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+    return Convolution::apply(x, weight, bias, padding);
   });
   m.impl("batch_norm", [](const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
                           double momentum, double eps) {
@@ -516,6 +629,7 @@ bool is_plain(const Tensor&) { return false; }
 bool pools(const Tensor&) { return false; }
 Tensor call_avg_pool(const Tensor& x) { return x; }
 std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x, bool) { return {x, x}; }
+Tensor call_conv2d(const Tensor& x, const Tensor&, const Tensor&, int64_t) { return x; }
 bool normalizes(const Tensor&, std::initializer_list<const Tensor*>) { return false; }
 std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                                    double, double) {
@@ -528,6 +642,8 @@ Tensor dropout(const Tensor& x, double) { return x; }
 #endif
 
 void tchx_set_kernels_enabled(bool enable) noexcept { enabled = enable; }
+
+uint64_t tchx_kernel_calls() noexcept { return calls; }
 
 tchx_error tchx_avg_pool2d(tchx_tensor x, int64_t size, tchx_tensor* result) {
   return guarded([&] {
@@ -542,6 +658,16 @@ tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t 
     const Tensor& images = tchx::tensor(x);
     const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
     *result = new Tensor(own ? std::get<0>(call_max_pool(images, /*relu=*/false)) : at::max_pool2d(images, size, stride, padding));
+  });
+}
+
+tchx_error tchx_conv2d(tchx_tensor x, tchx_tensor weight, tchx_tensor bias, int64_t padding, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor &images = tchx::tensor(x), &w = tchx::tensor(weight), &b = tchx::tensor(bias);
+    const bool own = enabled && is_plain(images) && images.dim() == 4 && images.size(1) == 1 && is_plain(w) && is_plain(b) &&
+                     !at::autocast::is_autocast_enabled(at::kCPU);
+    *result = new Tensor(own ? call_conv2d(images, w, b, padding)
+                             : at::conv2d(images, w, b, /*stride=*/1, padding));
   });
 }
 

@@ -10,6 +10,12 @@ extern "C" {
 // Whether the process computes with them (the default) or with libtorch's own. A backward pass computes as its forward pass did.
 void tchx_set_kernels_enabled(bool enabled) TCHX_NOEXCEPT;
 
+// How many times they have computed.
+uint64_t tchx_kernel_calls() TCHX_NOEXCEPT;
+
+// torch.nn.functional.conv2d(x, weight, bias, padding=padding).
+tchx_error tchx_conv2d(tchx_tensor x, tchx_tensor weight, tchx_tensor bias, int64_t padding, tchx_tensor* result);
+
 // torch.nn.functional.avg_pool2d(x, size), max_pool2d(x, size, stride, padding), the same of relu(x), dropout(x, p, train).
 tchx_error tchx_avg_pool2d(tchx_tensor x, int64_t size, tchx_tensor* result);
 tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result);

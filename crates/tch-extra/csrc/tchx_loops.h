@@ -151,6 +151,82 @@ inline void max_pool_2x2_backward(const float* grads, const uint8_t* positions, 
   });
 }
 
+// ---- Convolution
+
+constexpr int64_t kTaps = 5;  // in each direction
+constexpr int64_t kColumns = 8;
+
+// Whether padding with zeros gives the bits of leaving the padding out: a sum that is -0.0 would become 0.0. So no product may be infinite
+// or NaN, nor a sum less than the least number: all numbers must be 0 or at least `least`.
+TCHX_CLONES static bool allow_padding(const float* numbers, int64_t count, float least) {
+  int all = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    const float size = __builtin_fabsf(numbers[i]);
+    all &= (size == 0) | ((size >= least) & (size <= __FLT_MAX__));
+  }
+  return all != 0;
+}
+
+// One row of outputs of kChannels channels, kGroups groups of columns beside each other, of an image with one channel. `x` is the image's
+// pixel at the first tap of the first output. Each output adds up its products one after the other, along the rows of the window, in one
+// rounding each, and then its bias.
+template <int kChannels, int kGroups>
+__attribute__((target("avx2,fma"))) inline void convolve_group(const float* x, int64_t width, const float* weights,
+                                                               const float* biases, float* y, int64_t plane) {
+  __m256 sums[kChannels][kGroups];
+  for (auto& of_channel : sums) {
+    for (__m256& sum : of_channel) sum = _mm256_setzero_ps();
+  }
+  for (int64_t row = 0; row < kTaps; ++row) {
+    for (int64_t column = 0; column < kTaps; ++column) {
+      __m256 pixels[kGroups];
+      for (int64_t group = 0; group < kGroups; ++group) {
+        pixels[group] = _mm256_loadu_ps(x + row * width + column + group * kColumns);
+      }
+      for (int64_t c = 0; c < kChannels; ++c) {
+        const __m256 weight = _mm256_broadcast_ss(weights + (c * kTaps + row) * kTaps + column);
+        for (int64_t group = 0; group < kGroups; ++group) sums[c][group] = _mm256_fmadd_ps(pixels[group], weight, sums[c][group]);
+      }
+    }
+  }
+  for (int64_t c = 0; c < kChannels; ++c) {
+    const __m256 bias = _mm256_broadcast_ss(biases + c);
+    for (int64_t group = 0; group < kGroups; ++group) {
+      _mm256_storeu_ps(y + c * plane + group * kColumns, _mm256_add_ps(sums[c][group], bias));
+    }
+  }
+}
+
+// The outputs (channels, height, width) of one image with one channel, which is kTaps - 1 rows and columns larger; its width is two
+// groups of columns at least. Channels are taken up to kTogether at a time: so each pixel that is loaded serves all of them.
+template <int kTogether = 6>
+void convolve(const float* x, const float* weights, const float* biases, float* y, int64_t channels, int64_t height,
+              int64_t width) {
+  const int64_t plane = height * width, x_width = width + kTaps - 1;
+  for (; channels >= kTogether; channels -= kTogether) {
+    for (int64_t row = 0; row < height; ++row) {
+      const float* from = x + row * x_width;
+      float* to = y + row * width;
+      // The last groups end with the row: they may repeat outputs of those before.
+      for (int64_t first = 0; first < width; first += 2 * kColumns) {
+        if (width - first > kColumns) {
+          const int64_t begin = std::min(first, width - 2 * kColumns);
+          convolve_group<kTogether, 2>(from + begin, x_width, weights, biases, to + begin, plane);
+        } else {
+          const int64_t begin = width - kColumns;
+          convolve_group<kTogether, 1>(from + begin, x_width, weights, biases, to + begin, plane);
+        }
+      }
+    }
+    weights += kTogether * kTaps * kTaps;
+    biases += kTogether;
+    y += kTogether * plane;
+  }
+  if constexpr (kTogether > 1) {
+    if (channels > 0) convolve<kTogether - 1>(x, weights, biases, y, channels, height, width);
+  }
+}
+
 // ---- Batch norm
 
 // Images of a batch, channel after channel.

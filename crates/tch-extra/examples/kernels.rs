@@ -38,7 +38,12 @@ fn main() {
     let features = Tensor::randn([256, 120], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let [weight, var] = [(); 2].map(|()| Tensor::ones([6], (Kind::Float, Device::Cpu)));
     let [bias, mean] = [(); 2].map(|()| Tensor::zeros([6], (Kind::Float, Device::Cpu)));
+    let [kernel, offset] =
+        [&[6, 1, 5, 5][..], &[6]].map(|shape| Tensor::randn(shape, (Kind::Float, Device::Cpu)));
+    let (digits, kernel) =
+        (Tensor::randn([256, 1, 28, 28], (Kind::Float, Device::Cpu)), kernel.set_requires_grad(true));
     println!("microseconds, forward and backward: libtorch's kernels, then those of this crate");
+    show("convolution", &kernel, |kernel| kernels::conv2d(&digits, kernel, &offset, 0));
     show("average pooling", &images, |x| kernels::avg_pool2d(x, 2));
     show("max pooling", &images, |x| kernels::max_pool2d(x, 2, 2, 0));
     show("after ReLU", &images, |x| kernels::relu_max_pool2d(x, 2, 2, 0));

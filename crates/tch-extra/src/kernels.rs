@@ -17,6 +17,14 @@ use crate::ffi::{Made, Outcome, TensorRef, new_tensor};
 
 unsafe extern "C" {
     safe fn tchx_set_kernels_enabled(enabled: bool);
+    safe fn tchx_kernel_calls() -> u64;
+    safe fn tchx_conv2d(
+        x: TensorRef,
+        weight: TensorRef,
+        bias: TensorRef,
+        padding: i64,
+        result: &mut Made<C_tensor>,
+    ) -> Outcome;
     safe fn tchx_avg_pool2d(x: TensorRef, size: i64, result: &mut Made<C_tensor>) -> Outcome;
     safe fn tchx_max_pool2d(
         x: TensorRef,
@@ -50,8 +58,21 @@ pub fn set_enabled(enabled: bool) {
     tchx_set_kernels_enabled(enabled);
 }
 
+/// How many times the process has computed with kernels of this module, forward and backward passes. It tells whether an operation takes
+/// them here.
+pub fn calls() -> u64 {
+    tchx_kernel_calls()
+}
+
 fn made(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Tensor {
     new_tensor(make).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// `F.conv2d(x, weight, bias, padding=padding)`: (N, C, H, W) with a weight of (O, C, h, w) and a bias of (O,) to
+/// (N, O, H + 2 padding - h + 1, W + 2 padding - w + 1). Own kernel: the forward pass of one channel, C = 1, with windows of 5 x 5 and
+/// 16 columns of outputs or more.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, padding: i64) -> Tensor {
+    made(|result| tchx_conv2d(x.into(), weight.into(), bias.into(), padding, result))
 }
 
 /// `F.avg_pool2d(x, size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to (N, C, H / size, W / size), rounded

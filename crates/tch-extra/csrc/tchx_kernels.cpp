@@ -417,9 +417,8 @@ std::tuple<Tensor, Tensor, Tensor> batch_norm_backward(const Tensor& grad, const
   std::vector<tchx::PlaneSums> of_planes(images * channels);
   const bool in_pairs = *libtorch_fuses();
   in_threads(images * channels, pixels, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      of_planes[i] = tchx::sums_of_plane(from + i * pixels, grads + i * pixels, pixels, means[i % channels], in_pairs);
-    }
+    tchx::sums_of(from + begin * pixels, grads + begin * pixels, end - begin, pixels, means, begin % channels, channels,
+                  in_pairs, of_planes.data() + begin);
   });
   std::vector<tchx::ChannelGradient> of_channels(channels);
   for (int64_t c = 0; c < channels; ++c) {

@@ -311,32 +311,71 @@ TCHX_INLINE float sum_of_lanes(const float* lanes, bool in_pairs) {
   return sum;
 }
 
-TCHX_CLONES static PlaneSums sums_of_plane(const float* x, const float* grads, int64_t pixels, float mean, bool in_pairs) {
-  if (pixels < kVector) {
-    PlaneSums sums{grads[0], (x[0] - mean) * grads[0]};
-    for (int64_t i = 1; i < pixels; ++i) {
-      sums.grads += grads[i];
-      sums.products += (x[i] - mean) * grads[i];
-    }
-    return sums;
-  }
-  float sums[kVector], products[kVector];
-  for (int lane = 0; lane < kVector; ++lane) {
-    sums[lane] = grads[lane];
-    products[lane] = (x[lane] - mean) * grads[lane];
-  }
-  int64_t i = kVector;
-  for (; i + kVector <= pixels; i += kVector) {
-    for (int lane = 0; lane < kVector; ++lane) {
-      sums[lane] += grads[i + lane];
-      products[lane] += (x[i + lane] - mean) * grads[i + lane];
+using Vector = float __attribute__((vector_size(kVector * sizeof(float))));
+
+TCHX_INLINE void load(Vector& lanes, const float* from) { std::memcpy(&lanes, from, sizeof lanes); }
+
+// Sums of kTogether planes behind each other. Each addition waits for the one before it; those to the sums of other planes need not.
+template <int kTogether>
+TCHX_INLINE void sums_of_planes(const float* x, const float* grads, int64_t pixels, const float* means, bool in_pairs,
+                                PlaneSums* result) {
+  Vector sums[kTogether], products[kTogether];
+  for (int64_t i = 0; i + kVector <= pixels; i += kVector) {
+    for (int plane = 0; plane < kTogether; ++plane) {
+      Vector pixel, grad;
+      load(pixel, x + plane * pixels + i);
+      load(grad, grads + plane * pixels + i);
+      const Vector product = (pixel - means[plane]) * grad;
+      sums[plane] = i == 0 ? grad : sums[plane] + grad;
+      products[plane] = i == 0 ? product : products[plane] + product;
     }
   }
-  for (int lane = 0; i < pixels; ++i, ++lane) {
-    sums[lane] += grads[i];
-    products[lane] += (x[i] - mean) * grads[i];
+  for (int plane = 0; plane < kTogether; ++plane) {
+    float of_lanes[kVector], products_of_lanes[kVector];
+    std::memcpy(of_lanes, &sums[plane], sizeof of_lanes);
+    std::memcpy(products_of_lanes, &products[plane], sizeof products_of_lanes);
+    for (int64_t i = pixels - pixels % kVector, lane = 0; i < pixels; ++i, ++lane) {
+      const float grad = grads[plane * pixels + i];
+      of_lanes[lane] += grad;
+      products_of_lanes[lane] += (x[plane * pixels + i] - means[plane]) * grad;
+    }
+    result[plane] = {sum_of_lanes(of_lanes, in_pairs), sum_of_lanes(products_of_lanes, in_pairs)};
   }
-  return {sum_of_lanes(sums, in_pairs), sum_of_lanes(products, in_pairs)};
+}
+
+// Of planes with less pixels than lanes: one after the other.
+inline PlaneSums sums_of_small_plane(const float* x, const float* grads, int64_t pixels, float mean) {
+  PlaneSums sums{grads[0], (x[0] - mean) * grads[0]};
+  for (int64_t i = 1; i < pixels; ++i) {
+    sums.grads += grads[i];
+    sums.products += (x[i] - mean) * grads[i];
+  }
+  return sums;
+}
+
+// The sums of `count` planes behind each other, the first of which has channel `channel` of `channels`.
+TCHX_CLONES static void sums_of(const float* x, const float* grads, int64_t count, int64_t pixels, const float* means,
+                                int64_t channel, int64_t channels, bool in_pairs, PlaneSums* result) {
+  constexpr int kTogether = 4;
+  while (count > 0) {
+    float mean[kTogether];
+    const int64_t taken = count < kTogether || pixels < kVector ? 1 : kTogether;
+    for (int64_t i = 0; i < taken; ++i) {
+      mean[i] = means[channel];
+      if (++channel == channels) channel = 0;
+    }
+    if (pixels < kVector) {
+      *result = sums_of_small_plane(x, grads, pixels, mean[0]);
+    } else if (taken == 1) {
+      sums_of_planes<1>(x, grads, pixels, mean, in_pairs, result);
+    } else {
+      sums_of_planes<kTogether>(x, grads, pixels, mean, in_pairs, result);
+    }
+    x += taken * pixels;
+    grads += taken * pixels;
+    result += taken;
+    count -= taken;
+  }
 }
 
 // What the input's gradient needs to know of a channel.

@@ -1,9 +1,10 @@
 //! Kernels of our own for a CPU, in place of libtorch's that take longer than they need. Each does libtorch's operations on every
 //! element in libtorch's order: results, gradients and the generator's state have the same bits.
 //!
-//! They take 32-bit floats on an x86-64 processor, pooling over windows of 2 x 2 in PyTorch's usual layout and rows of 8 pixels or
-//! more. Everything else goes to libtorch's own kernels: other devices, kinds, layouts and sizes, and gradients of gradients. Dropout goes
-//! there too on processors for which libtorch draws with MKL (Intel's).
+//! They take 32-bit floats on an x86-64 processor in PyTorch's usual layout: pooling over windows of 2 x 2 in rows of 8 pixels or more,
+//! the forward pass of a convolution of images with one channel (digits, clothes), batch norm after a convolution, dropout. Everything
+//! else goes to libtorch's own kernels: other devices, kinds, layouts and sizes, and gradients of gradients. So does dropout on processors
+//! for which libtorch draws with MKL (Intel's), and a convolution whose first result for some sizes is not libtorch's.
 //!
 //! They are operators of libtorch's dispatcher. So autograd, `tch::no_grad`, autocast and a [`Recording`](crate::Recording) treat
 //! them as libtorch's.

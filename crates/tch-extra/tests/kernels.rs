@@ -447,6 +447,7 @@ fn a_recorded_step_repeats_them() {
 }
 
 /// A kernel of our own that is never taken would pass all other tests.
+#[cfg(target_arch = "x86_64")]
 #[test]
 fn they_are_taken() {
     let _turn = alone();

@@ -5,6 +5,9 @@ use tch_extra::kernels;
 
 use super::Layer;
 
+/// The class of [`relu`].
+pub(super) const RELU: &str = "ReLU";
+
 /// A function, used as a layer.
 #[derive(Debug)]
 pub struct Function {
@@ -35,7 +38,7 @@ pub fn sigmoid() -> Function {
 
 /// `nn.ReLU()`: max(x, 0) element by element, of any shape.
 pub fn relu() -> Function {
-    function("ReLU", |x, _| x.relu())
+    function(RELU, |x, _| x.relu())
 }
 
 /// `nn.AvgPool2d(size, stride=size)`: the mean over squares of `size` x `size` pixels; (N, C, H, W) to
@@ -46,8 +49,32 @@ pub fn avg_pool2d(size: i64) -> Function {
 
 /// `nn.MaxPool2d(size, stride, padding)`: the largest value of each square of `size` x `size` pixels; (N, C, H, W) to
 /// (N, C, (H + 2 padding - size) / stride + 1, likewise for W), rounded down. Padding never wins.
-pub fn max_pool2d(size: i64, stride: i64, padding: i64) -> Function {
-    function("MaxPool2d", move |x, _| kernels::max_pool2d(x, size, stride, padding))
+pub fn max_pool2d(size: i64, stride: i64, padding: i64) -> MaxPool2d {
+    MaxPool2d { size, stride, padding }
+}
+
+/// The layer of [`max_pool2d`].
+#[derive(Debug)]
+pub struct MaxPool2d {
+    size: i64,
+    stride: i64,
+    padding: i64,
+}
+
+impl nn::ModuleT for MaxPool2d {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        kernels::max_pool2d(x, self.size, self.stride, self.padding)
+    }
+}
+
+impl Layer for MaxPool2d {
+    fn class(&self) -> &'static str {
+        "MaxPool2d"
+    }
+
+    fn forward_after_relu(&self, x: &Tensor) -> Option<Tensor> {
+        Some(kernels::relu_max_pool2d(x, self.size, self.stride, self.padding))
+    }
 }
 
 /// `nn.AdaptiveAvgPool2d(output_size)`: (N, C, H, W) to (N, C, height, width) for any H and W. Each value is the mean of its part

@@ -6,10 +6,12 @@ mod sequential;
 
 use tch::{Tensor, nn};
 
-pub use functions::{Function, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid};
+pub use functions::{
+    Function, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid,
+};
 pub use misfit::Misfit;
 pub use sequential::{Builder, Sequential, sequential};
-pub use tch_extra::nn::{conv2d, linear};
+pub use tch_extra::nn::{Conv2d, conv2d, linear};
 
 /// A module of `tch` that knows the name of its PyTorch class.
 pub trait Layer: nn::ModuleT {
@@ -23,6 +25,12 @@ pub trait Layer: nn::ModuleT {
     /// statistics.
     fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
         Misfit::caught(self.class(), x, || self.forward_t(x, train))
+    }
+
+    /// The output for max(x, 0), of a layer that computes both in one pass: a [`Sequential`] takes it after a [`relu`]. It has the
+    /// bits of the two.
+    fn forward_after_relu(&self, _x: &Tensor) -> Option<Tensor> {
+        None
     }
 }
 
@@ -41,9 +49,13 @@ impl Layer for Box<dyn Layer> {
     fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
         (**self).try_forward_t(x, train)
     }
+
+    fn forward_after_relu(&self, x: &Tensor) -> Option<Tensor> {
+        (**self).forward_after_relu(x)
+    }
 }
 
-impl Layer for nn::Conv2D {
+impl Layer for Conv2d {
     fn class(&self) -> &'static str {
         "Conv2d"
     }

@@ -2,6 +2,7 @@
 
 use tch::{Tensor, nn};
 
+use super::functions::RELU;
 use super::{Layer, Misfit};
 
 /// PyTorch's `nn.Sequential`: each layer takes the output of the one before. The layers of `tch`'s `SequentialT` have no names.
@@ -58,7 +59,19 @@ impl Sequential {
 
 impl nn::ModuleT for Sequential {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        self.0.iter().fold(x.shallow_clone(), |x, (_, layer)| layer.forward_t(&x, train))
+        let mut layers = self.0.iter().map(|(_, layer)| layer).peekable();
+        let mut x = x.shallow_clone();
+        while let Some(layer) = layers.next() {
+            let next = layers.peek().filter(|_| layer.class() == RELU);
+            x = match next.and_then(|next| next.forward_after_relu(&x)) {
+                Some(y) => {
+                    layers.next();
+                    y
+                }
+                None => layer.forward_t(&x, train),
+            };
+        }
+        x
     }
 }
 

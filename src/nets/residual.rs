@@ -1,18 +1,18 @@
 //! The residual block (He et al., 2016; d2l section 7.6): relu(g(x) + x).
 
 use tch::Tensor;
-use tch::nn::{self, ConvConfig, ModuleT, Path};
+use tch::nn::{ConvConfig, ModuleT, Path};
 
-use crate::layers::{Layer, conv2d};
+use crate::layers::{Conv2d, Layer, conv2d};
 use crate::norm::{Dims, Norm};
 
 /// d2l's `Residual`. g is a 3x3 convolution, batch norm, ReLU, another 3x3 convolution and batch norm. The shortcut around it is
 /// the input itself, or a 1x1 convolution of it.
 #[derive(Debug)]
 pub struct Residual {
-    conv1: nn::Conv2D,
-    conv2: nn::Conv2D,
-    conv3: Option<nn::Conv2D>,
+    conv1: Conv2d,
+    conv2: Conv2d,
+    conv3: Option<Conv2d>,
     bn1: Box<dyn Layer>,
     bn2: Box<dyn Layer>,
 }

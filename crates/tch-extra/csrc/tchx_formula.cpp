@@ -80,6 +80,7 @@ void each_batch(const Tensor& x, Work work) {
 // y, and the batch's mean and sqrt(var + eps) in the shape of gamma.
 std::tuple<Tensor, Tensor, Tensor> normalize(const Tensor& x, const Tensor& gamma, const Tensor& beta, Tensor moving_mean,
                                              Tensor moving_var, double momentum, double eps) {
+  ++tchx::calls;
   Tensor y = at::empty_like(x), mean = at::empty_like(gamma), var = at::empty_like(gamma);
   const float* from = x.const_data_ptr<float>();
   float *means = mean.mutable_data_ptr<float>(), *vars = var.mutable_data_ptr<float>();
@@ -98,6 +99,7 @@ std::tuple<Tensor, Tensor, Tensor> normalize(const Tensor& x, const Tensor& gamm
 // The gradients of x, gamma and beta.
 std::tuple<Tensor, Tensor, Tensor> differentiate(const Tensor& grad, const Tensor& x, const Tensor& gamma, const Tensor& mean,
                                                  const Tensor& deviation) {
+  ++tchx::calls;
   Tensor of_x = at::empty_like(x), of_gamma = at::empty_like(gamma), of_beta = at::empty_like(gamma);
   const int64_t channels = x.size(1);
   std::vector<float> of_channels(3 * channels);

@@ -4,12 +4,16 @@
 #include "tchx_loops.h"
 #include "tchx_own.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
 
 using at::Tensor;
+using tchx::calls;
 using tchx::enabled;
 using tchx::guarded;
 using tchx::is_plain;
@@ -20,16 +24,21 @@ using tchx::is_plain;
 #include <ATen/Version.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/avg_pool2d_backward.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/native_batch_norm_backward.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <string>
 #include <tuple>
@@ -88,6 +97,7 @@ Tensor new_gradient(const Tensor& x) {
 }
 
 Tensor avg_pool_2x2(const Tensor& x) {
+  ++calls;
   Tensor means = new_pooled(x, at::kFloat);
   const float* from = x.const_data_ptr<float>();
   float* to = means.mutable_data_ptr<float>();
@@ -99,6 +109,7 @@ Tensor avg_pool_2x2(const Tensor& x) {
 }
 
 Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
+  ++calls;
   Tensor result = new_gradient(x);
   const Tensor grads = grad.contiguous();
   const float* from = grads.const_data_ptr<float>();
@@ -110,19 +121,23 @@ Tensor avg_pool_2x2_backward(const Tensor& grad, const Tensor& x) {
   return result;
 }
 
-std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x) {
+// If `relu`, that of ReLU's results.
+std::tuple<Tensor, Tensor> max_pool_2x2(const Tensor& x, bool relu) {
+  ++calls;
   Tensor largest = new_pooled(x, at::kFloat), positions = new_pooled(x, at::kByte);
   const float* from = x.const_data_ptr<float>();
   float* to = largest.mutable_data_ptr<float>();
   uint8_t* places = positions.mutable_data_ptr<uint8_t>();
   const Planes planes(x);
+  const auto pool = relu ? tchx::max_pool_2x2<true> : tchx::max_pool_2x2<false>;
   planes.each_pair_of_rows([=](int64_t upper, int64_t lower, int64_t pooled) {
-    tchx::max_pool_2x2(from + upper, from + lower, to + pooled, places + pooled, planes.pooled_width());
+    pool(from + upper, from + lower, to + pooled, places + pooled, planes.pooled_width());
   });
   return {largest, positions};
 }
 
 Tensor max_pool_2x2_backward(const Tensor& grad, const Tensor& x, const Tensor& positions) {
+  ++calls;
   Tensor result = new_gradient(x);
   const Tensor grads = grad.contiguous();
   const float* from = grads.const_data_ptr<float>();
@@ -140,9 +155,9 @@ Tensor call_avg_pool(const Tensor& x) {
   return op.call(x);
 }
 
-std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) {
-  static const auto op = dispatched<std::tuple<Tensor, Tensor>(const Tensor&)>("tchx::max_pool_2x2");
-  return op.call(x);
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x, bool relu) {
+  static const auto op = dispatched<std::tuple<Tensor, Tensor>(const Tensor&, bool)>("tchx::max_pool_2x2");
+  return op.call(x, relu);
 }
 
 // Where a gradient shall have a gradient, libtorch computes it, from the same input.
@@ -166,10 +181,11 @@ struct AvgPool : torch::autograd::Function<AvgPool> {
 };
 
 struct MaxPool : torch::autograd::Function<MaxPool> {
-  static variable_list forward(AutogradContext* context, const Tensor& x) {
+  static variable_list forward(AutogradContext* context, const Tensor& x, bool relu) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const auto [largest, positions] = call_max_pool(x);
+    const auto [largest, positions] = call_max_pool(x, relu);
     context->save_for_backward({x, positions});
+    context->saved_data["relu"] = relu;
     context->mark_non_differentiable({positions});
     return {largest, positions};
   }
@@ -177,14 +193,111 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     if (at::GradMode::is_enabled()) {
-      const Tensor indices = std::get<1>(at::max_pool2d_with_indices(saved[0].detach(), kWindow));
-      return {at::max_pool2d_with_indices_backward(grads[0], saved[0], kWindow, kWindow, /*padding=*/0, /*dilation=*/1,
-                                                   /*ceil_mode=*/false, indices)};
+      const bool relu = context->saved_data["relu"].toBool();
+      const Tensor pooled = relu ? at::relu(saved[0]) : saved[0];
+      const Tensor indices = std::get<1>(at::max_pool2d_with_indices(pooled.detach(), kWindow));
+      const Tensor grad = at::max_pool2d_with_indices_backward(grads[0], pooled, kWindow, kWindow, /*padding=*/0,
+                                                               /*dilation=*/1, /*ceil_mode=*/false, indices);
+      return {relu ? at::threshold_backward(grad, pooled, 0) : grad, Tensor()};
     }
     using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&);
     static const auto op = dispatched<Signature>("tchx::max_pool_2x2_backward");
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return {op.call(grads[0], saved[0], saved[1])};
+    return {op.call(grads[0], saved[0], saved[1]), Tensor()};
+  }
+};
+
+// ---- Convolution of images with one channel
+
+// What the loops take. Products of numbers of these sizes, and so their sums, are multiples of the least float.
+bool convolves(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  const int64_t room = tchx::kTaps - 1 - 2 * padding;
+  const auto allows_padding = [](const Tensor& t, float least) {
+    return tchx::allow_padding(t.const_data_ptr<float>(), t.numel(), least);
+  };
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && is_plain(x) && is_plain(weight) &&
+         is_plain(bias) && x.dim() == 4 && x.size(1) == 1 && padding >= 0 && x.size(2) > room &&
+         x.size(3) >= room + 2 * tchx::kColumns && bias.dim() == 1 &&
+         weight.sizes() == at::IntArrayRef({bias.numel(), 1, tchx::kTaps, tchx::kTaps}) &&
+         (padding == 0 || (allows_padding(x, 0x1p-40f) && allows_padding(weight, 0x1p-60f)));
+}
+
+Tensor own_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  ++calls;
+  const int64_t images = x.size(0), channels = bias.numel(), x_height = x.size(2), x_width = x.size(3);
+  const int64_t padded_height = x_height + 2 * padding, padded_width = x_width + 2 * padding;
+  const int64_t height = padded_height - tchx::kTaps + 1, width = padded_width - tchx::kTaps + 1;
+  Tensor y = at::empty({images, channels, height, width}, x.options());
+  const float *from = x.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
+  const float* biases = bias.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  const int64_t outputs = channels * height * width;
+  in_threads(images, outputs * tchx::kTaps, [=](int64_t begin, int64_t end) {
+    std::vector<float> padded(padding > 0 ? padded_height * padded_width : 0);
+    for (int64_t i = begin; i < end; ++i) {
+      const float* image = from + i * x_height * x_width;
+      if (padding > 0) {
+        for (int64_t row = 0; row < x_height; ++row) {
+          std::copy_n(image + row * x_width, x_width, padded.data() + (row + padding) * padded_width + padding);
+        }
+        image = padded.data();
+      }
+      tchx::convolve(image, weights, biases, to + i * outputs, channels, height, width);
+    }
+  });
+  return y;
+}
+
+Tensor libtorchs_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  return at::convolution(x, weight, bias, /*stride=*/{1, 1}, {padding, padding}, /*dilation=*/{1, 1}, /*transposed=*/false,
+                         /*output_padding=*/{0, 0}, /*groups=*/1);
+}
+
+// Whether libtorch's result for tensors like these has the bits of our own. It chooses one of several kernels, by the sizes, the processor
+// and the settings: so each case is compared once.
+bool libtorch_convolves_alike(const Tensor& x, const Tensor& weight, int64_t padding) {
+  static std::mutex mutex;
+  static std::map<std::vector<int64_t>, bool> compared;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::vector<int64_t> key = x.sizes().vec();
+  const auto& context = at::globalContext();
+  key.insert(key.end(), {weight.size(0), padding, at::get_num_threads(), context.userEnabledMkldnn()});
+  const auto known = compared.find(key);
+  if (known != compared.end()) return known->second;
+  at::Generator generator = at::detail::createCPUGenerator();
+  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, generator, x.options()); };
+  const Tensor images = random(x.sizes()), weights = random(weight.sizes()), biases = random({weight.size(0)});
+  const Tensor expected = libtorchs_conv2d(images, weights, biases, padding);
+  return compared[key] = own_conv2d(images, weights, biases, padding).equal(expected);
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  const bool own = convolves(x, weight, bias, padding) && libtorch_convolves_alike(x, weight, padding);
+  return own ? own_conv2d(x, weight, bias, padding) : libtorchs_conv2d(x, weight, bias, padding);
+}
+
+Tensor call_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+  static const auto op = dispatched<Tensor(const Tensor&, const Tensor&, const Tensor&, int64_t)>("tchx::conv2d");
+  return op.call(x, weight, bias, padding);
+}
+
+struct Convolution : torch::autograd::Function<Convolution> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+    context->save_for_backward({x, weight});
+    context->saved_data["padding"] = padding;
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return call_conv2d(x, weight, bias, padding);
+  }
+
+  // libtorch's own.
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const int64_t padding = context->saved_data["padding"].toInt(), channels = saved[1].size(0);
+    const auto [x, weight, bias] = at::convolution_backward(
+        grads[0], saved[0], saved[1], at::IntArrayRef{channels}, /*stride=*/{1, 1}, {padding, padding}, /*dilation=*/{1, 1},
+        /*transposed=*/false, /*output_padding=*/{0, 0}, /*groups=*/1,
+        {context->needs_input_grad(0), context->needs_input_grad(1), context->needs_input_grad(2)});
+    return {x, weight, bias, Tensor()};
   }
 };
 
@@ -236,6 +349,7 @@ Tensor normalized(const Tensor& x, const float* scales, const float* shifts) {
 // y, and the mean and 1 / sqrt(variance + eps) of each channel.
 std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean,
                                               Tensor running_var, double momentum, double eps) {
+  ++calls;
   const int64_t channels = x.size(1), count = x.numel() / channels;
   Tensor mean = at::empty({channels}, x.options()), inverse = at::empty({channels}, x.options());
   float* means = mean.mutable_data_ptr<float>();
@@ -252,6 +366,45 @@ std::tuple<Tensor, Tensor, Tensor> batch_norm(const Tensor& x, const Tensor& wei
     shifts[c] = *libtorch_fuses() ? std::fma(-means[c], scales[c], b) : b - means[c] * scales[c];
   }
   return {normalized(x, scales.data(), shifts.data()), mean, inverse};
+}
+
+// The gradients of x, weight and bias.
+std::tuple<Tensor, Tensor, Tensor> batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& weight,
+                                                       const Tensor& mean, const Tensor& inverse) {
+  ++calls;
+  const int64_t images = x.size(0), channels = x.size(1), pixels = x.size(2) * x.size(3);
+  Tensor of_x = at::empty(x.sizes(), x.options()), of_weight = at::empty({channels}, x.options());
+  Tensor of_bias = at::empty({channels}, x.options());
+  const float *from = x.const_data_ptr<float>(), *grads = grad.const_data_ptr<float>();
+  const float *means = mean.const_data_ptr<float>(), *inverses = inverse.const_data_ptr<float>();
+  std::vector<tchx::PlaneSums> of_planes(images * channels);
+  const bool in_pairs = *libtorch_fuses();
+  in_threads(images * channels, pixels, [&](int64_t begin, int64_t end) {
+    tchx::sums_of(from + begin * pixels, grads + begin * pixels, end - begin, pixels, means, begin % channels, channels,
+                  in_pairs, of_planes.data() + begin);
+  });
+  std::vector<tchx::ChannelGradient> of_channels(channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    double sum = 0, products = 0;
+    for (int64_t i = c; i < images * channels; i += channels) {
+      sum += of_planes[i].grads;
+      products += of_planes[i].products;
+    }
+    const float of_c = inverses[c];
+    of_weight.mutable_data_ptr<float>()[c] = static_cast<float>(products * of_c);
+    of_bias.mutable_data_ptr<float>()[c] = static_cast<float>(sum);
+    const int64_t count = images * pixels;
+    of_channels[c] = {means[c], of_c, weight.const_data_ptr<float>()[c], static_cast<float>(sum / static_cast<double>(count)),
+                      static_cast<float>(products) * of_c * of_c / static_cast<float>(count)};
+  }
+  float* to = of_x.mutable_data_ptr<float>();
+  const auto plane = *libtorch_fuses() ? tchx::input_gradient_fused : tchx::input_gradient;
+  in_threads(images * channels, pixels, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      plane(from + i * pixels, grads + i * pixels, to + i * pixels, pixels, of_channels[i % channels]);
+    }
+  });
+  return {of_x, of_weight, of_bias};
 }
 
 using BatchNormSignature = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, Tensor, Tensor,
@@ -275,14 +428,26 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
     return {y, mean, inverse};
   }
 
-  // libtorch's own, which also has a gradient.
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const auto [x, weight, bias] = at::native_batch_norm_backward(
-        grads[0], saved[0], saved[1], /*running_mean=*/{}, /*running_var=*/{}, saved[2], saved[3], /*train=*/true,
+    const auto [x, weight, bias] = gradients(context, grads[0], saved);
+    return {x, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+
+  // libtorch's own have gradients.
+  static std::tuple<Tensor, Tensor, Tensor> gradients(AutogradContext* context, const Tensor& grad,
+                                                      const variable_list& saved) {
+    if (!at::GradMode::is_enabled() && is_plain(grad)) {
+      using Signature = std::tuple<Tensor, Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                                           const Tensor&);
+      static const auto op = dispatched<Signature>("tchx::batch_norm_backward");
+      const at::AutoDispatchBelowADInplaceOrView below_autograd;
+      return op.call(grad, saved[0], saved[1], saved[2], saved[3]);
+    }
+    return at::native_batch_norm_backward(
+        grad, saved[0], saved[1], /*running_mean=*/{}, /*running_var=*/{}, saved[2], saved[3], /*train=*/true,
         context->saved_data["eps"].toDouble(),
         {context->needs_input_grad(0), context->needs_input_grad(1), context->needs_input_grad(2)});
-    return {x, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -297,8 +462,7 @@ class Words {
     while (count > 0) {
       if (data_.left_ == 1) next_state();
       const int taken = std::min(count, data_.left_ - 1);
-      const uint32_t* raw = data_.state_.data() + data_.next_;
-      for (int i = 0; i < taken; ++i) words[i] = tchx::Mt19937::temper(raw[i]);
+      tchx::temper(data_.state_.data() + data_.next_, words, taken);
       data_.left_ -= taken;
       data_.next_ += taken;
       words += taken;
@@ -316,9 +480,9 @@ class Words {
  private:
   void next_state() {
     const auto state = data_.state_;
-    tchx::Mt19937::next(state, data_.state_);
+    tchx::next_state(state.data(), data_.state_.data());
     // libtorch counts down before it draws.
-    data_.left_ = tchx::Mt19937::kSize + 1;
+    data_.left_ = tchx::kStateSize + 1;
     data_.next_ = 0;
   }
 
@@ -329,17 +493,14 @@ class Words {
 // noise.bernoulli_(kept, generator).div_(kept), for 0 < kept < 1: each draw is the low 53 bits of two words, which count 2^-53 each.
 void draw_noise(float* noise, int64_t count, double kept, at::CPUGeneratorImpl& generator) {
   constexpr int64_t kDraws = 512;
-  const auto limit = static_cast<uint64_t>(std::ceil(std::ldexp(kept, 53)));
+  const auto limit = static_cast<int64_t>(std::ceil(std::ldexp(kept, 53)));
   const float scale = 1.0f / static_cast<float>(kept);
   uint32_t words[2 * kDraws];
   Words source(generator);
   for (int64_t done = 0; done < count; done += kDraws) {
     const int draws = static_cast<int>(std::min(kDraws, count - done));
     source.fill(words, 2 * draws);
-    for (int i = 0; i < draws; ++i) {
-      const uint64_t draw = static_cast<uint64_t>(words[2 * i] & 0x1fffffu) << 32 | words[2 * i + 1];
-      noise[done + i] = draw < limit ? scale : 0.0f;
-    }
+    tchx::scale_if_below(words, noise + done, draws, limit, scale);
   }
   source.put_back();
 }
@@ -366,6 +527,7 @@ Tensor& dropout_noise_(Tensor& noise, double kept) {
     libtorchs_noise_(noise, kept, std::nullopt);
     return noise;
   }
+  ++calls;
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard<std::mutex> lock(generator.mutex());
   draw_noise(noise.mutable_data_ptr<float>(), noise.numel(), kept, *at::check_generator<at::CPUGeneratorImpl>(generator));
@@ -383,11 +545,13 @@ Tensor dropout(const Tensor& x, double p) {
 TORCH_LIBRARY(tchx, m) {
   m.def("avg_pool_2x2(Tensor x) -> Tensor");
   m.def("avg_pool_2x2_backward(Tensor grad, Tensor x) -> Tensor");
-  m.def("max_pool_2x2(Tensor x) -> (Tensor, Tensor)");
+  m.def("max_pool_2x2(Tensor x, bool relu) -> (Tensor, Tensor)");
   m.def("max_pool_2x2_backward(Tensor grad, Tensor x, Tensor positions) -> Tensor");
+  m.def("conv2d(Tensor x, Tensor weight, Tensor bias, int padding) -> Tensor");
   m.def(
       "batch_norm(Tensor x, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, float momentum, "
       "float eps) -> (Tensor, Tensor, Tensor)");
+  m.def("batch_norm_backward(Tensor grad, Tensor x, Tensor weight, Tensor mean, Tensor inverse) -> (Tensor, Tensor, Tensor)");
   m.def("dropout_noise_(Tensor(a!) noise, float kept) -> Tensor(a!)");
 }
 
@@ -396,15 +560,20 @@ TORCH_LIBRARY_IMPL(tchx, CPU, m) {
   m.impl("avg_pool_2x2_backward", &avg_pool_2x2_backward);
   m.impl("max_pool_2x2", &max_pool_2x2);
   m.impl("max_pool_2x2_backward", &max_pool_2x2_backward);
+  m.impl("conv2d", &conv2d);
   m.impl("batch_norm", &batch_norm);
+  m.impl("batch_norm_backward", &batch_norm_backward);
   m.impl("dropout_noise_", &dropout_noise_);
 }
 
 TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
   m.impl("avg_pool_2x2", [](const Tensor& x) { return AvgPool::apply(x); });
-  m.impl("max_pool_2x2", [](const Tensor& x) {
-    const variable_list results = MaxPool::apply(x);
+  m.impl("max_pool_2x2", [](const Tensor& x, bool relu) {
+    const variable_list results = MaxPool::apply(x, relu);
     return std::make_tuple(results[0], results[1]);
+  });
+  m.impl("conv2d", [](const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
+    return Convolution::apply(x, weight, bias, padding);
   });
   m.impl("batch_norm", [](const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
                           double momentum, double eps) {
@@ -420,7 +589,8 @@ namespace {
 
 bool pools(const Tensor&) { return false; }
 Tensor call_avg_pool(const Tensor& x) { return x; }
-std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x) { return {x, x}; }
+std::tuple<Tensor, Tensor> call_max_pool(const Tensor& x, bool) { return {x, x}; }
+Tensor call_conv2d(const Tensor& x, const Tensor&, const Tensor&, int64_t) { return x; }
 bool normalizes(const Tensor&, std::initializer_list<const Tensor*>) { return false; }
 std::tuple<Tensor, Tensor, Tensor> call_batch_norm(const Tensor& x, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                                                    double, double) {
@@ -434,6 +604,8 @@ Tensor dropout(const Tensor& x, double p) { return at::dropout(x, p, /*train=*/t
 
 void tchx_set_kernels_enabled(bool enable) noexcept { enabled = enable; }
 
+uint64_t tchx_kernel_calls() noexcept { return calls; }
+
 tchx_error tchx_avg_pool2d(tchx_tensor x, int64_t size, tchx_tensor* result) {
   return guarded([&] {
     const Tensor& images = tchx::tensor(x);
@@ -446,7 +618,26 @@ tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t 
   return guarded([&] {
     const Tensor& images = tchx::tensor(x);
     const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
-    *result = new Tensor(own ? std::get<0>(call_max_pool(images)) : at::max_pool2d(images, size, stride, padding));
+    *result = new Tensor(own ? std::get<0>(call_max_pool(images, /*relu=*/false)) : at::max_pool2d(images, size, stride, padding));
+  });
+}
+
+tchx_error tchx_conv2d(tchx_tensor x, tchx_tensor weight, tchx_tensor bias, int64_t padding, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor &images = tchx::tensor(x), &w = tchx::tensor(weight), &b = tchx::tensor(bias);
+    const bool own = enabled && is_plain(images) && images.dim() == 4 && images.size(1) == 1 && is_plain(w) && is_plain(b) &&
+                     !at::autocast::is_autocast_enabled(at::kCPU);
+    *result = new Tensor(own ? call_conv2d(images, w, b, padding)
+                             : at::conv2d(images, w, b, /*stride=*/1, padding));
+  });
+}
+
+tchx_error tchx_relu_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result) {
+  return guarded([&] {
+    const Tensor& images = tchx::tensor(x);
+    const bool own = size == 2 && stride == 2 && padding == 0 && pools(images);
+    *result = new Tensor(own ? std::get<0>(call_max_pool(images, /*relu=*/true))
+                             : at::max_pool2d(at::relu(images), size, stride, padding));
   });
 }
 

@@ -10,9 +10,16 @@ extern "C" {
 // Whether the process computes with them (the default) or with libtorch's own. A backward pass computes as its forward pass did.
 void tchx_set_kernels_enabled(bool enabled) TCHX_NOEXCEPT;
 
-// torch.nn.functional.avg_pool2d(x, size), max_pool2d(x, size, stride, padding), dropout(x, p, train).
+// How many times they have computed.
+uint64_t tchx_kernel_calls() TCHX_NOEXCEPT;
+
+// torch.nn.functional.conv2d(x, weight, bias, padding=padding).
+tchx_error tchx_conv2d(tchx_tensor x, tchx_tensor weight, tchx_tensor bias, int64_t padding, tchx_tensor* result);
+
+// torch.nn.functional.avg_pool2d(x, size), max_pool2d(x, size, stride, padding), the same of relu(x), dropout(x, p, train).
 tchx_error tchx_avg_pool2d(tchx_tensor x, int64_t size, tchx_tensor* result);
 tchx_error tchx_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result);
+tchx_error tchx_relu_max_pool2d(tchx_tensor x, int64_t size, int64_t stride, int64_t padding, tchx_tensor* result);
 tchx_error tchx_dropout(tchx_tensor x, double p, bool train, tchx_tensor* result);
 
 // torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training=True, momentum, eps).

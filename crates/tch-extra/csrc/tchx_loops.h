@@ -6,9 +6,21 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
+
+// Compiles a function for several sets of instructions; the program takes the best that the processor has. They give the same bits: the
+// build forbids to fuse a multiplication with an addition.
+#if defined(__GLIBC__) && defined(__has_attribute)
+#if __has_attribute(target_clones)
+#define TCHX_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
+#endif
+#endif
+#ifndef TCHX_CLONES
+#define TCHX_CLONES
+#endif
+
+#define TCHX_INLINE inline __attribute__((always_inline))
 
 namespace tchx {
 
@@ -76,9 +88,14 @@ struct Largest {
   // A later pixel wins if it is larger. NaN wins over everything, another NaN included.
   void compare(__m128 other, int its_position) {
     const __m128 wins = _mm_or_ps(_mm_cmpgt_ps(other, pixel), _mm_cmpunord_ps(other, other));
-    const __m128i wins_too = _mm_castps_si128(wins);
     pixel = _mm_or_ps(_mm_and_ps(wins, other), _mm_andnot_ps(wins, pixel));
-    position = _mm_or_si128(_mm_and_si128(wins_too, _mm_set1_epi32(its_position)), _mm_andnot_si128(wins_too, position));
+    move(wins, its_position);
+  }
+
+  // Sets the positions of the lanes that `which` selects.
+  void move(__m128 which, int to) {
+    const __m128i lanes = _mm_castps_si128(which);
+    position = _mm_or_si128(_mm_and_si128(lanes, _mm_set1_epi32(to)), _mm_andnot_si128(lanes, position));
   }
 };
 
@@ -95,12 +112,24 @@ inline __m128i load_bytes(const uint8_t* bytes) {
   return _mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(packed), zero), zero);
 }
 
-// The largest pixels of a pair of rows over windows of 2 x 2, and their positions (0 to 3, along the rows).
-inline void max_pool_2x2(const float* upper, const float* lower, float* pixels, uint8_t* positions, int64_t outputs) {
+// max(x, 0). The instruction gives its second operand where that is NaN, or where both are zeros: NaN and -0.0 stay.
+inline __m128 relu(__m128 x) { return _mm_max_ps(_mm_setzero_ps(), x); }
+
+// The position of a largest pixel that ReLU made or left 0: no pixel gets its gradient.
+constexpr int kNowhere = 4;
+
+// The largest pixels of a pair of rows over windows of 2 x 2, and their positions (0 to 3, along the rows); if kRelu, those of ReLU's
+// results.
+template <bool kRelu>
+void max_pool_2x2(const float* upper, const float* lower, float* pixels, uint8_t* positions, int64_t outputs) {
   each_four(outputs, [=](int64_t first) {
-    const FourWindows windows(upper + 2 * first, lower + 2 * first);
+    FourWindows windows(upper + 2 * first, lower + 2 * first);
+    if (kRelu) {
+      for (__m128& pixel : windows.pixels) pixel = relu(pixel);
+    }
     Largest largest{windows.pixels[0]};
     for (int position : {1, 2, 3}) largest.compare(windows.pixels[position], position);
+    if (kRelu) largest.move(_mm_cmple_ps(largest.pixel, _mm_setzero_ps()), kNowhere);
     _mm_storeu_ps(pixels + first, largest.pixel);
     store_bytes(positions + first, largest.position);
   });
@@ -120,6 +149,82 @@ inline void max_pool_2x2_backward(const float* grads, const uint8_t* positions, 
       store(lower + x, twice(grad, half), twice(position, half), below);
     }
   });
+}
+
+// ---- Convolution
+
+constexpr int64_t kTaps = 5;  // in each direction
+constexpr int64_t kColumns = 8;
+
+// Whether padding with zeros gives the bits of leaving the padding out: a sum that is -0.0 would become 0.0. So no product may be infinite
+// or NaN, nor a sum less than the least number: all numbers must be 0 or at least `least`.
+TCHX_CLONES static bool allow_padding(const float* numbers, int64_t count, float least) {
+  int all = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    const float size = __builtin_fabsf(numbers[i]);
+    all &= (size == 0) | ((size >= least) & (size <= __FLT_MAX__));
+  }
+  return all != 0;
+}
+
+// One row of outputs of kChannels channels, kGroups groups of columns beside each other, of an image with one channel. `x` is the image's
+// pixel at the first tap of the first output. Each output adds up its products one after the other, along the rows of the window, in one
+// rounding each, and then its bias.
+template <int kChannels, int kGroups>
+__attribute__((target("avx2,fma"))) inline void convolve_group(const float* x, int64_t width, const float* weights,
+                                                               const float* biases, float* y, int64_t plane) {
+  __m256 sums[kChannels][kGroups];
+  for (auto& of_channel : sums) {
+    for (__m256& sum : of_channel) sum = _mm256_setzero_ps();
+  }
+  for (int64_t row = 0; row < kTaps; ++row) {
+    for (int64_t column = 0; column < kTaps; ++column) {
+      __m256 pixels[kGroups];
+      for (int64_t group = 0; group < kGroups; ++group) {
+        pixels[group] = _mm256_loadu_ps(x + row * width + column + group * kColumns);
+      }
+      for (int64_t c = 0; c < kChannels; ++c) {
+        const __m256 weight = _mm256_broadcast_ss(weights + (c * kTaps + row) * kTaps + column);
+        for (int64_t group = 0; group < kGroups; ++group) sums[c][group] = _mm256_fmadd_ps(pixels[group], weight, sums[c][group]);
+      }
+    }
+  }
+  for (int64_t c = 0; c < kChannels; ++c) {
+    const __m256 bias = _mm256_broadcast_ss(biases + c);
+    for (int64_t group = 0; group < kGroups; ++group) {
+      _mm256_storeu_ps(y + c * plane + group * kColumns, _mm256_add_ps(sums[c][group], bias));
+    }
+  }
+}
+
+// The outputs (channels, height, width) of one image with one channel, which is kTaps - 1 rows and columns larger; its width is two
+// groups of columns at least. Channels are taken up to kTogether at a time: so each pixel that is loaded serves all of them.
+template <int kTogether = 6>
+void convolve(const float* x, const float* weights, const float* biases, float* y, int64_t channels, int64_t height,
+              int64_t width) {
+  const int64_t plane = height * width, x_width = width + kTaps - 1;
+  for (; channels >= kTogether; channels -= kTogether) {
+    for (int64_t row = 0; row < height; ++row) {
+      const float* from = x + row * x_width;
+      float* to = y + row * width;
+      // The last groups end with the row: they may repeat outputs of those before.
+      for (int64_t first = 0; first < width; first += 2 * kColumns) {
+        if (width - first > kColumns) {
+          const int64_t begin = std::min(first, width - 2 * kColumns);
+          convolve_group<kTogether, 2>(from + begin, x_width, weights, biases, to + begin, plane);
+        } else {
+          const int64_t begin = width - kColumns;
+          convolve_group<kTogether, 1>(from + begin, x_width, weights, biases, to + begin, plane);
+        }
+      }
+    }
+    weights += kTogether * kTaps * kTaps;
+    biases += kTogether;
+    y += kTogether * plane;
+  }
+  if constexpr (kTogether > 1) {
+    if (channels > 0) convolve<kTogether - 1>(x, weights, biases, y, channels, height, width);
+  }
 }
 
 // ---- Batch norm
@@ -169,44 +274,167 @@ void statistics_of(const Batch& batch, int64_t begin, int64_t end, float* means,
   }
 }
 
-// x * scale + shift of one plane, rounded twice.
-inline void scale_and_shift(const float* x, float* y, int64_t pixels, float scale, float shift) {
-  for (int64_t i = 0; i < pixels; ++i) y[i] = x[i] * scale + shift;
+// Some loops come in two kinds, whose bodies are written once: those that round a product before they add to it, and those that do both
+// in one rounding.
+#define TCHX_FUSED __attribute__((target("avx2,fma"))) inline
+
+template <bool kFused>
+TCHX_INLINE float multiply_add(float a, float b, float c) {
+  return kFused ? __builtin_fmaf(a, b, c) : a * b + c;
 }
 
-// The same, rounded once.
-__attribute__((target("avx2,fma"))) inline void scale_and_shift_fused(const float* x, float* y, int64_t pixels, float scale,
-                                                                     float shift) {
-  const __m256 scales = _mm256_set1_ps(scale), shifts = _mm256_set1_ps(shift);
-  int64_t i = 0;
-  for (; i + 8 <= pixels; i += 8) _mm256_storeu_ps(y + i, _mm256_fmadd_ps(_mm256_loadu_ps(x + i), scales, shifts));
-  for (; i < pixels; ++i) y[i] = __builtin_fmaf(x[i], scale, shift);
+// x * scale + shift of one plane.
+template <bool kFused>
+TCHX_INLINE void scale_and_shift_body(const float* x, float* y, int64_t pixels, float scale, float shift) {
+  for (int64_t i = 0; i < pixels; ++i) y[i] = multiply_add<kFused>(x[i], scale, shift);
+}
+inline void scale_and_shift(const float* x, float* y, int64_t pixels, float scale, float shift) {
+  scale_and_shift_body<false>(x, y, pixels, scale, shift);
+}
+TCHX_FUSED void scale_and_shift_fused(const float* x, float* y, int64_t pixels, float scale, float shift) {
+  scale_and_shift_body<true>(x, y, pixels, scale, shift);
+}
+
+// Of one plane: the sum of the gradients, and of their products with the deviations of x.
+struct PlaneSums {
+  float grads, products;
+};
+
+// libtorch's vectors have eight lanes here, also where it has AVX-512.
+constexpr int kVector = 8;
+
+// libtorch adds up the lanes in pairs if it has AVX2, else one after the other.
+TCHX_INLINE float sum_of_lanes(const float* lanes, bool in_pairs) {
+  if (in_pairs) return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  float sum = lanes[0];
+  for (int lane = 1; lane < kVector; ++lane) sum += lanes[lane];
+  return sum;
+}
+
+using Vector = float __attribute__((vector_size(kVector * sizeof(float))));
+
+TCHX_INLINE void load(Vector& lanes, const float* from) { std::memcpy(&lanes, from, sizeof lanes); }
+
+// Sums of kTogether planes behind each other. Each addition waits for the one before it; those to the sums of other planes need not.
+template <int kTogether>
+TCHX_INLINE void sums_of_planes(const float* x, const float* grads, int64_t pixels, const float* means, bool in_pairs,
+                                PlaneSums* result) {
+  Vector sums[kTogether], products[kTogether];
+  for (int64_t i = 0; i + kVector <= pixels; i += kVector) {
+    for (int plane = 0; plane < kTogether; ++plane) {
+      Vector pixel, grad;
+      load(pixel, x + plane * pixels + i);
+      load(grad, grads + plane * pixels + i);
+      const Vector product = (pixel - means[plane]) * grad;
+      sums[plane] = i == 0 ? grad : sums[plane] + grad;
+      products[plane] = i == 0 ? product : products[plane] + product;
+    }
+  }
+  for (int plane = 0; plane < kTogether; ++plane) {
+    float of_lanes[kVector], products_of_lanes[kVector];
+    std::memcpy(of_lanes, &sums[plane], sizeof of_lanes);
+    std::memcpy(products_of_lanes, &products[plane], sizeof products_of_lanes);
+    for (int64_t i = pixels - pixels % kVector, lane = 0; i < pixels; ++i, ++lane) {
+      const float grad = grads[plane * pixels + i];
+      of_lanes[lane] += grad;
+      products_of_lanes[lane] += (x[plane * pixels + i] - means[plane]) * grad;
+    }
+    result[plane] = {sum_of_lanes(of_lanes, in_pairs), sum_of_lanes(products_of_lanes, in_pairs)};
+  }
+}
+
+// Of planes with less pixels than lanes: one after the other.
+inline PlaneSums sums_of_small_plane(const float* x, const float* grads, int64_t pixels, float mean) {
+  PlaneSums sums{grads[0], (x[0] - mean) * grads[0]};
+  for (int64_t i = 1; i < pixels; ++i) {
+    sums.grads += grads[i];
+    sums.products += (x[i] - mean) * grads[i];
+  }
+  return sums;
+}
+
+// The sums of `count` planes behind each other, the first of which has channel `channel` of `channels`.
+TCHX_CLONES static void sums_of(const float* x, const float* grads, int64_t count, int64_t pixels, const float* means,
+                                int64_t channel, int64_t channels, bool in_pairs, PlaneSums* result) {
+  constexpr int kTogether = 4;
+  while (count > 0) {
+    float mean[kTogether];
+    const int64_t taken = count < kTogether || pixels < kVector ? 1 : kTogether;
+    for (int64_t i = 0; i < taken; ++i) {
+      mean[i] = means[channel];
+      if (++channel == channels) channel = 0;
+    }
+    if (pixels < kVector) {
+      *result = sums_of_small_plane(x, grads, pixels, mean[0]);
+    } else if (taken == 1) {
+      sums_of_planes<1>(x, grads, pixels, mean, in_pairs, result);
+    } else {
+      sums_of_planes<kTogether>(x, grads, pixels, mean, in_pairs, result);
+    }
+    x += taken * pixels;
+    grads += taken * pixels;
+    result += taken;
+    count -= taken;
+  }
+}
+
+// What the input's gradient needs to know of a channel.
+struct ChannelGradient {
+  float mean, inverse, weight, mean_of_grads, slope;
+};
+
+template <bool kFused>
+TCHX_INLINE void input_gradient_body(const float* x, const float* grads, float* result, int64_t pixels, ChannelGradient of) {
+  for (int64_t i = 0; i < pixels; ++i) {
+    const float rest = multiply_add<kFused>(-(x[i] - of.mean), of.slope, grads[i] - of.mean_of_grads);
+    result[i] = rest * of.inverse * of.weight;
+  }
+}
+inline void input_gradient(const float* x, const float* grads, float* result, int64_t pixels, ChannelGradient of) {
+  input_gradient_body<false>(x, grads, result, pixels, of);
+}
+TCHX_FUSED void input_gradient_fused(const float* x, const float* grads, float* result, int64_t pixels, ChannelGradient of) {
+  input_gradient_body<true>(x, grads, result, pixels, of);
 }
 
 // ---- Random numbers
 
-// MT19937 (Matsumoto and Nishimura, 1998): the next state of the generator.
-struct Mt19937 {
-  static constexpr int kSize = 624, kShift = 397;
-  using State = std::array<uint32_t, kSize>;
+// MT19937 (Matsumoto and Nishimura, 1998).
+constexpr int kStateSize = 624, kShift = 397;
 
-  static uint32_t twist(uint32_t high, uint32_t low) {
-    const uint32_t joined = (high & 0x80000000u) | (low & 0x7fffffffu);
-    return (joined >> 1) ^ ((0u - (low & 1u)) & 0x9908b0dfu);
+TCHX_INLINE uint32_t twist(uint32_t high, uint32_t low) {
+  const uint32_t joined = (high & 0x80000000u) | (low & 0x7fffffffu);
+  return (joined >> 1) ^ ((0u - (low & 1u)) & 0x9908b0dfu);
+}
+
+// The next state of the generator. It goes into other memory: so the compiler sees that it may compute several words side by side.
+TCHX_CLONES static void next_state(const uint32_t* __restrict state, uint32_t* __restrict next) {
+  for (int i = 0; i < kStateSize - kShift; ++i) next[i] = state[i + kShift] ^ twist(state[i], state[i + 1]);
+  for (int i = kStateSize - kShift; i < kStateSize - 1; ++i) {
+    next[i] = next[i + kShift - kStateSize] ^ twist(state[i], state[i + 1]);
   }
-  // Into other memory: so the compiler sees that it may compute several words side by side.
-  static void next(const State& state, State& next) {
-    for (int i = 0; i < kSize - kShift; ++i) next[i] = state[i + kShift] ^ twist(state[i], state[i + 1]);
-    for (int i = kSize - kShift; i < kSize - 1; ++i) next[i] = next[i + kShift - kSize] ^ twist(state[i], state[i + 1]);
-    next[kSize - 1] = next[kShift - 1] ^ twist(state[kSize - 1], next[0]);
-  }
-  static uint32_t temper(uint32_t word) {
+  next[kStateSize - 1] = next[kShift - 1] ^ twist(state[kStateSize - 1], next[0]);
+}
+
+// Words of the state as the generator gives them out.
+TCHX_CLONES static void temper(const uint32_t* __restrict state, uint32_t* __restrict words, int count) {
+  for (int i = 0; i < count; ++i) {
+    uint32_t word = state[i];
     word ^= word >> 11;
     word ^= (word << 7) & 0x9d2c5680u;
     word ^= (word << 15) & 0xefc60000u;
-    return word ^ (word >> 18);
+    words[i] = word ^ (word >> 18);
   }
-};
+}
+
+// `scale` for each draw below `limit`, else 0. A draw is the low 53 bits of two words.
+TCHX_CLONES static void scale_if_below(const uint32_t* __restrict words, float* __restrict noise, int draws, int64_t limit,
+                                       float scale) {
+  for (int i = 0; i < draws; ++i) {
+    const int64_t draw = static_cast<int64_t>(words[2 * i] & 0x1fffffu) << 32 | words[2 * i + 1];
+    noise[i] = draw < limit ? scale : 0.0f;
+  }
+}
 
 }  // namespace tchx
 

@@ -9,11 +9,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 
 namespace tchx {
 
 // Whether the process computes with them.
 inline std::atomic<bool> enabled{true};
+
+// How many times they have computed.
+inline std::atomic<uint64_t> calls{0};
 
 // An operator of ours, as it is called through libtorch's dispatcher: so autograd, recorded steps and others see it.
 template <class Signature>

@@ -9,7 +9,7 @@
 
 use tch::nn::{ConvConfig, ModuleT, VarStore};
 use tch::{Device, Kind, Tensor, nn};
-use tch_extra::nn::{conv2d, linear};
+use tch_extra::nn::{Conv2d, conv2d, linear};
 use tch_extra::optim::{Optimizer, Sgd};
 use tch_extra::{Determinism, GeneratorState, Recording, device_name, manual_seed};
 
@@ -20,8 +20,8 @@ const WARM_UP: i64 = 3;
 
 #[derive(Debug)]
 struct Net {
-    conv1: nn::Conv2D,
-    conv2: nn::Conv2D,
+    conv1: Conv2d,
+    conv2: Conv2d,
     fc1: nn::Linear,
     fc2: nn::Linear,
 }

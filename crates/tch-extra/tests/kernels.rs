@@ -124,12 +124,22 @@ fn bits(x: &Tensor) -> Vec<u8> {
 
 type Pool = fn(&Tensor) -> Tensor;
 
-const POOLS: [(&str, Pool, Pool); 5] = [
+const POOLS: [(&str, Pool, Pool); 7] = [
     ("average of 2", |x| kernels::avg_pool2d(x, 2), |x| x.avg_pool2d(2, 2, 0, false, true, None::<i64>)),
     ("average of 5", |x| kernels::avg_pool2d(x, 5), |x| x.avg_pool2d(5, 5, 0, false, true, None::<i64>)),
     ("maximum of 2", |x| kernels::max_pool2d(x, 2, 2, 0), |x| x.max_pool2d(2, 2, 0, 1, false)),
     ("maximum of 2, stride 1", |x| kernels::max_pool2d(x, 2, 1, 0), |x| x.max_pool2d(2, 1, 0, 1, false)),
     ("maximum of 2, padding 1", |x| kernels::max_pool2d(x, 2, 2, 1), |x| x.max_pool2d(2, 2, 1, 1, false)),
+    (
+        "maximum of 2 after ReLU",
+        |x| kernels::relu_max_pool2d(x, 2, 2, 0),
+        |x| x.relu().max_pool2d(2, 2, 0, 1, false),
+    ),
+    (
+        "maximum of 3 after ReLU",
+        |x| kernels::relu_max_pool2d(x, 3, 2, 1),
+        |x| x.relu().max_pool2d(3, 2, 1, 1, false),
+    ),
 ];
 
 /// The output, and the gradient of `x` where the output's is `grad`.
@@ -220,6 +230,46 @@ fn the_threads_settings_hold() {
             })
         });
         assert_same(&own, &libtorchs, name);
+    }
+}
+
+/// Output and gradients of a convolution.
+fn convolution(own: bool, [x, weight, bias]: [&Tensor; 3], padding: i64) -> Vec<Tensor> {
+    let [x, weight, bias] = [x, weight, bias].map(|x| x.detach().set_requires_grad(true));
+    let y = if own {
+        kernels::conv2d(&x, &weight, &bias, padding)
+    } else {
+        x.conv2d(&weight, Some(&bias), 1, padding, 1, 1)
+    };
+    y.square().sum(Kind::Float).backward();
+    vec![y, x.grad(), weight.grad(), bias.grad()]
+}
+
+#[test]
+fn convolution_is_libtorchs() {
+    let _turn = alone();
+    let mut random = Random(12);
+    for round in 0..60 {
+        tch::set_num_threads(1 + round % 3);
+        let channels = random.pick(&[1, 1, 1, 1, 1, 3]);
+        let taps = random.pick(&[5, 5, 5, 5, 5, 3, 7]);
+        let outputs = if round % 2 == 0 { 6 } else { random.between(1, 20) };
+        let images = if round % 30 == 0 { 256 } else { random.between(1, 20) };
+        let (height, width) = (random.between(7, 40), random.between(7, 50));
+        let shapes = [[images, channels, height, width], [outputs, channels, taps, taps]];
+        let [x, weight] = shapes.map(|shape| {
+            let plain: Vec<f32> = (0..shape.iter().product()).map(|_| random.unit()).collect();
+            if round % 3 == 0 { random.tensor(&shape) } else { Tensor::from_slice(&plain).reshape(shape) }
+        });
+        let bias = random.tensor(&[outputs]);
+        for padding in [0, 1, 2, 3] {
+            let [own, libtorchs] = [true, false].map(|own| convolution(own, [&x, &weight, &bias], padding));
+            assert_same(
+                &own,
+                &libtorchs,
+                &format!("round {round}, {:?}, {:?}, {padding}", x.size(), weight.size()),
+            );
+        }
     }
 }
 
@@ -394,6 +444,49 @@ fn a_recorded_step_repeats_them() {
     let libtorchs = steps(false, false);
     assert_same(&steps(true, false), &libtorchs, "as it is");
     assert_same(&steps(true, true), &libtorchs, "recorded");
+}
+
+/// A kernel of our own that is never taken would pass all other tests.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn they_are_taken() {
+    let _turn = alone();
+    tch::set_num_threads(1);
+    let x = Random(13).tensor(&[4, 1, 20, 24]).sign().set_requires_grad(true);
+    let [weight, ones, zeros] =
+        [&[6, 1, 5, 5][..], &[1], &[1]].map(|shape| Tensor::ones(shape, (Kind::Float, Device::Cpu)));
+    let [bias, mean, var] = [zeros.repeat([6]), zeros.copy(), ones.copy()];
+    // Forward and backward, of which a convolution has the first.
+    let calls = |f: &dyn Fn() -> Tensor| {
+        let _ = f(); // compares once
+        let before = kernels::calls();
+        f().sum(Kind::Float).backward();
+        kernels::calls() - before
+    };
+    let grad_of = |y: Tensor| &y * &y;
+    assert_eq!(calls(&|| grad_of(kernels::avg_pool2d(&x, 2))), 2);
+    assert_eq!(calls(&|| grad_of(kernels::max_pool2d(&x, 2, 2, 0))), 2);
+    assert_eq!(calls(&|| grad_of(kernels::relu_max_pool2d(&x, 2, 2, 0))), 2);
+    assert_eq!(
+        calls(&|| grad_of(kernels::batch_norm_training(&x, &ones, &zeros, &mean, &var, 0.1, 1e-5))),
+        2
+    );
+    if is_x86_feature_detected!("avx2") {
+        let [wide, gamma, beta] = [&x, &ones, &zeros].map(|t| t.reshape([-1, 1, 1, 1]).repeat([1, 6, 1, 1]));
+        let [moving_mean, moving_var] = [beta.copy(), gamma.copy()];
+        let by_hand =
+            || kernels::batch_norm_formula(&wide, &gamma, &beta, &moving_mean, &moving_var, 0.9, 1e-5);
+        assert_eq!(calls(&|| grad_of(by_hand().unwrap())), 2);
+    }
+    // On Intel's processors libtorch draws with MKL, and may take other convolutions.
+    let intel = tch_extra::processor_name().contains("Intel");
+    if is_x86_feature_detected!("avx512f") && !intel {
+        assert_eq!(calls(&|| kernels::conv2d(&x, &weight, &bias, 2)), 1);
+    }
+    assert_eq!(calls(&|| kernels::dropout(&x, 0.5, true)), if intel { 0 } else { 1 });
+    kernels::set_enabled(false);
+    assert_eq!(calls(&|| kernels::avg_pool2d(&x, 2)), 0);
+    kernels::set_enabled(true);
 }
 
 #[test]

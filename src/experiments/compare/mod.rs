@@ -51,7 +51,9 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         if graph || (config.device.is_cuda() && !common.eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
-    check_last_batch(train_iter.examples(), batch_size)?;
+    if config.variants.iter().any(|variant| variant.has_batch_norm()) {
+        check_last_batch(train_iter.examples(), batch_size)?;
+    }
     let setting = Setting {
         options: &config.options,
         train_iter: &train_iter,

@@ -54,7 +54,7 @@ impl Compare {
     /// # Errors
     /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn set_up(&self) -> Result<()> {
-        check_each_once(&self.variants)?;
+        check_each_once("--variants", &self.variants)?;
         if self.inspect && !self.variants.iter().any(|variant| variant.has_batch_norm()) {
             return Err(Error::usage(
                 "--inspect looks into batch norms, and the variant none has none",

@@ -39,7 +39,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let RunOptions { epochs, batch_size, graph, ref common, .. } = config.options;
     config.options.check_devices(&[config.device], ranks)?;
     let data = FashionMnist::load(common.data_dir.as_deref(), !config.options.is_quiet(ranks))?;
-    let (images, used) = DataUsed::of(data, &config.options)?;
+    let (images, used) = DataUsed::of(data, config.options.train_examples, common)?;
     let description = config.describe(used, ranks);
     ranks::agree(ranks, &description)?;
 

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::CommandFactory;
+use d2l_ch7::cli::Cli;
 use d2l_ch7::{CellRecord, CellStatus};
 use torchvision_exact::image::Image;
 use torchvision_exact::random::{Draws, Mt19937};
 
+use crate::place::job::Job;
 use crate::place::{Outcome, Place, assert_two_lines, outcome, program, until};
 
 /// How many sweeps are killed, unless `D2L_KILLED_RUNS` gives another number.
-const KILLED_SWEEPS: usize = 3;
+const KILLED_SWEEPS: usize = 2;
 
 /// A sweep on the data of `place` that leaves its results in `out`, of two epochs unless the `options` give others.
 fn sweep(place: &Place, out: &Path, options: &[&str]) -> Command {
@@ -80,8 +84,8 @@ fn processes(out: &Path) -> Vec<u32> {
     ids.filter(names).collect()
 }
 
-fn send(signal: &str, id: u32) {
-    assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
+fn send(signal: &str, to: &str) {
+    assert!(Command::new("kill").args([signal, "--", to]).status().unwrap().success());
 }
 
 /// Starts a sweep of so many epochs a cell, two cells at once, and waits until a cell has one of them.
@@ -120,6 +124,15 @@ fn a_cell_is_compare_run_alone() {
     }
     for name in ["curves.png", "heatmap.png"] {
         Image::open(&place.out().join(name)).unwrap();
+    }
+    // What config.json lacks would be lost when the sweep is resumed.
+    let config = fs::read(place.out().join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let cli = Cli::command();
+    for option in cli.find_subcommand("sweep").unwrap().get_arguments().map(|option| option.get_id().as_str())
+    {
+        let is_saved = !["out", "resume", "quiet", "jobs"].contains(&option);
+        assert_eq!(config.get(option).is_some(), is_saved, "--{option}");
     }
     let report = fs::read_to_string(place.out().join("report.md")).unwrap();
     assert!(report.contains("# A sweep of 8 cells") && !report.contains("open"), "{report}");
@@ -169,6 +182,8 @@ fn grids_that_cannot_be_are_refused() {
         assert_two_lines(&sweep(&place, &place.out(), options).output().unwrap(), 2, words);
         assert!(!place.out().exists(), "{options:?} left a directory");
     }
+    let mut ranked = sweep(&place, &place.out(), &[]);
+    assert_two_lines(&Job::new(2).place(0, &mut ranked).output().unwrap(), 2, "leave torchrun out");
     // Without batch norm, a batch may hold one image.
     succeeds(&mut sweep(&place, &place.out(), &["--batch-size", "19", "--variants", "none"]));
     assert_two_lines(&sweep(&place, &place.out(), &[]).output().unwrap(), 2, "exists");
@@ -198,7 +213,7 @@ fn a_cell_that_diverges_is_a_result() {
     }
 }
 
-/// SIGKILL at a random moment, to the sweep alone. The cells that were done are not trained again, and no process stays.
+/// SIGKILL at a random moment, to the sweep alone or to its processes too. The cells that were done are not trained again, and no process stays.
 #[test]
 fn killed_sweeps_end_with_the_results_of_those_that_nobody_killed() {
     let killed =
@@ -227,9 +242,13 @@ fn killed_sweeps_end_with_the_results_of_those_that_nobody_killed() {
         let mut done = BTreeMap::new();
         // Two to four kills, each after a random part of half the time that all cells take.
         for _ in 0..2 + chance.randint(3) {
-            let mut child = go_on(&out).spawn().unwrap();
+            let mut child = go_on(&out).process_group(0).spawn().unwrap();
             std::thread::sleep(took.mul_f32(0.5 * chance.rand()).max(Duration::from_millis(1)));
-            child.kill().unwrap();
+            if chance.randint(2) == 0 {
+                child.kill().unwrap();
+            } else {
+                send("-KILL", &format!("-{}", child.id()));
+            }
             child.wait().unwrap();
             if out.join("cells.csv").exists() {
                 done.extend(finished(&out).into_iter().map(|dir| (dir.clone(), metrics(&dir))));
@@ -265,7 +284,7 @@ fn an_interrupted_sweep_goes_on() {
     let whole = place.folder.path().join("whole");
     let mut child = begun(&place, "10");
     assert_two_lines(&resume(&place.out(), &[]).output().unwrap(), 1, "another process is writing");
-    send("-INT", child.id());
+    send("-INT", &child.id().to_string());
     assert!(child.wait().unwrap().code() == Some(130));
     let output = child.wait_with_output().unwrap();
     assert_two_lines(&output, 130, "of 8 cells");
@@ -283,7 +302,7 @@ fn a_process_that_dies_ends_the_sweep_and_is_named() {
     let child = begun(&place, "10");
     let sweeps = child.id();
     let cell = processes(&place.out()).into_iter().find(|&id| id != sweeps).unwrap();
-    send("-KILL", cell);
+    send("-KILL", &cell.to_string());
     assert_two_lines(&child.wait_with_output().unwrap(), 1, "signal: 9 (SIGKILL)");
     assert_eq!(processes(&place.out()), [0; 0]);
     succeeds(&mut resume(&place.out(), &[]));

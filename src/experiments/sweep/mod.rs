@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use tch_c10d::Launch;
 use tch_extra::Signature;
 
 use super::description::{DataUsed, facts};
@@ -50,6 +51,12 @@ pub struct Swept {
 /// A grid that cannot be, data that cannot be had or read, a directory that cannot be made or written, a cell that neither finishes
 /// nor diverges, an interruption. Cells that were done before are on disk.
 pub fn run(sweep: &Sweep) -> Result<Swept> {
+    if Launch::from_env()?.is_some() {
+        return Err(Error::usage(
+            "a sweep is started as one process, and torchrun starts several",
+            "leave torchrun out: --jobs says how many cells are trained at once",
+        ));
+    }
     let cells = sweep.cells()?;
     let data = FashionMnist::load(sweep.common.data_dir.as_deref(), !sweep.quiet)?;
     let (_, data) = DataUsed::of(data, sweep.train_examples, &sweep.common)?;

@@ -18,7 +18,7 @@ fn net() -> Net {
     Net::new(|p| {
         sequential(p)
             .then(|p| linear(p, 3, 8))
-            .then(|p| Norm::Native.batch_norm(p, 8, Dims::Two))
+            .then_optional(|p| Norm::Native.batch_norm(p, 8, Dims::Two))
             .then(|_| relu())
             .then(|p| linear(p, 8, 1))
             .done()

@@ -16,7 +16,7 @@ import basics as note
 import fashion_mnist
 import loops
 from bits import tensor_bytes
-from recipes import NORMS, RECIPES, VARIANTS, xavier
+from recipes import BATCH_NORMS, NORMS, RECIPES, VARIANTS, xavier
 from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
@@ -120,7 +120,7 @@ def batch_norm(seed: int) -> Tensors:
         W = torch.randn(view(bases[0]).shape, generator=generator)
         tensors |= {f"{case}.base{i}": base for i, base in enumerate(bases)}
         tensors |= copies(case, {"gamma": gamma, "beta": beta, "W": W})
-        for variant in VARIANTS:
+        for variant in BATCH_NORMS:
             inputs = [view(base).detach() for base in bases]
             tensors |= copies(f"{case}.{variant}", three_norm_steps(variant, inputs, gamma, beta, W))
     return tensors

@@ -1,7 +1,7 @@
 """The table of recipes: the nets that the notes train, with their optimizers and hyperparameters.
 
-A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in two
-variants: `scratch` uses the batch normalization written out below, `native` uses torch.nn's. The order of the modules
+A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in three
+variants: `scratch` uses the batch normalization written out below, `native` uses torch.nn's, `none` has none. The order of the modules
 in each nn.Sequential is the notebooks'. It decides the names in state_dict, and which random number becomes which
 weight.
 """
@@ -66,7 +66,8 @@ class BatchNorm(nn.Module):
         return Y
 
 
-Norm = Callable[[int, int], nn.Module]
+# A norm's layer from its number of features and of dimensions; None where the net is to have no such layer.
+Norm = Callable[[int, int], nn.Module | None]
 
 
 def native_norm(num_features: int, num_dims: int) -> nn.Module:
@@ -74,9 +75,20 @@ def native_norm(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
+def no_norm(num_features: int, num_dims: int) -> None:
+    """No layer, with BatchNorm's arguments."""
+
+
 # The batch norms by their variant's name, as Rust's Variant::NOTEBOOKS has them.
-NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
+BATCH_NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
+# The variants, as Rust's Variant::IN_PYTHON has them.
+NORMS: dict[str, Norm] = BATCH_NORMS | {"none": no_norm}
 VARIANTS = tuple(NORMS)
+
+
+def sequential(*modules: nn.Module | None) -> nn.Sequential:
+    """nn.Sequential of the modules that are not None."""
+    return nn.Sequential(*(module for module in modules if module is not None))
 
 
 def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) -> nn.Sequential:
@@ -84,7 +96,7 @@ def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) 
 
     `features` is the number of values that the second pooling, over squares of `second_pool`, leaves of an image.
     """
-    return nn.Sequential(
+    return sequential(
         nn.Conv2d(1, 6, kernel_size=5), norm(6, 4), nn.Sigmoid(),
         nn.AvgPool2d(kernel_size=2, stride=2),
         nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.Sigmoid(),
@@ -104,17 +116,17 @@ def lenet224(norm: Norm) -> nn.Sequential:
 def lenet_relu(norm: Norm, dropout: bool) -> nn.Sequential:
     """LeNet with padding, ReLU and max pooling. With `dropout`, Dropout follows each dense layer's norm."""
 
-    def drop() -> list[nn.Module]:
-        return [nn.Dropout(0.5)] if dropout else []
+    def drop() -> nn.Module | None:
+        return nn.Dropout(0.5) if dropout else None
 
-    return nn.Sequential(
+    return sequential(
         nn.Conv2d(1, 6, kernel_size=5, padding=2), norm(6, 4), nn.ReLU(),
         nn.MaxPool2d(kernel_size=2, stride=2),
         nn.Conv2d(6, 16, kernel_size=5), norm(16, 4), nn.ReLU(),
         nn.MaxPool2d(kernel_size=2, stride=2),
         nn.Flatten(),
-        nn.Linear(16 * 5 * 5, 120), norm(120, 2), *drop(), nn.ReLU(),
-        nn.Linear(120, 84), norm(84, 2), *drop(), nn.ReLU(),
+        nn.Linear(16 * 5 * 5, 120), norm(120, 2), drop(), nn.ReLU(),
+        nn.Linear(120, 84), norm(84, 2), drop(), nn.ReLU(),
         nn.Linear(84, 10),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recipes import NORMS, lenet_sigmoid
+from recipes import BATCH_NORMS, lenet_sigmoid
 
 KINDS = (
     torch.float64,
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    for variant, norm in NORMS.items():
+    for variant, norm in BATCH_NORMS.items():
         build = lambda: lenet_sigmoid(norm)  # noqa: E731
         net = build()
         net(torch.rand(4, 1, 28, 28))

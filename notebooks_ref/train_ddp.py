@@ -23,7 +23,7 @@ import cifar10
 import fashion_mnist
 import loops
 from numerics import take_deterministic_kernels
-from recipes import RECIPES
+from recipes import RECIPES, VARIANTS
 from synchronized import SyncBatchNorm
 from train import positive, write
 
@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line. An option that is left out takes the recipe's value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=(*RECIPES, CIFAR), default="book")
-    parser.add_argument("--variant", choices=("scratch", "native", SYNC, "plain", "augmented"), default="scratch")
+    parser.add_argument("--variant", choices=(*VARIANTS, SYNC, "plain", "augmented"), default="scratch")
     parser.add_argument("--augment", choices=cifar10.AUGMENTATIONS, default="flip")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=positive)

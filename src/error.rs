@@ -41,10 +41,16 @@ impl Error {
         Self { backtrace, ..self }
     }
 
-    /// The same error with the name of the process it comes from in front.
+    /// The same error with the name of what it comes from in front, such as a process.
     #[must_use]
-    pub fn of(self, process: &str) -> Self {
-        Self { what: format!("{process}: {}", self.what), ..self }
+    pub fn of(self, origin: &str) -> Self {
+        Self { what: format!("{origin}: {}", self.what), ..self }
+    }
+
+    /// The same error with another line that says what to do.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: remedy.into(), ..self }
     }
 
     /// The line that says what to do.

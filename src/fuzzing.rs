@@ -61,7 +61,10 @@ pub fn safetensors(bytes: &[u8]) -> bool {
         assert!(tensor.numel() * tensor.kind().elt_size_in_bytes() <= bytes.len());
     }
     let net = Net::new(|p| {
-        sequential(p).then(|p| linear(p, 3, 2)).then(|p| Norm::Native.batch_norm(p, 2, Dims::Two)).done()
+        sequential(p)
+            .then(|p| linear(p, 3, 2))
+            .then_optional(|p| Norm::Native.batch_norm(p, 2, Dims::Two))
+            .done()
     });
     let _ = load_state_dict(&net.vs, read, "a file");
     assert_eq!(net.state().iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(), 17);

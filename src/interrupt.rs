@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use std::{env, io, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -28,6 +30,27 @@ pub fn watch() -> Result<()> {
             })?;
     }
     Ok(())
+}
+
+/// The variable that a program sets for a process that must not outlive it. The process' standard input is a pipe from the program.
+pub const ENDS_WITH_STDIN: &str = "D2L_ENDS_WITH_STDIN";
+
+/// How long such a process may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Where [`ENDS_WITH_STDIN`] is set: ends the run as SIGTERM does once standard input is closed, which also happens when the process
+/// at its other end is killed. Once a process, after [`watch`].
+pub fn end_with_parent() {
+    if env::var_os(ENDS_WITH_STDIN).is_none() {
+        return;
+    }
+    thread::spawn(|| {
+        // The program writes nothing: this returns when the pipe is closed.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = SIGNAL.compare_exchange(0, SIGTERM as usize, Ordering::Relaxed, Ordering::Relaxed);
+        thread::sleep(GRACE);
+        tch_extra::exit_at_once(exit_code().into());
+    });
 }
 
 /// Whether someone asked the run to end.

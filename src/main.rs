@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use d2l_ch7::cli::Command;
 use d2l_ch7::experiments::networks::NETWORKS;
 use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes};
+use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes, sweep};
 use d2l_ch7::norm::Variant;
 use d2l_ch7::output::{complain, one_line, print, say};
 use d2l_ch7::{Error, doctor, interrupt, openmp, panics};
@@ -35,12 +35,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         openmp::spin_briefly();
     }
     interrupt::watch()?;
+    interrupt::end_with_parent();
     tch_extra::file_limits_are_errors();
     tch_extra::keep_freed_memory();
     command.set_up()?;
     match &command {
         Command::Compare(options) => say_where(compare::run(options)?),
         Command::Cifar(options) => say_where(cifar::run(options)?),
+        Command::Sweep(options) => say(sweep::run(options)?.dir.display()),
         Command::Evaluate(options) => {
             let metric = evaluate::run(options)?;
             print(format_args!("test loss {}  test acc {}", metric.loss(), metric.accuracy()))?;

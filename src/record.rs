@@ -42,6 +42,37 @@ impl EpochRecord {
     }
 }
 
+/// One cell of a sweep; the columns of `cells.csv`, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// The recipe's name.
+    pub recipe: String,
+    /// As in [`EpochRecord`].
+    pub variant: String,
+    /// Learning rate.
+    pub lr: f64,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Of the random streams.
+    pub seed: u64,
+    /// How far it is.
+    pub status: CellStatus,
+    /// The epochs that it has; the last one of a diverged cell is the one in which it diverged.
+    pub epochs: usize,
+}
+
+/// How far a cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellStatus {
+    /// It lacks epochs.
+    Open,
+    /// It has all epochs.
+    Finished,
+    /// Its training loss became infinite or NaN.
+    Diverged,
+}
+
 /// The work of one of several processes in one epoch of one variant; the columns of `ranks.csv`, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankRecord {

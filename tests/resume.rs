@@ -35,7 +35,8 @@ fn runs(place: &Place) -> Vec<Vec<String>> {
              --data-dir {cifar10}"
         )
     };
-    let all = [compare("book"), compare("adamw"), compare("dropout"), cifar(0), cifar(2)];
+    let without = compare("no-dropout --variants none,scratch,native");
+    let all = [compare("book"), compare("adamw"), compare("dropout"), cifar(0), cifar(2), without];
     let shared = ["--epochs", "2", "--seed", "-1", "--device", "cpu", "--threads", "1", "--quiet"];
     all.iter()
         .map(|run| run.split(' ').filter(|word| !word.is_empty()).chain(shared).map(str::to_owned).collect())

@@ -13,6 +13,7 @@ use crate::experiments::cifar::Cifar;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::shapes::Shapes;
+use crate::experiments::sweep::Sweep;
 use crate::{Error, Result, output};
 
 /// LeNet with batch norm by hand and libtorch's own, trained side by side: PyTorch's numbers to the last bit.
@@ -32,6 +33,8 @@ pub enum Command {
     Compare(Compare),
     /// Train ResNet-18 on CIFAR-10 with augmented images and with plain ones, epoch by epoch in turn
     Cifar(Cifar),
+    /// Train every combination of recipes, variants, learning rates, batch sizes and seeds, several at once
+    Sweep(Sweep),
     /// Try saved weights on the test images
     Evaluate(Evaluate),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
@@ -78,6 +81,7 @@ impl Command {
         match self {
             Self::Compare(compare) => compare.set_up(),
             Self::Cifar(cifar) => cifar.set_up(),
+            Self::Sweep(sweep) => sweep.common.set_up(&[sweep.device]),
             Self::Evaluate(evaluate) => evaluate.common.set_up(&[evaluate.device]),
             Self::Basics(basics) => Ok(tch_extra::set_threads(basics.threads)?),
             Self::Bench(bench) => bench.set_up(),

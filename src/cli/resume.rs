@@ -21,7 +21,7 @@ pub(super) fn completed(args: &[OsString], read: ArgMatches) -> Result<ArgMatche
     let Some(dir) = options.try_get_one::<PathBuf>("resume").ok().flatten() else { return Ok(read) };
     let Some(saved) = resumed_config::read(dir)? else { return Ok(read) };
     let command = resumed_config::command(&saved);
-    // Only `compare` has recipes.
+    // Without a command, only `compare` has a recipe.
     let named = asked.or_else(|| is_given(options, "recipe").then_some("compare"));
     if let Some(named) = named.filter(|&named| named != command) {
         return Err(another_command(dir, command, named));
@@ -79,6 +79,8 @@ fn is_given(options: &ArgMatches, id: &str) -> bool {
 fn option(long: &str, value: &Value) -> Option<OsString> {
     match value {
         Value::Null | Value::Bool(false) => None,
+        // What a list that was left out stands for, the command knows.
+        Value::Array(values) if values.is_empty() => None,
         Value::Bool(true) => Some(format!("--{long}").into()),
         value => Some(format!("--{long}={}", resumed_config::text(value)).into()),
     }

@@ -52,7 +52,7 @@ fn assert_close(what: &str, got: &[f64], expected: &[f64]) {
 /// output is weighted by `weights` for the loss.
 fn pass(norm: &Norm, dims: Dims, x: &Tensor, weights: &Tensor) -> [Vec<f64>; 6] {
     let mut vs = VarStore::new(Device::Cpu);
-    let layer = norm.batch_norm(&vs.root(), x.size()[1], dims);
+    let layer = norm.batch_norm(&vs.root(), x.size()[1], dims).unwrap();
     vs.double();
     let x = x.copy().set_requires_grad(true);
     let y = layer.forward_t(&x, true);
@@ -179,7 +179,7 @@ fn alone_it_is_scratch_to_the_last_bit() {
     let alone = Arc::new(Ranks::default());
     let y = |norm: &Norm| {
         let vs = VarStore::new(Device::Cpu);
-        let y = norm.batch_norm(&vs.root(), 3, Dims::Four).forward_t(&x, true);
+        let y = norm.batch_norm(&vs.root(), 3, Dims::Four).unwrap().forward_t(&x, true);
         (y, state(&vs))
     };
     assert!(y(&Norm::ScratchSync(Arc::clone(&alone))) == y(&Norm::Scratch));
@@ -203,7 +203,7 @@ fn every_batch_norm_of_a_network_keeps_its_statistics() {
 fn small_net(variant: Variant, rank: usize) -> Net {
     let norm = Norm::from(variant);
     let net = Net::new(|p| {
-        sequential(p).then(|p| linear(p, 3, 2)).then(|p| norm.batch_norm(p, 2, Dims::Two)).done()
+        sequential(p).then(|p| linear(p, 3, 2)).then_optional(|p| norm.batch_norm(p, 2, Dims::Two)).done()
     });
     for (_, mut tensor) in net.state() {
         let _ = tensor.fill_(rank as f64 + 1.0);

@@ -31,13 +31,17 @@ impl DataUsed {
     ///
     /// # Errors
     /// A usage error for more images than there are.
-    pub fn of(data: DataSet, options: &RunOptions) -> Result<([Images; 2], Self)> {
-        let CommonOptions { test_examples, data_dir, .. } = &options.common;
-        data.train.check_limit(options.train_examples, "--train-examples")?;
+    pub fn of(
+        data: DataSet,
+        train_examples: Option<usize>,
+        common: &CommonOptions,
+    ) -> Result<([Images; 2], Self)> {
+        let CommonOptions { test_examples, data_dir, .. } = common;
+        data.train.check_limit(train_examples, "--train-examples")?;
         data.test.check_limit(*test_examples, "--test-examples")?;
         let named = data_dir.as_ref().and_then(|_| std::path::absolute(data.folder()).ok());
         let data_is_published = data.is_published();
-        let (train, test) = (data.train.first(options.train_examples), data.test.first(*test_examples));
+        let (train, test) = (data.train.first(train_examples), data.test.first(*test_examples));
         let (train_sha256, test_sha256) = std::thread::scope(|scope| {
             let hashed = scope.spawn(|| test.sha256());
             (train.sha256(), hashed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

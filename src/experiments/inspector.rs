@@ -88,7 +88,7 @@ pub fn inspect(
     states: &[(Variant, Vec<(String, Tensor)>)],
     inspector: Option<&Inspector>,
 ) -> Inspection {
-    let scales = states.iter().map(|(variant, state)| scale(*variant, state)).collect();
+    let scales = states.iter().filter_map(|(variant, state)| scale(*variant, state)).collect();
     let of_variant = |wanted| states.iter().find(|(variant, _)| *variant == wanted).map(|(_, state)| state);
     let statistics = match (inspector, of_variant(Variant::Scratch), of_variant(Variant::Native)) {
         (Some(inspector), Some(scratch), Some(native)) => {
@@ -124,13 +124,14 @@ fn of(state: &State, layer: &str, tensor: &str) -> Tensor {
     tensor.to_kind(Kind::Double)
 }
 
-/// Gamma and beta of the first batch norm, which is layer 1 in every recipe.
-fn scale(variant: Variant, state: &State) -> Scale {
+/// Gamma and beta of the first batch norm, which is layer 1 in every recipe; `None` for a variant without batch norm.
+fn scale(variant: Variant, state: &State) -> Option<Scale> {
     let (gamma, beta) = match variant {
         Variant::Scratch | Variant::ScratchSync => ("gamma", "beta"),
         Variant::Native => ("weight", "bias"),
+        Variant::None => return None,
     };
     let values =
         |tensor| Vec::try_from(of(state, "1", tensor).reshape([-1])).expect("f64 values in one dimension");
-    Scale { variant: variant.to_string(), gamma: values(gamma), beta: values(beta) }
+    Some(Scale { variant: variant.to_string(), gamma: values(gamma), beta: values(beta) })
 }

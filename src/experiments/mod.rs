@@ -16,6 +16,7 @@ pub(crate) mod resumed_config;
 mod run_log;
 pub(crate) mod saved;
 pub mod shapes;
+pub mod sweep;
 mod thumbnail;
 mod trainer;
 pub mod values;

@@ -162,16 +162,16 @@ pub fn check_graph_device(graph: bool, device: Device) -> Result<()> {
     ))
 }
 
-/// Refuses a variant that is named twice.
+/// Refuses a value that an `option` names twice.
 ///
 /// # Errors
 /// A usage error that names it.
-pub fn check_each_once<V: PartialEq + Display>(variants: &[V]) -> Result<()> {
-    match variants.iter().enumerate().find(|(i, variant)| variants[..*i].contains(variant)) {
+pub fn check_each_once<V: PartialEq + Display>(option: &str, values: &[V]) -> Result<()> {
+    match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
         None => Ok(()),
         Some((_, twice)) => Err(Error::usage(
-            format!("--variants names {twice} twice"),
-            "name each variant once, separated by commas",
+            format!("{option} names {twice} twice"),
+            "name each value once, separated by commas",
         )),
     }
 }

@@ -31,7 +31,7 @@ pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
     let json = fs::read(&path).map_err(|e| unreadable(dir, &e.to_string()))?;
     let saved = serde_json::from_slice(&json).map_err(|e| unreadable(dir, &e.to_string()));
     let mut saved: Map<String, Value> = saved?;
-    if !saved.get("recipe").is_some_and(Value::is_string) {
+    if command(&saved) != "sweep" && !saved.get("recipe").is_some_and(Value::is_string) {
         return Err(unreadable(dir, "it is not the configuration of a training run"));
     }
     complete(&mut saved, dir);
@@ -61,7 +61,11 @@ pub(super) fn device(name: &str, ranks: bool) -> &str {
 
 /// The command that trained a run.
 pub fn command(saved: &Map<String, Value>) -> &'static str {
-    if saved["recipe"] == "cifar" { "cifar" } else { "compare" }
+    match saved.get("recipe").and_then(Value::as_str) {
+        _ if saved.get("recipes").is_some_and(Value::is_array) => "sweep",
+        Some("cifar") => "cifar",
+        _ => "compare",
+    }
 }
 
 /// A saved value as the command line takes it.

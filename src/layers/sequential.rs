@@ -28,6 +28,15 @@ impl<'a> Builder<'a> {
         self.add_module(&number, layer)
     }
 
+    /// As [`then`](Self::then), if `layer` makes a layer. If not, the next layer gets the number.
+    #[must_use]
+    pub fn then_optional<L: Layer + 'static>(self, layer: impl FnOnce(&nn::Path<'a>) -> Option<L>) -> Self {
+        match layer(&(&self.path / self.layers.len())) {
+            Some(layer) => self.then(|_| layer),
+            None => self,
+        }
+    }
+
     /// `net.add_module(name, layer)`: appends a layer under a name.
     ///
     /// # Panics

@@ -1,9 +1,9 @@
-//! LeNet with batch norm after every layer but the last, as the notebooks build it (d2l section 7.5.4).
+//! LeNet with batch norm after every layer but the last, as the notebooks build it (d2l section 7.5.4), or without any.
 
 use tch::nn::{ConvConfig, Path};
 
 use crate::layers::{
-    Builder, Sequential, avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential, sigmoid,
+    Sequential, avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential, sigmoid,
 };
 use crate::norm::{Dims, Norm};
 
@@ -22,19 +22,19 @@ pub fn lenet224(p: &Path, norm: &Norm) -> Sequential {
 fn lenet_sigmoid(p: &Path, norm: &Norm, second_pool: i64, features: i64) -> Sequential {
     sequential(p)
         .then(|p| conv2d(p, 1, 6, 5, ConvConfig::default()))
-        .then(|p| norm.batch_norm(p, 6, Dims::Four))
+        .then_optional(|p| norm.batch_norm(p, 6, Dims::Four))
         .then(|_| sigmoid())
         .then(|_| avg_pool2d(2))
         .then(|p| conv2d(p, 6, 16, 5, ConvConfig::default()))
-        .then(|p| norm.batch_norm(p, 16, Dims::Four))
+        .then_optional(|p| norm.batch_norm(p, 16, Dims::Four))
         .then(|_| sigmoid())
         .then(|_| avg_pool2d(second_pool))
         .then(|_| flatten())
         .then(|p| linear(p, features, 120))
-        .then(|p| norm.batch_norm(p, 120, Dims::Two))
+        .then_optional(|p| norm.batch_norm(p, 120, Dims::Two))
         .then(|_| sigmoid())
         .then(|p| linear(p, 120, 84))
-        .then(|p| norm.batch_norm(p, 84, Dims::Two))
+        .then_optional(|p| norm.batch_norm(p, 84, Dims::Two))
         .then(|_| sigmoid())
         .then(|p| linear(p, 84, 10))
         .done()
@@ -43,28 +43,24 @@ fn lenet_sigmoid(p: &Path, norm: &Norm, second_pool: i64, features: i64) -> Sequ
 /// Note 000's LeNet with ReLU, max pooling and a padded first convolution, for (N, 1, 28, 28). `p_dropout` is the probability of
 /// the dropout layer after each dense batch norm; `None` leaves those layers out. Gives (N, 10) logits.
 pub fn lenet_relu(p: &Path, norm: &Norm, p_dropout: Option<f64>) -> Sequential {
-    let net = sequential(p)
+    sequential(p)
         .then(|p| conv2d(p, 1, 6, 5, ConvConfig { padding: 2, ..Default::default() }))
-        .then(|p| norm.batch_norm(p, 6, Dims::Four))
+        .then_optional(|p| norm.batch_norm(p, 6, Dims::Four))
         .then(|_| relu())
         .then(|_| max_pool2d(2, 2, 0))
         .then(|p| conv2d(p, 6, 16, 5, ConvConfig::default()))
-        .then(|p| norm.batch_norm(p, 16, Dims::Four))
+        .then_optional(|p| norm.batch_norm(p, 16, Dims::Four))
         .then(|_| relu())
         .then(|_| max_pool2d(2, 2, 0))
         .then(|_| flatten())
         .then(|p| linear(p, 16 * 5 * 5, 120))
-        .then(|p| norm.batch_norm(p, 120, Dims::Two));
-    let net = with_dropout(net, p_dropout)
+        .then_optional(|p| norm.batch_norm(p, 120, Dims::Two))
+        .then_optional(|_| p_dropout.map(dropout))
         .then(|_| relu())
         .then(|p| linear(p, 120, 84))
-        .then(|p| norm.batch_norm(p, 84, Dims::Two));
-    with_dropout(net, p_dropout).then(|_| relu()).then(|p| linear(p, 84, 10)).done()
-}
-
-fn with_dropout(net: Builder, p_dropout: Option<f64>) -> Builder {
-    match p_dropout {
-        Some(p) => net.then(|_| dropout(p)),
-        None => net,
-    }
+        .then_optional(|p| norm.batch_norm(p, 84, Dims::Two))
+        .then_optional(|_| p_dropout.map(dropout))
+        .then(|_| relu())
+        .then(|p| linear(p, 84, 10))
+        .done()
 }

@@ -13,8 +13,8 @@ pub struct Residual {
     conv1: Conv2d,
     conv2: Conv2d,
     conv3: Option<Conv2d>,
-    bn1: Box<dyn Layer>,
-    bn2: Box<dyn Layer>,
+    bn1: Option<Box<dyn Layer>>,
+    bn2: Option<Box<dyn Layer>>,
 }
 
 impl Residual {
@@ -49,8 +49,8 @@ impl Residual {
 
 impl ModuleT for Residual {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        let y = x.apply(&self.conv1).apply_t(&self.bn1, train).relu();
-        let mut y = y.apply(&self.conv2).apply_t(&self.bn2, train);
+        let y = x.apply(&self.conv1).apply_opt_t(&self.bn1, train).relu();
+        let mut y = y.apply(&self.conv2).apply_opt_t(&self.bn2, train);
         // The shortcut comes after g, as in Python: the order decides in which order the gradients of x add up.
         y += x.apply_opt(&self.conv3);
         y.relu()

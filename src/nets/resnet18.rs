@@ -13,7 +13,7 @@ pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
     let b1 = |p: &Path| {
         sequential(p)
             .then(|p| conv2d(p, 1, 64, 7, stem))
-            .then(|p| norm.batch_norm(p, 64, Dims::Four))
+            .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
             .then(|_| relu())
             .then(|_| max_pool2d(3, 2, 1))
             .done()
@@ -35,7 +35,7 @@ pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
 pub fn resnet18_cifar(p: &Path, norm: &Norm, num_classes: i64, in_channels: i64) -> Sequential {
     sequential(p)
         .then(|p| conv2d(p, in_channels, 64, 3, ConvConfig { padding: 1, ..Default::default() }))
-        .then(|p| norm.batch_norm(p, 64, Dims::Four))
+        .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
         .then(|_| relu())
         .add_module("resnet_block1", |p| resnet_block(p, norm, 64, 64, 2, true))
         .add_module("resnet_block2", |p| resnet_block(p, norm, 64, 128, 2, false))

@@ -7,6 +7,8 @@
 //! | momentum | 0.9, the share of the old statistics kept | 0.1, the share of the new taken |
 //! | running variance | biased (divided by n) | unbiased (divided by n - 1) |
 //! | tensors | gamma, beta, moving_mean, moving_var | weight, bias, running_mean, running_var |
+//!
+//! [`Variant::None`] leaves the layers out.
 
 pub mod native;
 pub mod scratch;
@@ -33,7 +35,7 @@ pub enum Dims {
     Four,
 }
 
-/// The name of a batch norm: what `d2l_ch7 compare` compares.
+/// The name of a batch norm, or of none: what `d2l_ch7 compare` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Variant {
     /// The book's formula, [`scratch::BatchNorm`].
@@ -45,11 +47,22 @@ pub enum Variant {
     /// The book's formula over the batches of all processes, [`scratch_sync::BatchNorm`].
     #[value(help = "by hand, over the batches of all processes (torchrun)")]
     ScratchSync,
+    /// No batch norm: the network without these layers.
+    #[value(help = "no batch norm: the network without these layers")]
+    None,
 }
 
 impl Variant {
-    /// The variants that the notebooks and their Python have, in the order in which they are compared.
+    /// The batch norms that the notebooks have, in the order in which they are compared.
     pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
+
+    /// The variants that Python has too: `NORMS` in `notebooks_ref/recipes.py`.
+    pub const IN_PYTHON: [Self; 3] = [Self::Scratch, Self::Native, Self::None];
+
+    /// Whether its networks have batch norms.
+    pub fn has_batch_norm(self) -> bool {
+        self != Self::None
+    }
 
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
@@ -57,6 +70,7 @@ impl Variant {
             Self::Scratch => "scratch",
             Self::Native => "native",
             Self::ScratchSync => "scratch-sync",
+            Self::None => "none",
         }
     }
 }
@@ -76,6 +90,8 @@ pub enum Norm {
     Native,
     /// [`scratch_sync::BatchNorm`] over the batches of these processes.
     ScratchSync(Arc<Ranks>),
+    /// No batch norm.
+    None,
 }
 
 /// The batch norm for a single process.
@@ -85,18 +101,20 @@ impl From<Variant> for Norm {
             Variant::Scratch => Self::Scratch,
             Variant::Native => Self::Native,
             Variant::ScratchSync => Self::ScratchSync(Arc::default()),
+            Variant::None => Self::None,
         }
     }
 }
 
 impl Norm {
-    /// A batch norm over `num_features` features or channels; its variables are below the path `p`.
-    pub fn batch_norm(&self, p: &nn::Path, num_features: i64, dims: Dims) -> Box<dyn Layer> {
-        match self {
+    /// A batch norm over `num_features` features or channels; its variables are below the path `p`. `None` for [`Norm::None`].
+    pub fn batch_norm(&self, p: &nn::Path, num_features: i64, dims: Dims) -> Option<Box<dyn Layer>> {
+        Some(match self {
             Self::Scratch => Box::new(scratch::BatchNorm::new(p, num_features, dims)),
             Self::Native => Box::new(native::BatchNorm::new(p, num_features, dims)),
             Self::ScratchSync(ranks) => Box::new(scratch_sync::BatchNorm::new(p, num_features, dims, ranks)),
-        }
+            Self::None => return None,
+        })
     }
 }
 

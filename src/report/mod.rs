@@ -15,6 +15,7 @@ pub mod plot;
 pub mod pytorch_text;
 mod ranks;
 pub mod run_dir;
+mod sweep;
 mod synchronized;
 mod table;
 
@@ -29,8 +30,10 @@ pub use plot::draw_curves;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use plot::{Thumbnail, draw_gallery, longest_side};
+pub use plot::{draw_heatmaps, draw_sweep_curves};
 pub use ranks::render_ranks;
 pub use run_dir::RunDir;
+pub use sweep::{CELLS, HEATMAP, SWEEP, SweepCell, SweepReport};
 pub use synchronized::{SYNCHRONIZED, Synchronization, SynchronizedLayer};
 pub use table::table;
 

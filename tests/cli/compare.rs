@@ -206,6 +206,36 @@ fn a_last_batch_of_one_image_is_refused() {
         .output()
         .unwrap();
     assert_two_lines(&output, 2, "--batch-size");
+    // A network without batch norm takes it.
+    place.refuses(&["--train-examples", "65", "--variants", "none,native"], 2, "one value per channel");
+    let output = place.compare(&["--train-examples", "65", "--variants", "none"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_network_without_batch_norm_is_trained_beside_those_with_it() {
+    let place = Place::new();
+    place.refuses(&["--inspect", "--variants", "none"], 2, "the variant none has none");
+    let output = place.compare(&["--inspect", "--variants", "none,scratch,native"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("native, first batch norm, gamma"), "{stdout}");
+    assert!(!stdout.contains("none, first batch norm"), "{stdout}");
+    assert!(place.out().join("statistics.csv").exists());
+    let report = fs::read_to_string(place.out().join("report.md")).unwrap();
+    assert!(report.contains("| network of the variant none"), "{report}");
+
+    let weights = place.out().join("weights/none.safetensors");
+    let names: Vec<String> =
+        tch::Tensor::read_safetensors(&weights).unwrap().into_iter().map(|(name, _)| name).collect();
+    assert!(names.len() == 10 && names.contains(&"3.weight".to_owned()), "{names:?}");
+    let mut evaluate = program();
+    evaluate.arg("evaluate").arg(&weights).args(["--variant", "none", "--device", "cpu", "--threads", "1"]);
+    let evaluated = evaluate.arg("--data-dir").arg(place.data()).output().unwrap();
+    let records = read_metrics(&place.out().join("metrics.csv")).unwrap();
+    let last = records.iter().rfind(|record| record.variant == "none").unwrap();
+    let line = format!("test loss {}  test acc {}", last.test_loss, last.test_acc);
+    assert_eq!(String::from_utf8(evaluated.stdout).unwrap().trim_end(), line);
 }
 
 #[test]

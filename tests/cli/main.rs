@@ -14,3 +14,4 @@ mod place;
 #[path = "../place/recorded.rs"]
 mod recorded;
 mod shapes;
+mod sweep;

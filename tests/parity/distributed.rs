@@ -88,6 +88,7 @@ fn jobs_are_distributed_data_parallels_to_the_last_bit() {
         ("3", "adamw", "scratch", "123456789"),
         ("2", "adamw", "native", "1"),
         ("3", "dropout", "native", "2"),
+        ("2", "no-dropout", "none", "4"),
         ("2", "book", "scratch-sync", "5"),
         ("3", "adamw", "scratch-sync", "8"),
     ] {

@@ -47,7 +47,7 @@ fn every_recipe_begins_as_in_pytorch() {
     let _turn = libtorch();
     let stored = Stored::open("init_digests");
     for recipe in &RECIPES {
-        for variant in Variant::NOTEBOOKS {
+        for variant in Variant::IN_PYTHON {
             for seed in [0, 1, 7] {
                 tch_extra::manual_seed(seed);
                 let stage = if recipe.xavier { "xavier" } else { "default" };

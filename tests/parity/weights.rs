@@ -48,7 +48,7 @@ fn weights_of_every_network_go_both_ways() {
     let _turn = libtorch();
     let Some(python) = python_side("weights of every network, both ways") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let each = || NETWORKS.iter().flat_map(|network| Variant::NOTEBOOKS.map(|variant| (network, variant)));
+    let each = || NETWORKS.iter().flat_map(|network| Variant::IN_PYTHON.map(|variant| (network, variant)));
     tch_extra::manual_seed(5);
     for (network, variant) in each() {
         let net = net(network, variant);

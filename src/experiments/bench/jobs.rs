@@ -81,7 +81,7 @@ pub(super) fn job<'a>(
 fn batch_norm<'a>(variant: &str, shape: &[i64], backward: bool, device: Device) -> Job<'a> {
     let dims = if shape.len() == 2 { Dims::Two } else { Dims::Four };
     let vs = VarStore::new(device);
-    let layer = norm(variant).batch_norm(&vs.root(), shape[1], dims);
+    let layer = norm(variant).batch_norm(&vs.root(), shape[1], dims).expect("a subject has a batch norm");
     let mut x = Tensor::rand(shape, (Kind::Float, device)).set_requires_grad(true);
     Box::new(move || {
         let y = layer.forward_t(&x, true);

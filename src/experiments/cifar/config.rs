@@ -64,7 +64,7 @@ impl Cifar {
     /// # Errors
     /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn set_up(&self) -> Result<()> {
-        check_each_once(&self.variants)?;
+        check_each_once("--variants", &self.variants)?;
         if self.workers > MOST_WORKERS {
             return Err(Error::usage(
                 format!("{} workers are more than {MOST_WORKERS}", self.workers),

@@ -40,7 +40,7 @@ fn train(config: &Cifar, ranks: Option<&Distributed>) -> Result<Option<PathBuf>>
     config.check(ranks)?;
     let options = &config.options;
     let data = Cifar10::load(options.common.data_dir.as_deref(), !options.is_quiet(ranks))?;
-    let (images, used) = DataUsed::of(data, options)?;
+    let (images, used) = DataUsed::of(data, options.train_examples, &options.common)?;
     let description = config.describe(used, ranks);
     ranks::agree(ranks, &description)?;
 

@@ -4,13 +4,13 @@ use clap::{Arg, Args};
 use serde::Serialize;
 use tch::Device;
 
-use crate::Result;
 use crate::distributed::Distributed;
 use crate::experiments::description::{DataUsed, RunDescription, to_json};
 use crate::experiments::options::{RunOptions, check_each_once};
 use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::device;
 use crate::norm::Variant;
+use crate::{Error, Result};
 
 /// The options of `d2l_ch7 compare`.
 #[derive(Args, Serialize, Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Compare {
     #[arg(long, default_value = RECIPES[0].name, value_parser = recipe())]
     #[serde(skip)]
     pub recipe: &'static Recipe,
-    /// Batch norms to train with, separated by commas
+    /// Batch norms to train with, separated by commas; `none` trains the network without any
     #[arg(long, default_value = "scratch,native", value_delimiter = ',')]
     #[serde(skip)]
     pub variants: Vec<Variant>,
@@ -54,7 +54,13 @@ impl Compare {
     /// # Errors
     /// A usage error for options that do not fit together; a failure for a device that is not there.
     pub fn set_up(&self) -> Result<()> {
-        check_each_once(&self.variants)?;
+        check_each_once("--variants", &self.variants)?;
+        if self.inspect && !self.variants.iter().any(|variant| variant.has_batch_norm()) {
+            return Err(Error::usage(
+                "--inspect looks into batch norms, and the variant none has none",
+                "leave it out, or give --variants a batch norm too, such as none,scratch,native",
+            ));
+        }
         self.options.set_up(&[self.device])
     }
 
@@ -63,12 +69,50 @@ impl Compare {
         let run = RunDescription {
             recipe: self.recipe.name,
             variants: self.variants.iter().map(ToString::to_string).collect(),
-            title: format!("{}: LeNet with batch norm on Fashion-MNIST", self.recipe.name),
-            facts: vec![("network".to_owned(), self.recipe.about.to_owned())],
+            title: format!("{}: LeNet {} batch norm on Fashion-MNIST", self.recipe.name, self.with()),
+            facts: self.facts(),
             config: to_json(self),
             options: self.options.clone(),
         };
         let optimizer = self.recipe.optimizer.to_string();
         run.completed(&optimizer, "Fashion-MNIST", &[self.device], data, ranks)
+    }
+
+    /// Whether the networks are with batch norm or without.
+    fn with(&self) -> &'static str {
+        let count = self.variants.iter().filter(|variant| variant.has_batch_norm()).count();
+        match count {
+            0 => "without",
+            all if all == self.variants.len() => "with",
+            _ => "with and without",
+        }
+    }
+
+    /// The facts that only this command has.
+    fn facts(&self) -> Vec<(String, String)> {
+        let network = ("network", self.recipe.about);
+        let none = ("network of the variant none", "the same without batch norm");
+        let has_none = self.variants.contains(&Variant::None);
+        let facts = [network].into_iter().chain(has_none.then_some(none));
+        facts.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    #[test]
+    fn the_title_says_whether_there_are_batch_norms() {
+        let with = |variants: &str| {
+            let command = Compare::augment_args(clap::Command::new("compare"));
+            let matches = command.get_matches_from(["compare", "--variants", variants]);
+            Compare::from_arg_matches(&matches).unwrap().with()
+        };
+        assert_eq!(with("scratch,native"), "with");
+        assert_eq!(with("none,scratch"), "with and without");
+        assert_eq!(with("none"), "without");
     }
 }

@@ -39,7 +39,7 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     let RunOptions { epochs, batch_size, graph, ref common, .. } = config.options;
     config.options.check_devices(&[config.device], ranks)?;
     let data = FashionMnist::load(common.data_dir.as_deref(), !config.options.is_quiet(ranks))?;
-    let (images, used) = DataUsed::of(data, &config.options)?;
+    let (images, used) = DataUsed::of(data, config.options.train_examples, common)?;
     let description = config.describe(used, ranks);
     ranks::agree(ranks, &description)?;
 
@@ -51,7 +51,9 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
         if graph || (config.device.is_cuda() && !common.eager) { loader.resident() } else { loader }
     };
     let (train_iter, test_iter) = (loader(&train_images, true), loader(&test_images, false));
-    check_last_batch(train_iter.examples(), batch_size)?;
+    if config.variants.iter().any(|variant| variant.has_batch_norm()) {
+        check_last_batch(train_iter.examples(), batch_size)?;
+    }
     let setting = Setting {
         options: &config.options,
         train_iter: &train_iter,

@@ -29,11 +29,12 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis over whole numbers from 1 to `last`, a tick at whole numbers only.
-    pub fn counted(last: usize) -> Self {
+    /// An axis over whole numbers from 1 to `last`, a tick at whole numbers only, about `most` of them at most.
+    pub fn counted(last: usize, most: usize) -> Self {
         let last = last.max(1);
-        // With few of them each has its tick; beyond, at most about ten round ones, and the first.
-        let step = if last <= 12 { 1 } else { round_step(last as f64 / 10.0).max(1.0) as usize };
+        // With few of them each has its tick; beyond, round ones, and the first.
+        let step =
+            if last <= most { 1 } else { round_step(last as f64 / (most - 2) as f64).max(1.0) as usize };
         let first = (step >= 5).then_some(1);
         let ticks =
             first.into_iter().chain((step..=last).step_by(step)).map(|number| number as f64).collect();
@@ -172,11 +173,14 @@ mod tests {
 
     #[test]
     fn counted_axes_have_whole_ticks_up_to_the_last() {
-        assert_eq!(Axis::counted(1).ticks, [1.0]);
-        assert_eq!(Axis::counted(3).ticks, [1.0, 2.0, 3.0]);
-        assert_eq!(Axis::counted(20).ticks.len(), 10);
-        assert_eq!(Axis::counted(50).ticks, [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]);
-        assert_eq!(Axis::counted(100).format_ext(&90.0), "90");
+        assert_eq!(Axis::counted(1, 12).ticks, [1.0]);
+        assert_eq!(Axis::counted(3, 12).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::counted(20, 12).ticks.len(), 10);
+        assert_eq!(
+            Axis::counted(50, 12).ticks,
+            [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0]
+        );
+        assert_eq!(Axis::counted(100, 12).format_ext(&90.0), "90");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod histograms;
 mod panel;
 mod picture;
 mod ratios;
+mod sweep;
 
 pub use self::curves::draw_curves;
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
@@ -15,3 +16,4 @@ pub(super) use self::panel::{PALETTE, Panel, Series, Shape, draw_panels};
 pub(super) use self::picture::Stroke;
 pub use self::picture::WIDTH;
 pub use self::ratios::draw_ratios;
+pub use self::sweep::{draw_heatmaps, draw_sweep_curves};

@@ -89,7 +89,7 @@ impl Panel {
         let values = series().flat_map(|series| series.points.iter().map(|point| point.1));
         let values = values.chain(self.zero.then_some(0.0));
         let values = Axis::fit(values, self.span, self.bounds.clone());
-        let chart = draw_axes(&below, Axis::counted(self.last), values, [self.counted, self.label])?;
+        let chart = draw_axes(&below, Axis::counted(self.last, 12), values, [self.counted, self.label])?;
         let plot = chart.plotting_area();
         if self.zero {
             let (x, zero) = (plot.get_x_range(), Stroke { width: 10, color: FRAME, dashed: false });
@@ -127,7 +127,7 @@ impl Series {
     }
 
     /// The line, broken where there is no value, and a marker at each point if all are `marked`.
-    fn draw(&self, plot: &Area<Cartesian2d<Axis, Axis>>, marked: bool) -> Drawn {
+    pub fn draw(&self, plot: &Area<Cartesian2d<Axis, Axis>>, marked: bool) -> Drawn {
         let last = self.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
         for run in runs(&self.points) {
             let at = |&(number, value): &(usize, f64)| (number as f64, value);
@@ -165,7 +165,7 @@ fn runs(points: &[(usize, f64)]) -> impl Iterator<Item = &[(usize, f64)]> {
 }
 
 /// The legend below a panel's title, columns under each other; gives where it ends. plotters would put it over the curves.
-fn draw_legend(area: &Area, rows: &[Vec<Series>]) -> Drawn<i32> {
+pub fn draw_legend(area: &Area, rows: &[Vec<Series>]) -> Drawn<i32> {
     const SAMPLE: i32 = 310;
     let widths: Drawn<Vec<i32>> =
         rows.iter().flatten().map(|series| width(area, &series.name, &words())).collect();

@@ -107,7 +107,8 @@ pub fn text(size: f64, style: FontStyle, color: RGBColor) -> TextStyle<'static> 
 pub fn draw_title(area: &Area, title: &str) -> Drawn {
     let looks = [(266.0, FontStyle::Bold, INK), (181.0, FontStyle::Normal, RGBColor(0x55, 0x55, 0x55))];
     for ((line, (size, style, color)), y) in title.lines().zip(looks).zip([0, 320]) {
-        let look = fitted(area, line, &text(size, style, color), FULL - 2 * MARGIN)?;
+        let room = area.dim_in_pixel().0 as i32 - 2 * MARGIN;
+        let look = fitted(area, line, &text(size, style, color), room)?;
         area.draw_text(line, &look, (MARGIN, MARGIN + y))?;
     }
     Ok(())

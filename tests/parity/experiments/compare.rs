@@ -117,7 +117,7 @@ fn runs_are_the_notebooks_to_the_last_bit() {
     let Some(live) = Live::find("whole runs against the notebook's loop") else { return };
     let mut seeds = ["0", "7", "1", "3", "0", "123456789", "2", "5", "0", "8"].into_iter().cycle();
     for recipe in RECIPES.iter().map(|recipe| recipe.name) {
-        for (variant, seed) in Variant::NOTEBOOKS.map(Variant::name).into_iter().zip(&mut seeds) {
+        for (variant, seed) in Variant::IN_PYTHON.map(Variant::name).into_iter().zip(&mut seeds) {
             check(
                 &live,
                 &Run { recipe, variant, seed, threads: "2", device: "cpu", python_loop: "notebook" },
@@ -133,7 +133,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
     let what = "whole runs on CUDA against Python's";
     let Some(live) = Live::find(what).filter(|_| has_cuda(what)) else { return };
     for recipe in RECIPES.iter().map(|recipe| recipe.name) {
-        for variant in Variant::NOTEBOOKS.map(Variant::name) {
+        for variant in Variant::IN_PYTHON.map(Variant::name) {
             let run = Run { recipe, variant, seed: "0", threads: "2", device: "cuda", python_loop: "plain" };
             check_by(&live, &run, &[&["--eager"], &[], &["--graph"]]);
         }
@@ -145,7 +145,7 @@ fn runs_on_cuda_are_pythons_to_the_last_bit() {
 fn one_thread_is_pythons_one_thread() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs with one thread") else { return };
-    for variant in Variant::NOTEBOOKS.map(Variant::name) {
+    for variant in Variant::IN_PYTHON.map(Variant::name) {
         check(
             &live,
             &Run { recipe: "book", variant, seed: "0", threads: "1", device: "cpu", python_loop: "plain" },
@@ -193,7 +193,7 @@ fn taking_turns_changes_no_bit() {
 fn weights_load_on_the_other_side() {
     let _turn = libtorch();
     let Some(live) = Live::find("weights on the other side") else { return };
-    for variant in Variant::NOTEBOOKS.map(Variant::name) {
+    for variant in Variant::IN_PYTHON.map(Variant::name) {
         let run =
             Run { recipe: "adamw", variant, seed: "6", threads: "2", device: "cpu", python_loop: "plain" };
         let arguments =

@@ -41,7 +41,7 @@ fn check(case: &str, variant: Variant) {
         |name: &str, actual: &Tensor| stored.assert_floats(&format!("{case}.{variant}.{name}"), actual);
     let dims = if case.starts_with("dense") { Dims::Two } else { Dims::Four };
     let vs = VarStore::new(Device::Cpu);
-    let layer = Norm::from(variant).batch_norm(&vs.root(), of_case("gamma").size()[0], dims);
+    let layer = Norm::from(variant).batch_norm(&vs.root(), of_case("gamma").size()[0], dims).unwrap();
     let [gamma, beta] = &vs.trainable_variables()[..] else { panic!("two parameters") };
     for (parameter, name) in [(gamma, "gamma"), (beta, "beta")] {
         let value = of_case(name).reshape(parameter.size());
@@ -100,7 +100,7 @@ fn native_is_pytorchs() {
 fn native_counts_its_training_batches() {
     let _turn = libtorch();
     let vs = VarStore::new(Device::Cpu);
-    let layer = Norm::Native.batch_norm(&vs.root(), 3, Dims::Two);
+    let layer = Norm::Native.batch_norm(&vs.root(), 3, Dims::Two).unwrap();
     let x = Tensor::randn([4, 3], (Kind::Float, Device::Cpu));
     for train in [true, false, true] {
         let _ = layer.forward_t(&x, train);

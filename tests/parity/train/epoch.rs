@@ -72,7 +72,7 @@ fn epochs_on_real_images_are_pytorchs() {
     let images = |set: Images, n| ImageSet::new(&set.first(Some(n)));
     let (train_images, test_images) = (images(data.train, 4096), images(data.test, 1000));
     for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
-        for variant in Variant::NOTEBOOKS {
+        for variant in Variant::IN_PYTHON {
             check(&stored, recipe, variant, &train_images, &test_images);
         }
     }
@@ -138,7 +138,7 @@ enum Way {
 
 fn check_ways(device: Device) {
     for recipe in RECIPES.iter().filter(|recipe| recipe.resize.is_none()) {
-        for variant in Variant::NOTEBOOKS {
+        for variant in Variant::IN_PYTHON {
             let eager = run(recipe, variant, device, Way::Eager);
             for way in [Way::OnDevice, Way::Recorded] {
                 assert!(run(recipe, variant, device, way) == eager, "{} {variant} {way:?}", recipe.name);

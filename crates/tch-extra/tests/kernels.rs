@@ -472,7 +472,8 @@ fn they_are_taken() {
         2
     );
     if is_x86_feature_detected!("avx2") {
-        let [wide, gamma, beta] = [&x, &ones, &zeros].map(|t| t.reshape([-1, 1, 1, 1]).repeat([1, 6, 1, 1]));
+        let wide = x.repeat([1, 6, 1, 1]);
+        let [gamma, beta] = [&ones, &zeros].map(|of_channel| of_channel.repeat([1, 6]).reshape([1, 6, 1, 1]));
         let [moving_mean, moving_var] = [beta.copy(), gamma.copy()];
         let by_hand =
             || kernels::batch_norm_formula(&wide, &gamma, &beta, &moving_mean, &moving_var, 0.9, 1e-5);

@@ -209,6 +209,9 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
 
 // ---- Convolution of images with one channel
 
+// The comparison with libtorch's kernel takes the memory of the outputs once more.
+constexpr int64_t kMostOutputs = 1 << 23;
+
 // What the loops take. Products of numbers of these sizes, and so their sums, are multiples of the least float.
 bool convolves(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_t padding) {
   const int64_t room = tchx::kTaps - 1 - 2 * padding;
@@ -219,6 +222,7 @@ bool convolves(const Tensor& x, const Tensor& weight, const Tensor& bias, int64_
          is_plain(bias) && x.dim() == 4 && x.size(1) == 1 && padding >= 0 && x.size(2) > room &&
          x.size(3) >= room + 2 * tchx::kColumns && bias.dim() == 1 &&
          weight.sizes() == at::IntArrayRef({bias.numel(), 1, tchx::kTaps, tchx::kTaps}) &&
+         bias.numel() * x.numel() <= kMostOutputs &&
          (padding == 0 || (allows_padding(x, 0x1p-40f) && allows_padding(weight, 0x1p-60f)));
 }
 

@@ -80,8 +80,8 @@ fn made(make: impl FnOnce(&mut Made<C_tensor>) -> Outcome) -> Tensor {
 }
 
 /// `F.conv2d(x, weight, bias, padding=padding)`: (N, C, H, W) with a weight of (O, C, h, w) and a bias of (O,) to
-/// (N, O, H + 2 padding - h + 1, W + 2 padding - w + 1). Own kernel: the forward pass of one channel, C = 1, with windows of 5 x 5 and
-/// 16 columns of outputs or more.
+/// (N, O, H + 2 padding - h + 1, W + 2 padding - w + 1). Own kernel: the forward pass of one channel, C = 1, with windows of 5 x 5,
+/// 16 columns of outputs or more, and O N H W below 8.4 million.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, padding: i64) -> Tensor {
     made(|result| tchx_conv2d(x.into(), weight.into(), bias.into(), padding, result))
 }

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 import loops
 from fashion_mnist import TEST, TRAIN, memory_loaders, read_tensors, resized, torchvision_loaders
+from norms import NORMS
 from numerics import Autocast, ChannelsLast
-from recipes import NORMS, RECIPES
+from recipes import RECIPES
 
 CIFAR, MIXED = "cifar", "plain, amp, channels last"
 LR_CIFAR = 0.001

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 import fashion_mnist
 import loops
-from recipes import RECIPES, VARIANTS
+from norms import VARIANTS
+from recipes import RECIPES
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ import basics as note
 import fashion_mnist
 import loops
 from bits import tensor_bytes
-from recipes import BATCH_NORMS, NORMS, RECIPES, VARIANTS, xavier
+from norms import BATCH_NORMS, NORMS, VARIANTS
+from recipes import LENETS, RECIPES, xavier
 from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
@@ -40,6 +41,18 @@ def digests(prefix: str, tensors: Tensors) -> Tensors:
     return kept | {
         f"{prefix}.{name}.sample": sample(tensor) for name, tensor in tensors.items() if tensor.is_floating_point()
     }
+
+
+def rows(name: str, tensors: Tensors) -> Tensors:
+    """`NAME.sha256`, the digests of many tensors as rows (n, 32), and `NAME.sample`, their samples as float32 (n, 17)."""
+    digest_rows = torch.stack([digest(tensor) for tensor in tensors.values()])
+    sample_rows = torch.stack([sample(tensor).float() for tensor in tensors.values()])
+    return {f"{name}.sha256": digest_rows, f"{name}.sample": sample_rows}
+
+
+def by_name(tensors: Tensors) -> Tensors:
+    """The tensors sorted by name, as Rust has a state_dict."""
+    return dict(sorted(tensors.items()))
 
 
 def copies(prefix: str, tensors: Tensors) -> Tensors:
@@ -81,9 +94,9 @@ def init(recipe: str, seed: int) -> Tensors:
 
 
 def init_digests(seeds: list[int]) -> Tensors:
-    """RECIPE.VARIANT.SEED.STAGE.KEY.sha256 of all initial weights. `adamw` has no stage `xavier`."""
+    """RECIPE.VARIANT.SEED.STAGE.KEY.sha256 of all initial weights of LENETS. `adamw` has no stage `xavier`."""
     tensors = {}
-    for name in RECIPES:
+    for name in LENETS:
         for variant in VARIANTS:
             for seed in seeds:
                 for stage, state in initial_weights(name, variant, seed).items():
@@ -341,6 +354,39 @@ def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = No
         tensors |= keep(f"{variant}.grad", gradients(net))
         optimizer.step()
         tensors |= digests(f"{variant}.after", net.state_dict())
+    return tensors
+
+
+def chapter(recipe: str, seeds: list[int], data_seed: int, examples: int) -> Tensors:
+    """Initial weights, and three training steps of a recipe of CHAPTER on one synthetic batch, resized, as in `first_step`.
+
+    VARIANT.initial.SEED, rows of the state_dict, sorted by name; with the first seed VARIANT.logits and VARIANT.grad, rows of the
+    gradients in the order of named_parameters, of the first step; VARIANT.losses (3,), and VARIANT.after.sha256, digests of the
+    state_dict after the third.
+    """
+    trained = RECIPES[recipe]
+    images, labels = synthetic_batch(examples, data_seed)
+    X = fashion_mnist.resized(images, trained.resize).to(torch.float32).div(255)
+    tensors = {"images.sha256": digest(images), "labels": labels}
+    for variant in VARIANTS:
+        for seed in reversed(seeds):
+            torch.manual_seed(seed)
+            net = trained.build(variant)
+            trained.initialize(net)
+            tensors |= rows(f"{variant}.initial.{seed}", by_name(net.state_dict()))
+        optimizer = trained.optimizer(net.parameters(), trained.lr)
+        losses = []
+        for step in range(3):
+            optimizer.zero_grad()
+            logits = net(X)
+            loss = nn.functional.cross_entropy(logits, labels)
+            loss.backward()
+            losses.append(loss.detach())
+            if step == 0:
+                tensors |= copies(variant, {"logits": logits}) | rows(f"{variant}.grad", gradients(net))
+            optimizer.step()
+        tensors[f"{variant}.losses"] = torch.stack(losses)
+        tensors[f"{variant}.after.sha256"] = torch.stack([digest(tensor) for tensor in by_name(net.state_dict()).values()])
     return tensors
 
 

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 import fashion_mnist
 import fixtures
 from bits import signature
-from recipes import RECIPES
+from recipes import CHAPTER, LENETS
 
 STORED = Path(__file__).parent / "stored"
 THREADS = 2
@@ -47,7 +47,11 @@ def makers(data_dir: Path) -> dict[str, partial]:
         # A recipe's own batch of large images would take gigabytes.
         **{
             f"first_step_{name}": partial(first_step, recipe=name, **({} if of.resize is None else {"examples": 8}))
-            for name, of in RECIPES.items()
+            for name, of in LENETS.items()
+        },
+        **{
+            f"chapter_{name}": partial(fixtures.chapter, recipe=name, seeds=[0, 7], data_seed=2024, examples=4)
+            for name in CHAPTER
         },
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }

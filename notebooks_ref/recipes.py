@@ -1,9 +1,8 @@
-"""The table of recipes: the nets that the notes train, with their optimizers and hyperparameters.
+"""The table of recipes: the nets that the notes and the chapter train, with their optimizers and hyperparameters.
 
-A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in three
-variants: `scratch` uses the batch normalization written out below, `native` uses torch.nn's, `none` has none. The order of the modules
-in each nn.Sequential is the notebooks'. It decides the names in state_dict, and which random number becomes which
-weight.
+A recipe is a network, an optimizer, a batch size, a number of epochs and an initialization. Each exists in the three
+variants of norms.py. The order of the modules in each nn.Sequential is the notebooks'. It decides the names in state_dict,
+and which random number becomes which weight.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,83 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-
-def batch_norm(
-    X: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    moving_mean: Tensor,
-    moving_var: Tensor,
-    *,
-    training: bool,
-    eps: float = 1e-5,
-    momentum: float = 0.9,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch normalization as d2l defines it: returns Y and the new moving mean and variance.
-
-    X is (N, C) or (N, C, H, W). Training normalizes with the batch's own mean and biased variance, and the moving
-    statistics keep the share `momentum`. Evaluation normalizes with the moving statistics, which stay.
-    """
-    if training:
-        # The statistics have the shape (C,) after a dense layer, (1, C, 1, 1) after a convolution.
-        mean_over_batch = {"dim": 0} if X.dim() == 2 else {"dim": (0, 2, 3), "keepdim": True}
-        mean = X.mean(**mean_over_batch)
-        var = ((X - mean) ** 2).mean(**mean_over_batch)
-        with torch.no_grad():
-            moving_mean = momentum * moving_mean + (1.0 - momentum) * mean
-            moving_var = momentum * moving_var + (1.0 - momentum) * var
-    else:
-        mean, var = moving_mean, moving_var
-    # X - mean is computed twice on purpose: sharing it would add up the gradient in another order.
-    X_hat = (X - mean) / torch.sqrt(var + eps)
-    return gamma * X_hat + beta, moving_mean, moving_var
-
-
-class BatchNorm(nn.Module):
-    """The layer of `batch_norm`. It is in training mode exactly when gradients are recorded.
-
-    The moving statistics are buffers, so state_dict contains them. `num_dims` is 2 after a dense layer and 4 after
-    a convolution.
-    """
-
-    def __init__(self, num_features: int, num_dims: int):
-        super().__init__()
-        shape = (1, num_features) + (1,) * (num_dims - 2)
-        self.gamma = nn.Parameter(torch.ones(shape))
-        self.beta = nn.Parameter(torch.zeros(shape))
-        self.register_buffer("moving_mean", torch.zeros(shape))
-        self.register_buffer("moving_var", torch.ones(shape))
-
-    def forward(self, X: Tensor) -> Tensor:
-        Y, self.moving_mean, self.moving_var = batch_norm(
-            X, self.gamma, self.beta, self.moving_mean, self.moving_var, training=torch.is_grad_enabled()
-        )
-        return Y
-
-
-# A norm's layer from its number of features and of dimensions; None where the net is to have no such layer.
-Norm = Callable[[int, int], nn.Module | None]
-
-
-def native_norm(num_features: int, num_dims: int) -> nn.Module:
-    """torch.nn's batch normalization with BatchNorm's arguments."""
-    return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
-
-
-def no_norm(num_features: int, num_dims: int) -> None:
-    """No layer, with BatchNorm's arguments."""
-
-
-# The batch norms by their variant's name, as Rust's Variant::NOTEBOOKS has them.
-BATCH_NORMS: dict[str, Norm] = {"scratch": BatchNorm, "native": native_norm}
-# The variants, as Rust's Variant::IN_PYTHON has them.
-NORMS: dict[str, Norm] = BATCH_NORMS | {"none": no_norm}
-VARIANTS = tuple(NORMS)
-
-
-def sequential(*modules: nn.Module | None) -> nn.Sequential:
-    """nn.Sequential of the modules that are not None."""
-    return nn.Sequential(*(module for module in modules if module is not None))
+from chapter import alexnet, densenet, googlenet, nin, vgg
+from norms import NORMS, Norm, sequential
+from resnet import resnet18
 
 
 def lenet_sigmoid(norm: Norm, second_pool: int = 2, features: int = 16 * 4 * 4) -> nn.Sequential:
@@ -150,7 +75,7 @@ def xavier(net: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one of the notes trains: everything except seed, data and variant."""
+    """How a note or a section of the book trains: everything except seed, data and variant."""
 
     network: Callable[[Norm], nn.Sequential]
     optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
@@ -177,10 +102,21 @@ class Recipe:
             xavier(net)
 
 
-RECIPES = {
+# The notes' recipes, with LeNets.
+LENETS = {
     "book": Recipe(lenet_sigmoid, sgd, lr=1.0, batch_size=256, epochs=10, xavier=True),
     "adamw": Recipe(lenet_sigmoid, adamw, lr=1e-3, batch_size=64, epochs=10, xavier=False),
     "dropout": Recipe(lambda norm: lenet_relu(norm, True), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
     "no-dropout": Recipe(lambda norm: lenet_relu(norm, False), sgd, lr=0.05, batch_size=256, epochs=50, xavier=True),
     "lenet224": Recipe(lenet224, sgd, lr=1.0, batch_size=256, epochs=10, xavier=True, resize=224),
 }
+# The other sections of the chapter, as d2l.train_ch6 trains their nets.
+CHAPTER = {
+    "alexnet": Recipe(alexnet, sgd, lr=0.01, batch_size=128, epochs=10, xavier=True, resize=224),
+    "vgg": Recipe(lambda norm: vgg(norm, ratio=4), sgd, lr=0.05, batch_size=128, epochs=10, xavier=True, resize=224),
+    "nin": Recipe(nin, sgd, lr=0.1, batch_size=128, epochs=10, xavier=True, resize=224),
+    "googlenet": Recipe(googlenet, sgd, lr=0.1, batch_size=128, epochs=10, xavier=True, resize=96),
+    "resnet18": Recipe(resnet18, sgd, lr=0.05, batch_size=256, epochs=10, xavier=True, resize=96),
+    "densenet": Recipe(densenet, sgd, lr=0.1, batch_size=256, epochs=10, xavier=True, resize=96),
+}
+RECIPES = LENETS | CHAPTER

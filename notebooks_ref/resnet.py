@@ -7,7 +7,7 @@ and which random number becomes which weight.
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recipes import Norm, sequential
+from norms import Norm, sequential
 
 
 class Residual(nn.Module):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import fashion_mnist
 import loops
@@ -28,10 +28,13 @@ def settle() -> None:
 
 
 def loaders(
-    batch_size: int, train_examples: int = TRAIN_EXAMPLES, test_examples: int = TEST_EXAMPLES
+    batch_size: int,
+    train_examples: int = TRAIN_EXAMPLES,
+    test_examples: int = TEST_EXAMPLES,
+    resize: int | None = None,
 ) -> tuple[fashion_mnist.MemoryLoader, fashion_mnist.MemoryLoader]:
     """Loaders of the first images of Fashion-MNIST, for training and for testing."""
-    return fashion_mnist.memory_loaders(DATA_DIR, batch_size, train_examples, test_examples)
+    return fashion_mnist.memory_loaders(DATA_DIR, batch_size, train_examples, test_examples, resize)
 
 
 def short_run(
@@ -46,12 +49,20 @@ def short_run(
 ) -> tuple[nn.Module, list[loops.Epoch]]:
     """Trains a recipe from the seed for a short time. Gives its net and its epochs' figures."""
     recipe = RECIPES[recipe_name]
-    batches = loaders(batch_size or recipe.batch_size, train_examples, test_examples)
+    batches = loaders(batch_size or recipe.batch_size, train_examples, test_examples, recipe.resize)
     torch.manual_seed(seed)
     net = recipe.build(variant)
     recipe.initialize(net)
     optimizer = recipe.optimizer(net.parameters(), recipe.lr)
     return net, loops.train(net, optimizer, *batches, epochs, torch.device("cpu"))
+
+
+def print_shapes(net: nn.Sequential, X: Tensor) -> None:
+    """Prints what each layer of the net makes of the shape of X, and how many parameters it has."""
+    for name, layer in net.named_children():
+        X = layer(X)
+        parameters = sum(parameter.numel() for parameter in layer.parameters())
+        print(f"{name:>2} {type(layer).__name__:<18}{str(tuple(X.shape)):<22}{parameters:>12,}")
 
 
 def print_records(runs: dict[str, list[loops.Epoch]]) -> None:

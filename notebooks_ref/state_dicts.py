@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recipes import BATCH_NORMS, lenet_sigmoid
+from norms import BATCH_NORMS
+from recipes import lenet_sigmoid
 
 KINDS = (
     torch.float64,

@@ -1,4 +1,4 @@
-"""Batch normalization by hand over the batches of all ranks: `recipes.batch_norm` with means over all ranks.
+"""Batch normalization by hand over the batches of all ranks: `norms.batch_norm` with means over all ranks.
 
 PyTorch's own nn.SyncBatchNorm refuses the CPU. torch.distributed.nn adds the sums of the ranks, and their gradients.
 """
@@ -7,7 +7,7 @@ import torch
 import torch.distributed.nn.functional as exchange
 from torch import Tensor
 
-from recipes import BatchNorm
+from norms import BatchNorm
 
 MOMENTUM, EPS = 0.9, 1e-5
 

@@ -19,8 +19,9 @@ from torch import nn
 import fashion_mnist
 import loops
 from bits import f64_bits, json_float, sha256, signature
+from norms import VARIANTS
 from numerics import take_deterministic_kernels
-from recipes import RECIPES, VARIANTS
+from recipes import RECIPES
 
 
 def positive(text: str) -> int:
@@ -31,8 +32,8 @@ def positive(text: str) -> int:
     return number
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line. An option that is left out takes the recipe's value."""
+def parse_arguments(words: list[str] | None) -> argparse.Namespace:
+    """The command line, or these words. An option that is left out takes the recipe's value."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="book")
     parser.add_argument("--variant", choices=VARIANTS, default="scratch")
@@ -51,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=fashion_mnist.DEFAULT_DIR)
     parser.add_argument("--out", type=Path, metavar="OUT.json", help="the numbers")
     parser.add_argument("--weights", type=Path, metavar="OUT.safetensors", help="the final state_dict")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     recipe = RECIPES[arguments.recipe]
     for name in ("epochs", "batch_size", "lr"):
         if getattr(arguments, name) is None:
@@ -122,9 +123,9 @@ def write(arguments: argparse.Namespace, net: nn.Module, records: list[loops.Epo
         save_file({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}, arguments.weights)
 
 
-def main() -> None:
-    """Runs the command line."""
-    arguments = parse_arguments()
+def main(words: list[str] | None = None) -> None:
+    """Runs the command line, or these words."""
+    arguments = parse_arguments(words)
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     if arguments.deterministic:

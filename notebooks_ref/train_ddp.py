@@ -22,8 +22,9 @@ from torch.utils.data.distributed import DistributedSampler
 import cifar10
 import fashion_mnist
 import loops
+from norms import VARIANTS
 from numerics import take_deterministic_kernels
-from recipes import RECIPES, VARIANTS
+from recipes import RECIPES
 from synchronized import SyncBatchNorm
 from train import positive, write
 

@@ -134,7 +134,7 @@ def check_table() -> list[str]:
     problems = []
     note = ""
     for line in text(HERE / "README.md").splitlines():
-        if heading := re.fullmatch(r"### Note (\d+)\b.*", line):
+        if heading := re.fullmatch(r"### Note(?:book)? (\d+)\b.*", line):
             note = heading[1]
         row = [cell.strip() for cell in line.strip("|").split(" | ")]
         if not note or not line.startswith("|") or row[0] == "cell" or set(line) <= set("|- "):

@@ -6,12 +6,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use d2l_ch7::cli::Command;
-use d2l_ch7::experiments::networks::NETWORKS;
-use d2l_ch7::experiments::recipes::RECIPES;
-use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, shapes, sweep};
-use d2l_ch7::norm::Variant;
+use d2l_ch7::experiments::{augment, basics, bench, cifar, compare, evaluate, list, shapes, sweep};
 use d2l_ch7::output::{complain, one_line, print, say};
 use d2l_ch7::{Error, doctor, interrupt, openmp, panics};
 
@@ -51,7 +47,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Augment(options) => say(augment::run(options)?.display()),
         Command::Basics(options) => say(basics::run(options)?.display()),
         Command::Bench(options) => say(bench::run(options)?.display()),
-        Command::List => print(list())?,
+        Command::List => print(list::run()?)?,
         Command::Doctor => doctor::run()?,
     }
     Ok(())
@@ -62,25 +58,4 @@ fn say_where(dir: Option<PathBuf>) {
     if let Some(dir) = dir {
         say(dir.display());
     }
-}
-
-/// The tables of recipes, variants and networks, with one column for the names of all.
-fn list() -> String {
-    let variants: Vec<_> =
-        Variant::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
-    let variants = variants
-        .iter()
-        .map(|variant| (variant.get_name(), variant.get_help().map(ToString::to_string).unwrap_or_default()));
-    let tables: [(&str, Vec<(&str, String)>); 3] = [
-        ("recipes", RECIPES.iter().map(|recipe| (recipe.name, recipe.about.to_owned())).collect()),
-        ("variants", variants.collect()),
-        ("networks", NETWORKS.iter().map(|network| (network.name, network.about.to_owned())).collect()),
-    ];
-    let names = tables.iter().flat_map(|(_, rows)| rows).map(|(name, _)| name.len());
-    let width = names.max().unwrap_or(0);
-    let table = |(title, rows): &(&str, Vec<(&str, String)>)| {
-        let rows = rows.iter().map(|(name, about)| format!("\n  {name:width$} {about}"));
-        format!("{title}{}", rows.collect::<String>())
-    };
-    tables.iter().map(table).collect::<Vec<_>>().join("\n")
 }

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from loops import count_correct
-from recipes import RECIPES, BatchNorm, batch_norm
+from norms import BatchNorm, batch_norm
+from recipes import RECIPES
 from short_runs import loaders, print_records, settle, short_run
 
 settle()

@@ -19,7 +19,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision import transforms
 
-from recipes import BatchNorm, batch_norm, xavier
+from norms import BatchNorm, batch_norm
+from recipes import xavier
 from short_runs import settle
 
 settle()

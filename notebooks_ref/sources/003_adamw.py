@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-from recipes import RECIPES, BatchNorm, batch_norm
+from norms import BatchNorm, batch_norm
+from recipes import RECIPES
 from short_runs import loaders, print_records, settle, short_run
 
 settle()

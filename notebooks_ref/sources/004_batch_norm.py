@@ -16,6 +16,7 @@ from torch import nn
 from torchvision.transforms import Compose, Resize, ToPILImage, ToTensor
 
 import loops
+import norms
 import recipes
 from short_runs import loaders, print_records, settle, short_run
 
@@ -73,7 +74,7 @@ print("moving_mean", moving_mean.tolist())
 print("moving_var ", moving_var.tolist())
 
 # %% [markdown]
-# The stored references come from the function in [`recipes.py`](recipes.py). Written independently, the two agree in
+# The stored references come from the function in [`norms.py`](norms.py). Written independently, the two agree in
 # every bit, gradients included. (Sharing $x - \mu$ between variance and quotient would change the gradient's last
 # bits: the terms would be added up in another order.)
 #
@@ -93,7 +94,7 @@ for shape, state in (((8, 5), (1, 5)), ((4, 3, 6, 5), (1, 3, 1, 1))):
         gamma=torch.ones(state), beta=torch.zeros(state),
         moving_mean=torch.zeros(state), moving_var=torch.ones(state), eps=1e-5, momentum=0.9,
     )  # fmt: skip
-    here, there = (with_gradient(function, X, **arguments) for function in (batch_norm, recipes.batch_norm))
+    here, there = (with_gradient(function, X, **arguments) for function in (batch_norm, norms.batch_norm))
     print(f"{shape}: equal", all(map(torch.equal, here, there)))
 
 # %% [markdown]
@@ -107,7 +108,7 @@ for shape, state in (((8, 5), (1, 5)), ((4, 3, 6, 5), (1, 3, 1, 1))):
 # > **Rust:** `d2l_ch7::norm::scratch::BatchNorm`, example `train_versus_eval`
 
 # %%
-layer = recipes.BatchNorm(3, num_dims=4)
+layer = norms.BatchNorm(3, num_dims=4)
 print({name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()})
 
 
@@ -156,7 +157,7 @@ def lenet224(norm):
 # %%
 X = torch.rand(1, 1, 224, 224)
 total = 0
-for name, module in lenet224(recipes.BatchNorm).named_children():
+for name, module in lenet224(norms.BatchNorm).named_children():
     X = module(X)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     total += parameters
@@ -240,7 +241,7 @@ for axis, image in zip(axes, (small[0], large[0], small[1], large[1]), strict=Tr
 
 # %%
 runs = {}
-for variant, norm in (("scratch", recipes.BatchNorm), ("native", recipes.native_norm)):
+for variant, norm in (("scratch", norms.BatchNorm), ("native", norms.native_norm)):
     torch.manual_seed(0)
     net = lenet224(norm)
     recipes.xavier(net)

@@ -8,6 +8,7 @@ pub mod compare;
 mod description;
 pub mod evaluate;
 mod inspector;
+pub mod list;
 pub mod networks;
 pub mod options;
 mod ranks;

@@ -1,4 +1,5 @@
-//! The table of recipes: a network with its optimizer, batch size, epochs and initialization, as a study note trains it.
+//! The table of recipes: a network with its optimizer, batch size, epochs and initialization, as a study note or a section of the
+//! book trains it.
 
 use std::fmt;
 
@@ -12,16 +13,28 @@ use super::values::entry_of;
 use crate::init;
 use crate::layers::Sequential;
 use crate::nets::Net;
+use crate::nets::alexnet::alexnet;
+use crate::nets::densenet::densenet;
+use crate::nets::googlenet::googlenet;
 use crate::nets::lenet::{lenet, lenet_relu, lenet224};
-use crate::norm::Norm;
+use crate::nets::nin::nin;
+use crate::nets::resnet18::resnet18;
+use crate::nets::vgg::vgg;
+use crate::norm::{Norm, Variant};
 
-/// A network and how a note trains it on Fashion-MNIST.
+/// A network and how a note or a section of the book trains it on Fashion-MNIST.
 #[derive(Debug)]
 pub struct Recipe {
     /// Its name on the command line.
     pub name: &'static str,
     /// Where it comes from and what it is, in a line.
     pub about: &'static str,
+    /// The section of d2l (0.17) that has the network.
+    pub section: [u8; 2],
+    /// The network's name, in titles.
+    pub network: &'static str,
+    /// The variants that are compared unless `--variants` names others.
+    pub variants: &'static [Variant],
     /// Every image is first resized so that its shorter edge has this length; `None`: images as they are.
     pub resize: Option<usize>,
     /// Builds the network with PyTorch's default initialization.
@@ -47,12 +60,18 @@ pub enum Algorithm {
     AdamW(f64),
 }
 
+/// For a network that has no batch norm in the book.
+const WITH_AND_WITHOUT: [Variant; 3] = [Variant::None, Variant::Scratch, Variant::Native];
+
 /// Every recipe. Another one is another entry here: the command line, `d2l_ch7 list`, the benchmark and the tests read this table.
 /// The first is the default.
-pub const RECIPES: [Recipe; 5] = [
+pub const RECIPES: [Recipe; 11] = [
     Recipe {
         name: "book",
-        about: "d2l section 7.5: LeNet, sigmoid, average pooling, SGD",
+        about: "LeNet, sigmoid, average pooling, SGD",
+        section: [7, 5],
+        network: "LeNet",
+        variants: &Variant::NOTEBOOKS,
         resize: None,
         net: lenet,
         xavier: true,
@@ -64,6 +83,9 @@ pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "adamw",
         about: "the same network with AdamW and PyTorch's initialization",
+        section: [7, 5],
+        network: "LeNet",
+        variants: &Variant::NOTEBOOKS,
         resize: None,
         net: lenet,
         xavier: false,
@@ -75,6 +97,9 @@ pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "dropout",
         about: "LeNet, ReLU, max pooling, dropout after each dense batch norm, SGD",
+        section: [7, 5],
+        network: "LeNet",
+        variants: &Variant::NOTEBOOKS,
         resize: None,
         net: |p, norm| lenet_relu(p, norm, Some(0.5)),
         xavier: true,
@@ -86,6 +111,9 @@ pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "no-dropout",
         about: "the same without dropout",
+        section: [7, 5],
+        network: "LeNet",
+        variants: &Variant::NOTEBOOKS,
         resize: None,
         net: |p, norm| lenet_relu(p, norm, None),
         xavier: true,
@@ -97,11 +125,98 @@ pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "lenet224",
         about: "the book's network for images resized to 224x224",
+        section: [7, 5],
+        network: "LeNet",
+        variants: &Variant::NOTEBOOKS,
         resize: Some(224),
         net: lenet224,
         xavier: true,
         optimizer: Algorithm::Sgd,
         lr: 1.0,
+        batch_size: 256,
+        epochs: 10,
+    },
+    Recipe {
+        name: "alexnet",
+        about: "AlexNet, images resized to 224x224, SGD",
+        section: [7, 1],
+        network: "AlexNet",
+        variants: &WITH_AND_WITHOUT,
+        resize: Some(224),
+        net: alexnet,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.01,
+        batch_size: 128,
+        epochs: 10,
+    },
+    Recipe {
+        name: "vgg",
+        about: "VGG-11 with a quarter of the channels, images resized to 224x224, SGD",
+        section: [7, 2],
+        network: "VGG-11",
+        variants: &WITH_AND_WITHOUT,
+        resize: Some(224),
+        net: |p, norm| vgg(p, norm, 4),
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.05,
+        batch_size: 128,
+        epochs: 10,
+    },
+    Recipe {
+        name: "nin",
+        about: "NiN, images resized to 224x224, SGD",
+        section: [7, 3],
+        network: "NiN",
+        variants: &WITH_AND_WITHOUT,
+        resize: Some(224),
+        net: nin,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.1,
+        batch_size: 128,
+        epochs: 10,
+    },
+    Recipe {
+        name: "googlenet",
+        about: "GoogLeNet, images resized to 96x96, SGD",
+        section: [7, 4],
+        network: "GoogLeNet",
+        variants: &WITH_AND_WITHOUT,
+        resize: Some(96),
+        net: googlenet,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.1,
+        batch_size: 128,
+        epochs: 10,
+    },
+    Recipe {
+        name: "resnet18",
+        about: "ResNet-18, images resized to 96x96, SGD",
+        section: [7, 6],
+        network: "ResNet-18",
+        variants: &Variant::NOTEBOOKS,
+        resize: Some(96),
+        net: resnet18,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.05,
+        batch_size: 256,
+        epochs: 10,
+    },
+    Recipe {
+        name: "densenet",
+        about: "DenseNet, images resized to 96x96, SGD",
+        section: [7, 7],
+        network: "DenseNet",
+        variants: &Variant::NOTEBOOKS,
+        resize: Some(96),
+        net: densenet,
+        xavier: true,
+        optimizer: Algorithm::Sgd,
+        lr: 0.1,
         batch_size: 256,
         epochs: 10,
     },
@@ -113,9 +228,19 @@ pub fn recipe() -> impl TypedValueParser<Value = &'static Recipe> {
 }
 
 impl Recipe {
+    /// Whether a note trains it: a LeNet. The others are the chapter's large networks.
+    pub fn is_lenet(&self) -> bool {
+        self.network == "LeNet"
+    }
+
     /// The recipe of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         RECIPES.iter().find(|recipe| recipe.name == name)
+    }
+
+    /// Its variants, as the command line takes them.
+    pub fn variant_names(&self) -> String {
+        self.variants.iter().map(|variant| variant.name()).collect::<Vec<_>>().join(",")
     }
 
     /// The network as it is before the first step, on the CPU, drawn from the CPU's generator.

@@ -18,6 +18,11 @@ pub trait Layer: nn::ModuleT {
     /// The class name that PyTorch prints: `Conv2d`, `BatchNorm2d`.
     fn class(&self) -> &'static str;
 
+    /// The layers that it is made of, if it is a [`Sequential`].
+    fn as_sequential(&self) -> Option<&Sequential> {
+        None
+    }
+
     /// `forward_t` for an input that may have the wrong shape.
     ///
     /// # Errors
@@ -44,6 +49,10 @@ impl nn::ModuleT for Box<dyn Layer> {
 impl Layer for Box<dyn Layer> {
     fn class(&self) -> &'static str {
         (**self).class()
+    }
+
+    fn as_sequential(&self) -> Option<&Sequential> {
+        (**self).as_sequential()
     }
 
     fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {

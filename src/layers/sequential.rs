@@ -89,6 +89,10 @@ impl Layer for Sequential {
         "Sequential"
     }
 
+    fn as_sequential(&self) -> Option<&Sequential> {
+        Some(self)
+    }
+
     fn try_forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor, Misfit> {
         self.0.iter().try_fold(x.shallow_clone(), |x, (name, layer)| {
             layer.try_forward_t(&x, train).map_err(|misfit| misfit.within(name))

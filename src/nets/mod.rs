@@ -1,13 +1,22 @@
-//! The notebooks' networks on `tch`'s variable store. The names of their variables are the keys of PyTorch's `state_dict()`.
+//! The notebooks' and the chapter's networks on `tch`'s variable store. The names of their variables are the keys of PyTorch's
+//! `state_dict()`.
 
+pub mod alexnet;
+pub mod densenet;
+pub mod googlenet;
 pub mod lenet;
+pub mod nin;
 pub mod residual;
 pub mod resnet18;
+pub mod vgg;
 
-use tch::nn::{ModuleT, Path, VarStore};
+use tch::nn::{ConvConfig, ModuleT, Path, VarStore};
 use tch::{Device, Tensor};
 
 use tch_extra::state_dict;
+
+use crate::layers::{Builder, Sequential, dropout, flatten, linear, relu};
+use crate::norm::{Dims, Norm};
 
 /// A network: its variables, and the module that computes with them.
 #[derive(Debug)]
@@ -47,4 +56,24 @@ impl ModuleT for Net {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         self.module.forward_t(x, train)
     }
+}
+
+/// A convolution's stride and padding.
+fn conv_config(stride: i64, padding: i64) -> ConvConfig {
+    ConvConfig { stride, padding, ..Default::default() }
+}
+
+/// The end of AlexNet and VGG: three dense layers over the `features` that the convolutions of `net` leave of an image, to 10 logits.
+fn dense_layers(net: Builder, norm: &Norm, features: i64) -> Sequential {
+    net.then(|_| flatten())
+        .then(|p| linear(p, features, 4096))
+        .then_optional(|p| norm.batch_norm(p, 4096, Dims::Two))
+        .then(|_| relu())
+        .then(|_| dropout(0.5))
+        .then(|p| linear(p, 4096, 4096))
+        .then_optional(|p| norm.batch_norm(p, 4096, Dims::Two))
+        .then(|_| relu())
+        .then(|_| dropout(0.5))
+        .then(|p| linear(p, 4096, 10))
+        .done()
 }

@@ -1,8 +1,9 @@
 //! The residual block (He et al., 2016; d2l section 7.6): relu(g(x) + x).
 
 use tch::Tensor;
-use tch::nn::{ConvConfig, ModuleT, Path};
+use tch::nn::{ModuleT, Path};
 
+use super::conv_config;
 use crate::layers::{Conv2d, Layer, conv2d};
 use crate::norm::{Dims, Norm};
 
@@ -33,8 +34,7 @@ impl Residual {
 
     fn build(p: &Path, norm: &Norm, inputs: i64, channels: i64, use_1x1conv: bool, strides: i64) -> Self {
         let conv = |name, inputs, kernel, stride, padding| {
-            let config = ConvConfig { stride, padding, ..Default::default() };
-            conv2d(&(p / name), inputs, channels, kernel, config)
+            conv2d(&(p / name), inputs, channels, kernel, conv_config(stride, padding))
         };
         // The order of these fields decides which random number becomes which weight.
         Self {

@@ -1,18 +1,19 @@
 //! ResNet-18 (He et al., 2016): the notes' for large images, and d2l's for small ones.
 
-use tch::nn::{ConvConfig, Path};
+use tch::nn::Path;
 
+use super::conv_config;
 use super::residual::Residual;
 use crate::layers::{Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, sequential};
 use crate::norm::{Dims, Norm};
 
-/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224. A 7x7 stem and max pooling divide height and
+/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224; the book trains it
+/// on 96 x 96. A 7x7 stem and max pooling divide height and
 /// width by four before the blocks. Gives (N, 10) logits.
 pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
-    let stem = ConvConfig { stride: 2, padding: 3, ..Default::default() };
     let b1 = |p: &Path| {
         sequential(p)
-            .then(|p| conv2d(p, 1, 64, 7, stem))
+            .then(|p| conv2d(p, 1, 64, 7, conv_config(2, 3)))
             .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
             .then(|_| relu())
             .then(|_| max_pool2d(3, 2, 1))
@@ -34,7 +35,7 @@ pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
 /// without max pooling leaves small images their size up to the blocks. Gives (N, num_classes) logits.
 pub fn resnet18_cifar(p: &Path, norm: &Norm, num_classes: i64, in_channels: i64) -> Sequential {
     sequential(p)
-        .then(|p| conv2d(p, in_channels, 64, 3, ConvConfig { padding: 1, ..Default::default() }))
+        .then(|p| conv2d(p, in_channels, 64, 3, conv_config(1, 1)))
         .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
         .then(|_| relu())
         .add_module("resnet_block1", |p| resnet_block(p, norm, 64, 64, 2, true))

@@ -56,7 +56,7 @@ impl Variant {
     /// The batch norms that the notebooks have, in the order in which they are compared.
     pub const NOTEBOOKS: [Self; 2] = [Self::Scratch, Self::Native];
 
-    /// The variants that Python has too: `NORMS` in `notebooks_ref/recipes.py`.
+    /// The variants that Python has too: `NORMS` in `notebooks_ref/norms.py`.
     pub const IN_PYTHON: [Self; 3] = [Self::Scratch, Self::Native, Self::None];
 
     /// Whether its networks have batch norms.

@@ -1,7 +1,7 @@
 //! How the report writes numbers for people; files for machines keep every digit (see [`super::csv`]).
 
 /// A number with commas between thousands: `41,233`; one decimal below 1,000; `NaN` and `inf` as they are.
-pub(super) fn grouped(value: f64) -> String {
+pub fn grouped(value: f64) -> String {
     if !value.is_finite() {
         return value.to_string();
     }

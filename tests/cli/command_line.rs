@@ -15,7 +15,7 @@ use crate::place::{Place, assert_two_lines, program};
 #[test]
 fn wrong_command_lines_are_refused_in_two_lines() {
     let place = Place::new();
-    place.refuses(&["--recipe", "alexnet"], 2, "book, adamw, dropout, no-dropout");
+    place.refuses(&["--recipe", "resnet50"], 2, "book, adamw, dropout, no-dropout");
     place.refuses(&["--variants", "scratch,cudnn"], 2, "scratch, native");
     place.refuses(&["--variants", "native,native"], 2, "twice");
     place.refuses(&["--variants", ""], 2, "--variants");
@@ -156,6 +156,10 @@ fn help_and_list_are_not_errors() {
     let column = 3 + names.iter().map(|name| name.len()).max().unwrap();
     let mut rows = list.lines().filter(|line| line.starts_with("  "));
     assert!(rows.all(|row| &row[column - 1..column] == " " && &row[column..=column] != " "), "{list}");
+    // What `networks.py --shapes` counts for AlexNet, 938,146,176, times 60,000 images.
+    let alexnet = list.lines().find(|row| row.starts_with("  alexnet ")).unwrap();
+    let cells: Vec<&str> = alexnet.split_whitespace().take(4).collect();
+    assert_eq!(cells, ["alexnet", "7.1", "46,764,746", "56,289"]);
 }
 
 #[test]
@@ -185,6 +189,7 @@ fn every_recipe_gives_its_defaults() {
         let RunOptions { epochs, batch_size, lr, .. } = chosen.options;
         assert_eq!(chosen.recipe.name, recipe.name);
         assert_eq!((epochs, batch_size, lr), (recipe.epochs, recipe.batch_size, recipe.lr));
+        assert_eq!(chosen.variants, recipe.variants);
         let options = read(&["--epochs", "3", "--recipe", recipe.name, "--lr", "0.3"]).options;
         assert_eq!((options.epochs, options.batch_size, options.lr), (3, recipe.batch_size, 0.3));
     }

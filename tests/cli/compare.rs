@@ -216,6 +216,7 @@ fn a_last_batch_of_one_image_is_refused() {
 fn a_network_without_batch_norm_is_trained_beside_those_with_it() {
     let place = Place::new();
     place.refuses(&["--inspect", "--variants", "none"], 2, "the variant none has none");
+    place.refuses(&["--inspect", "--recipe", "nin"], 2, "nin trains another network");
     let output = place.compare(&["--inspect", "--variants", "none,scratch,native"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).unwrap();

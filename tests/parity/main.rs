@@ -18,6 +18,7 @@ mod experiments {
     mod bench;
     pub mod cifar;
     mod compare;
+    mod shapes;
 }
 mod init;
 mod layers {
@@ -27,6 +28,7 @@ mod layers {
 mod listed;
 mod live;
 mod nets {
+    mod chapter;
     mod resnet;
 }
 mod norm {
@@ -41,6 +43,6 @@ mod support;
 mod train {
     mod data_parallel;
     mod epoch;
-    mod first_step;
+    pub mod first_step;
 }
 mod weights;

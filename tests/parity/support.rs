@@ -165,6 +165,27 @@ impl Stored {
             assert!(digest == *self.get(&format!("{name}.sha256")), "{}: {name}: other bits", self.file);
         }
     }
+    /// Compares many tensors, in order, each with its row: under the same signature of the digests `NAME.sha256`, else of the
+    /// samples `NAME.sample`, as in [`Self::assert_near`]. They are `fixtures.rows`.
+    pub fn assert_rows(&self, name: &str, actual: &[(String, Tensor)], tolerance: f64) {
+        let expected = self.get(&format!("{name}.{}", if self.same_signature { "sha256" } else { "sample" }));
+        assert_eq!(expected.size()[0], actual.len() as i64, "{}: {name}: tensors", self.file);
+        for (i, (key, tensor)) in (0..).zip(actual) {
+            let expected = expected.get(i);
+            if self.same_signature {
+                let digest = Tensor::from_slice(Sha256::digest(bytes(tensor)).as_slice());
+                assert!(digest == expected, "{}: {name}.{key}: other bits", self.file);
+            } else {
+                let difference = (sample(tensor) - &expected).abs().max().double_value(&[]);
+                let scale = expected.abs().max().double_value(&[]).max(1.0);
+                assert!(
+                    difference <= tolerance * scale,
+                    "{}: {name}.{key}: differs by {difference:e}",
+                    self.file
+                );
+            }
+        }
+    }
 }
 
 /// Sixteen elements, evenly spaced from the first to the last, and the mean of all, as in `fixtures.sample`.

@@ -29,7 +29,7 @@ fn evaluated(network: &Network, variant: Variant, file: &Path, x: &Tensor) -> Te
     tch::no_grad(|| net.forward_t(x, false))
 }
 
-/// `networks.carry`, for every network and variant:
+/// `networks.carry`, for every network of moderate size and variant:
 ///
 /// ```python
 /// X = torch.rand(2, 1, 28, 28)
@@ -48,7 +48,12 @@ fn weights_of_every_network_go_both_ways() {
     let _turn = libtorch();
     let Some(python) = python_side("weights of every network, both ways") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let each = || NETWORKS.iter().flat_map(|network| Variant::IN_PYTHON.map(|variant| (network, variant)));
+    // As `networks.CARRIED`. The runs of `experiments/compare.rs` compare the weights of AlexNet and VGG, which take gigabytes.
+    let carried = |network: &&Network| !["alexnet", "vgg11", "vgg"].contains(&network.name);
+    let each = || {
+        let networks = NETWORKS.iter().filter(carried);
+        networks.flat_map(|network| Variant::IN_PYTHON.map(|variant| (network, variant)))
+    };
     tch_extra::manual_seed(5);
     for (network, variant) in each() {
         let net = net(network, variant);

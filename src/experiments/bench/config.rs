@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::jobs::DataSets;
-use super::subject::{CIFAR, Section, Subject, Training, measured_recipe, recipe_names, subjects};
+use super::subject::{CIFAR, Section, Subject, Training, measured_recipe, subjects, usual_recipes};
 use crate::Result;
 use crate::data::{Cifar10, FashionMnist};
 use crate::experiments::cifar;
@@ -24,8 +24,8 @@ pub struct Bench {
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = Section::value_variants().to_vec(), hide_default_value = true)]
     pub sections: Vec<Section>,
     /// Recipes to measure, separated by commas; `cifar` is the training of `d2l_ch7 cifar`, whose images are not fetched for this
-    /// [default: all]
-    #[arg(long, value_delimiter = ',', default_values = recipe_names(), hide_default_value = true, value_parser = measured_recipe())]
+    /// [default: those with a LeNet, and `cifar`]
+    #[arg(long, value_delimiter = ',', default_values = usual_recipes(), hide_default_value = true, value_parser = measured_recipe())]
     pub recipes: Vec<&'static str>,
     /// How often each is measured, here and in Python in turn
     #[arg(long, default_value_t = 5, value_parser = at_least_one)]

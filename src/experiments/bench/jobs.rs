@@ -188,6 +188,6 @@ fn loaders<'a>(
 }
 
 fn norm(variant: &str) -> Norm {
-    let known = Variant::NOTEBOOKS.into_iter().find(|known| known.name() == variant);
-    known.expect("a subject has one of the notebooks' variants").into()
+    let known = Variant::IN_PYTHON.into_iter().find(|known| known.name() == variant);
+    known.expect("a subject has a variant that Python has too").into()
 }

@@ -128,7 +128,11 @@ pub(super) fn subjects(
 ) -> Vec<Subject> {
     let variants = |recipe| match recipe {
         CIFAR => vec!["augmented", "plain", MIXED],
-        _ => Variant::NOTEBOOKS.map(Variant::name).to_vec(),
+        _ => {
+            let usual = &Variant::NOTEBOOKS[..];
+            let of_recipe = Recipe::named(recipe).map_or(usual, |recipe| recipe.variants);
+            of_recipe.iter().map(|variant| variant.name()).collect()
+        }
     };
     let of_recipe = |&recipe| variants(recipe).into_iter().map(move |variant| training(recipe, variant));
     let trainings: Vec<Training> = recipes.iter().flat_map(of_recipe).collect();
@@ -157,6 +161,12 @@ pub(super) fn measured_recipe() -> impl TypedValueParser<Value = &'static str> {
     let named = |chosen: String| recipe_names().into_iter().find(|name| *name == chosen);
     PossibleValuesParser::new(recipe_names())
         .map(move |chosen| named(chosen).expect("clap takes these names only"))
+}
+
+/// Those that are measured unless the command line names others: the chapter's large networks would take hours.
+pub(super) fn usual_recipes() -> Vec<&'static str> {
+    let is_usual = |name: &&str| Recipe::named(name).is_none_or(Recipe::is_lenet);
+    recipe_names().into_iter().filter(is_usual).collect()
 }
 
 /// Every recipe that can be measured.

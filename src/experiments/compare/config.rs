@@ -17,13 +17,15 @@ use crate::{Error, Result};
 #[command(mut_arg("epochs", |arg| by_recipe(arg, |recipe| recipe.epochs.to_string())))]
 #[command(mut_arg("batch_size", |arg| by_recipe(arg, |recipe| recipe.batch_size.to_string())))]
 #[command(mut_arg("lr", |arg| by_recipe(arg, |recipe| recipe.lr.to_string())))]
+#[command(mut_arg("variants", |arg| by_recipe(arg, Recipe::variant_names)))]
 pub struct Compare {
     /// What to train
     #[arg(long, default_value = RECIPES[0].name, value_parser = recipe())]
     #[serde(skip)]
     pub recipe: &'static Recipe,
-    /// Batch norms to train with, separated by commas; `none` trains the network without any
-    #[arg(long, default_value = "scratch,native", value_delimiter = ',')]
+    /// Batch norms to train with, separated by commas; `none` trains the network without any [default: the recipe's, see
+    /// `d2l_ch7 list`]
+    #[arg(long, required = false, value_delimiter = ',')]
     #[serde(skip)]
     pub variants: Vec<Variant>,
     /// The loader to reproduce: PyTorch's with this many worker processes. The images of these recipes are not
@@ -61,6 +63,15 @@ impl Compare {
                 "leave it out, or give --variants a batch norm too, such as none,scratch,native",
             ));
         }
+        if self.inspect && !self.recipe.is_lenet() {
+            return Err(Error::usage(
+                format!(
+                    "--inspect looks into the batch norms of a LeNet, and {} trains another network",
+                    self.recipe.name
+                ),
+                "leave it out; the running statistics are in the run directory, in weights/",
+            ));
+        }
         self.options.set_up(&[self.device])
     }
 
@@ -69,13 +80,18 @@ impl Compare {
         let run = RunDescription {
             recipe: self.recipe.name,
             variants: self.variants.iter().map(ToString::to_string).collect(),
-            title: format!("{}: LeNet {} batch norm on Fashion-MNIST", self.recipe.name, self.with()),
+            title: self.title(),
             facts: self.facts(),
             config: to_json(self),
             options: self.options.clone(),
         };
         let optimizer = self.recipe.optimizer.to_string();
         run.completed(&optimizer, "Fashion-MNIST", &[self.device], data, ranks)
+    }
+
+    fn title(&self) -> String {
+        let Recipe { name, network, .. } = self.recipe;
+        format!("{name}: {network} {} batch norm on Fashion-MNIST", self.with())
     }
 
     /// Whether the networks are with batch norm or without.

@@ -13,6 +13,7 @@
 //! `torchvision_loaders` gives the loaders of `d2l.load_data_fashion_mnist`, without its download, of the first 2,100 and 500
 //! images.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -61,18 +62,16 @@ impl Run {
 
     /// Trains in Python. Gives the file with the figures and the file with the weights.
     fn reference(&self, live: &Live) -> (PathBuf, PathBuf) {
-        let (json, weights) =
-            (live.folder.path().join("out.json"), live.folder.path().join("python.safetensors"));
-        succeed(
-            live.python("train.py")
-                .args(["--variant", self.variant, "--loop", self.python_loop])
-                .args(self.arguments())
-                .arg("--out")
-                .arg(&json)
-                .arg("--weights")
-                .arg(&weights),
-        );
+        let (json, weights) = python_files(live, 0);
+        succeed(live.python("train.py").args(self.python_arguments(&json, &weights)));
         (json, weights)
+    }
+
+    fn python_arguments(&self, json: &Path, weights: &Path) -> Vec<OsString> {
+        let words = ["--variant", self.variant, "--loop", self.python_loop];
+        let files = [OsStr::new("--out"), json.as_os_str(), OsStr::new("--weights"), weights.as_os_str()];
+        let words = words.into_iter().chain(self.arguments()).map(OsString::from);
+        words.chain(files.map(OsString::from)).collect()
     }
 
     fn arguments(&self) -> Vec<&'static str> {
@@ -86,14 +85,24 @@ impl Run {
             .collect()
     }
 
-    /// The numbers of images: at least five batches, which d2l's loop needs, and a smaller last one.
+    /// The numbers of images: at least five batches, which d2l's loop needs, and of a LeNet a smaller last one.
     fn examples(&self) -> Vec<&'static str> {
-        if Recipe::named(self.recipe).unwrap().resize.is_some() {
+        let recipe = Recipe::named(self.recipe).unwrap();
+        if !recipe.is_lenet() {
+            return ["--train-examples", "10", "--test-examples", "3", "--batch-size", "2"].into();
+        }
+        if recipe.resize.is_some() {
             // Resized to 224x224, each image has 64 times the pixels.
             return ["--train-examples", "84", "--test-examples", "24", "--batch-size", "16"].into();
         }
         ["--train-examples", "2100", "--test-examples", "500"].into()
     }
+}
+
+/// The files with the figures and with the weights of one of several runs in Python.
+fn python_files(live: &Live, run: usize) -> (PathBuf, PathBuf) {
+    let file = |name: &str| live.folder.path().join(format!("{run}.{name}"));
+    (file("json"), file("safetensors"))
 }
 
 fn check(live: &Live, run: &Run) {
@@ -102,21 +111,60 @@ fn check(live: &Live, run: &Run) {
 
 /// Compares the run with Python, once for each of the `loops`: the arguments that choose the program's loop.
 fn check_by(live: &Live, run: &Run, loops: &[&[&str]]) {
-    let (python, python_weights) = run.reference(live);
+    let python = run.reference(live);
     for arguments in loops {
-        let out = run.rust_by(live, arguments);
-        assert_same_figures(&out, &python, 2);
-        assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), &python_weights);
+        assert_same(&run.rust_by(live, arguments), run, &python);
     }
 }
 
-/// Every recipe and variant, with different seeds, against the notebook's loop.
+/// Compares the run directory `out` with what Python wrote.
+fn assert_same(out: &Path, run: &Run, (json, weights): &(PathBuf, PathBuf)) {
+    assert_same_figures(out, json, 2);
+    assert_same_weights(&out.join(format!("weights/{}.safetensors", run.variant)), weights);
+}
+
+/// The chapter's large networks: every variant with two threads, and one with one thread, against d2l's own `train_ch6`. One Python
+/// takes all runs of a network (`train_each.py`).
+#[test]
+fn the_chapters_runs_are_d2ls_to_the_last_bit() {
+    let _turn = libtorch();
+    let Some(live) = Live::find("the chapter's networks against d2l's loop") else { return };
+    for recipe in RECIPES.iter().filter(|recipe| !recipe.is_lenet()) {
+        let run = |variant: Variant, threads| Run {
+            recipe: recipe.name,
+            variant: variant.name(),
+            seed: "3",
+            threads,
+            device: "cpu",
+            python_loop: "notebook",
+        };
+        let one_thread = run(recipe.variants[0], "1");
+        let runs: Vec<Run> =
+            Variant::IN_PYTHON.map(|variant| run(variant, "2")).into_iter().chain([one_thread]).collect();
+        let mut python = live.python("train_each.py");
+        for (i, run) in runs.iter().enumerate() {
+            let (json, weights) = python_files(&live, i);
+            // One worker process in the place of four: the same bits sooner.
+            python.arg("--run").args(run.python_arguments(&json, &weights)).args(["--workers", "1"]);
+        }
+        succeed(&mut python);
+        for (i, run) in runs.iter().enumerate() {
+            let (out, python) = (run.rust(&live), python_files(&live, i));
+            assert_same(&out, run, &python);
+            // AlexNet's weights and checkpoints would add up to gigabytes.
+            std::fs::remove_dir_all(out).unwrap();
+            std::fs::remove_file(python.1).unwrap();
+        }
+    }
+}
+
+/// Every recipe with a LeNet, and every variant, with different seeds, against the notebook's loop.
 #[test]
 fn runs_are_the_notebooks_to_the_last_bit() {
     let _turn = libtorch();
     let Some(live) = Live::find("whole runs against the notebook's loop") else { return };
     let mut seeds = ["0", "7", "1", "3", "0", "123456789", "2", "5", "0", "8"].into_iter().cycle();
-    for recipe in RECIPES.iter().map(|recipe| recipe.name) {
+    for recipe in RECIPES.iter().filter(|recipe| recipe.is_lenet()).map(|recipe| recipe.name) {
         for (variant, seed) in Variant::IN_PYTHON.map(Variant::name).into_iter().zip(&mut seeds) {
             check(
                 &live,

@@ -1,7 +1,7 @@
 //! Both batch norms: output, every gradient, moving statistics, evaluation.
 //!
 //! `fixtures.batch_norm` stores the numbers of this Python, here for images; the variant `scratch` has the notebooks'
-//! `BatchNorm(C, num_dims=4)` (`recipes.BatchNorm`) with `gamma`, `beta`, `moving_mean` and `moving_var` instead:
+//! `BatchNorm(C, num_dims=4)` (`norms.BatchNorm`) with `gamma`, `beta`, `moving_mean` and `moving_var` instead:
 //!
 //! ```python
 //! X, X1, X2 = (torch.randn(4, C, 6, 5) * 2 + 3 for _ in range(3))

@@ -7,9 +7,8 @@ use super::residual::Residual;
 use crate::layers::{Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, sequential};
 use crate::norm::{Dims, Norm};
 
-/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224; the book trains it
-/// on 96 x 96. A 7x7 stem and max pooling divide height and
-/// width by four before the blocks. Gives (N, 10) logits.
+/// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224; the book trains it on 96 x 96. A 7x7 stem and
+/// max pooling divide height and width by four before the blocks. Gives (N, 10) logits.
 pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
     let b1 = |p: &Path| {
         sequential(p)

@@ -71,6 +71,7 @@ impl nn::ModuleT for Sequential {
         let mut layers = self.0.iter().map(|(_, layer)| layer).peekable();
         let mut x = x.shallow_clone();
         while let Some(layer) = layers.next() {
+            // A ReLU and the pooling after it are faster in one pass.
             let next = layers.peek().filter(|_| layer.class() == RELU);
             x = match next.and_then(|next| next.forward_after_relu(&x)) {
                 Some(y) => {

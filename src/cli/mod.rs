@@ -61,10 +61,10 @@ impl Command {
         let args: Vec<OsString> = args.into_iter().collect();
         let matches = match matches(&args) {
             Err(help) if !help.use_stderr() => return output::printed(help.print()).map(|()| None),
-            matches => matches.map_err(|error| usage_error(&error))?,
+            matches => matches.map_err(|error| usage_error(&error, &args))?,
         };
         let matches = resume::completed(&args, matches)?;
-        let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error, &args))?;
         Ok(Some(cli.command.unwrap_or(Self::Compare(cli.compare))))
     }
 
@@ -94,15 +94,21 @@ fn matches(args: &[OsString]) -> clap::error::Result<ArgMatches> {
     Cli::command().try_get_matches_from(args)
 }
 
-/// clap's error in our two lines: its first paragraph, and its tip if it has one.
-fn usage_error(error: &clap::Error) -> Error {
+/// clap's error about `args` in our two lines: its first paragraph, and its tip if it has one.
+fn usage_error(error: &clap::Error, args: &[OsString]) -> Error {
     let text = error.to_string();
     let mut paragraphs =
         text.split("\n\n").map(|lines| lines.split_whitespace().collect::<Vec<_>>().join(" "));
     let what = paragraphs.next().unwrap_or_default();
     let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
-    Error::usage(
-        what.trim_start_matches("error: "),
-        tip.unwrap_or_else(|| "`d2l_ch7 --help` lists every command and option".to_owned()),
-    )
+    Error::usage(what.trim_start_matches("error: "), tip.unwrap_or_else(|| where_options_are_listed(args)))
+}
+
+/// The help of the command that `args` name.
+fn where_options_are_listed(args: &[OsString]) -> String {
+    let cli = Cli::command();
+    match args.get(1).and_then(|word| cli.find_subcommand(word)) {
+        Some(command) => format!("`d2l_ch7 {} --help` lists every option", command.get_name()),
+        None => "`d2l_ch7 --help` lists every command and option".to_owned(),
+    }
 }

@@ -29,11 +29,11 @@ pub(super) fn completed(args: &[OsString], read: ArgMatches) -> Result<ArgMatche
     let own = &args[1 + usize::from(asked.is_some())..];
     let line = |saved: Vec<OsString>| [vec![args[0].clone(), command.into()], saved, own.to_vec()].concat();
     // Without a command, they were read as those of `compare`.
-    let given = matches(&line(Vec::new())).map_err(|error| usage_error(&error))?;
+    let given = matches(&line(Vec::new())).map_err(|error| usage_error(&error, args))?;
     let given = given.subcommand_matches(command).expect("the command line names it");
     check_data_dir(dir, given, &saved)?;
     matches(&line(left_out(command, given, &saved)))
-        .map_err(|error| resumed_config::unreadable(dir, &usage_error(&error).to_string()))
+        .map_err(|error| resumed_config::unreadable(dir, &usage_error(&error, args).to_string()))
 }
 
 fn another_command(dir: &Path, command: &str, asked: &str) -> Error {

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 
 /// A count, which zero is not.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
+    text.trim()
+        .parse()
         .ok()
         .filter(|&count| count > 0)
         .ok_or_else(|| "a whole number from 1 on is expected".to_owned())
@@ -31,11 +32,11 @@ pub fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().expect("no value is hidden from the command line").get_name().to_owned()
 }
 
-/// A learning rate: finite and positive.
+/// A learning rate: positive, and within the range of the weights' 32-bit floats.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(lr) if lr.is_finite() && lr > 0.0 => Ok(lr),
-        _ => Err("a learning rate is a finite number above zero".to_owned()),
+    match text.trim().parse::<f64>() {
+        Ok(lr) if lr > 0.0 && lr <= f64::from(f32::MAX) => Ok(lr),
+        _ => Err("a learning rate is a number above zero, 3.4e38 at most".to_owned()),
     }
 }
 

@@ -25,7 +25,7 @@ pub use csv::{
 };
 pub use inspection::{Inspection, Scale};
 pub use markdown::{CURVES, REPORT, Report};
-pub use numbers::grouped;
+pub use numbers::{grouped, loss, short};
 pub use numerics::NumericsEffect;
 pub use plot::draw_curves;
 pub use plot::draw_ratios;

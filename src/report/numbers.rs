@@ -25,9 +25,9 @@ pub(super) fn signed(value: f64, decimals: usize) -> String {
     format!("{value:+.decimals$}")
 }
 
-/// A loss in nats: `0.724461`.
-pub(super) fn loss(nats: f64) -> String {
-    format!("{nats:.6}")
+/// A loss in nats: `0.724461`, or `1.625e31`.
+pub fn loss(nats: f64) -> String {
+    if nats.is_finite() && nats.abs() >= 1e6 { format!("{nats:.3e}") } else { format!("{nats:.6}") }
 }
 
 /// A share in [0, 1] as `87.65%`.
@@ -38,6 +38,11 @@ pub(super) fn percent(share: f64) -> String {
 /// A difference of shares in percentage points.
 pub(super) fn points(difference: f64) -> String {
     signed(100.0 * difference, 3)
+}
+
+/// A number as people write it: `0.1`, `20`, `1e30`.
+pub fn short(value: f64) -> String {
+    if (1e-4..1e6).contains(&value) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// The median; the mean of the two middle values where there is an even number; `None` of nothing.
@@ -72,6 +77,15 @@ mod tests {
         assert_eq!(signed(0.00012, 4), "+0.0001");
         assert_eq!(signed(-1.19e-7, 4), "-1.2e-7");
         assert_eq!(signed(f64::NAN, 4), "NaN");
+    }
+
+    #[test]
+    fn large_and_small_numbers_have_exponents() {
+        assert_eq!(
+            [1.0, 0.0001, 250_000.0, 1e-7, 1e30].map(short),
+            ["1", "0.0001", "250000", "1e-7", "1e30"]
+        );
+        assert_eq!([0.7244607, 1.6249e31, f64::NAN].map(loss), ["0.724461", "1.625e31", "NaN"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a sweep leaves beside its cells' own directories: `sweep.csv`, and `report.md` with a table over the seeds.
 
 use super::csv::metrics_to_csv;
-use super::numbers::{grouped, loss, percent};
+use super::numbers::{grouped, loss, percent, short};
 use super::{CURVES, table};
 use crate::{CellRecord, CellStatus, EpochRecord};
 
@@ -134,7 +134,7 @@ impl<'a> SweepReport<'a> {
             [
                 recipe.clone(),
                 variant.clone(),
-                lr.to_string(),
+                short(*lr),
                 batch_size.to_string(),
                 written(at_the_end(seeds, |record| record.test_acc), percent),
                 written(at_the_end(seeds, |record| record.train_loss), loss),
@@ -160,7 +160,7 @@ impl<'a> SweepReport<'a> {
         let rows = diverged.iter().map(|cell| {
             let CellRecord { recipe, variant, lr, batch_size, seed, epochs, .. } = cell;
             let numbers = [batch_size.to_string(), seed.to_string(), epochs.to_string()];
-            [recipe.clone(), variant.clone(), lr.to_string()].into_iter().chain(numbers).collect::<Vec<_>>()
+            [recipe.clone(), variant.clone(), short(*lr)].into_iter().chain(numbers).collect::<Vec<_>>()
         });
         format!(
             "\n## Diverged\n\nThe training loss of these cells became infinite or NaN in the epoch that is named.\n\n{}",

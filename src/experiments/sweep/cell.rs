@@ -1,7 +1,7 @@
 //! A cell in training: a child process that runs `d2l_ch7 compare`, with a run directory of its own.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,8 +9,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Sweep;
-use crate::report::{METRICS, RunDir, read_metrics};
+use crate::report::{METRICS, read_metrics, short};
 use crate::{CellRecord, EpochRecord, Error, Result, interrupt};
+
+/// The file in the folder of the cells that their processes lock.
+pub(super) const LOCK: &str = ".lock";
 
 /// How long the processes of a sweep that was killed may still write.
 const ORPHANS: Duration = Duration::from_secs(15);
@@ -29,7 +32,7 @@ pub(super) struct Running {
 /// The name of a cell's directory: `book-none-lr0.1-batch64-seed0`.
 pub(super) fn name(cell: &CellRecord) -> String {
     let CellRecord { recipe, variant, lr, batch_size, seed, .. } = cell;
-    format!("{recipe}-{variant}-lr{lr:?}-batch{batch_size}-seed{seed}")
+    format!("{recipe}-{variant}-lr{}-batch{batch_size}-seed{seed}", short(*lr))
 }
 
 /// Every epoch that is in a cell's directory; none if it cannot be read.
@@ -43,11 +46,11 @@ pub(super) fn has_diverged(records: &[EpochRecord]) -> bool {
 }
 
 impl Running {
-    /// Starts or resumes the training of a cell in `dir`.
+    /// Starts or resumes the training of a cell in `dir`, by a process that holds the `lock`.
     ///
     /// # Errors
-    /// If no process can be started, or if another one writes in the directory.
-    pub fn start(sweep: &Sweep, number: usize, cell: &CellRecord, dir: PathBuf) -> Result<Self> {
+    /// If no process can be started.
+    pub fn start(sweep: &Sweep, number: usize, cell: &CellRecord, dir: PathBuf, lock: &File) -> Result<Self> {
         let name = name(cell);
         let begin = || {
             let stderr = tempfile::tempfile()?;
@@ -60,10 +63,9 @@ impl Running {
                 command.arg("--data-dir").arg(data_dir);
             }
             command.env(interrupt::ENDS_WITH_STDIN, "1").stdin(Stdio::piped());
-            let child = command.stdout(Stdio::null()).stderr(stderr.try_clone()?).spawn()?;
+            let child = command.stdout(lock.try_clone()?).stderr(stderr.try_clone()?).spawn()?;
             Ok((child, stderr))
         };
-        wait_for_orphans(&dir)?;
         let (child, stderr) = begin().map_err(|e: io::Error| {
             Error::failed(
                 format!("cell {name}: its process cannot be started: {e}"),
@@ -139,15 +141,26 @@ fn arguments(sweep: &Sweep, cell: &CellRecord) -> Vec<String> {
     ["compare".to_owned()].into_iter().chain(given).chain(switches).collect()
 }
 
-/// Waits until the process of a sweep that was killed has left the cell's directory.
-fn wait_for_orphans(dir: &Path) -> Result<()> {
+/// Locks the `folder` of the cells, in which it makes a file for that. The processes of the cells hold the lock too, as their standard
+/// output: so a resumed sweep waits here until those of a killed one have ended.
+pub(super) fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = fs::create_dir_all(folder).and_then(|()| File::create(&path)).map_err(|e| {
+        let what = format!("cannot write {}: {e}", path.display());
+        Error::failed(what, "make room there, or name another directory with --out")
+    })?;
     let begun = Instant::now();
-    while dir.exists() {
-        match RunDir::open(dir) {
-            Err(error) if begun.elapsed() > ORPHANS => return Err(error),
-            Err(_) => sleep(Duration::from_millis(50)),
-            Ok(_) => break,
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() > ORPHANS => {
+                return Err(Error::failed(
+                    format!("processes of an earlier sweep still write in {}", folder.display()),
+                    "wait until they have ended, or end them",
+                ));
+            }
+            Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(50)),
+            // Some network file systems lock nothing.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
-    Ok(())
 }

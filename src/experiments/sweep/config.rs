@@ -14,6 +14,7 @@ use crate::experiments::options::{CommonOptions, check_each_once};
 use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::{at_least_one, device, learning_rate};
 use crate::norm::Variant;
+use crate::report::short;
 use crate::{CellRecord, CellStatus, Error, Result};
 
 /// The most cells that a sweep takes.
@@ -185,7 +186,7 @@ impl Sweep {
         vec![
             ("recipes", listed(self.recipes.iter().map(|recipe| recipe.name.to_owned()).collect())),
             ("variants", listed(self.variants.iter().map(ToString::to_string).collect())),
-            ("learning rates", listed(self.lr.iter().map(ToString::to_string).collect())),
+            ("learning rates", listed(self.lr.iter().map(|&lr| short(lr)).collect())),
             ("batch sizes", listed(self.batch_size.iter().map(ToString::to_string).collect())),
             ("seeds", if self.seeds == 1 { "0".to_owned() } else { format!("0 to {}", self.seeds - 1) }),
             ("epochs", self.epochs.map_or_else(|| "each recipe's".to_owned(), |epochs| epochs.to_string())),

@@ -6,6 +6,7 @@
 mod cell;
 mod config;
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -21,7 +22,7 @@ use crate::data::FashionMnist;
 use crate::progress::SweepBar;
 use crate::report::{
     CELLS, CURVES, HEATMAP, REPORT, RunDir, SWEEP, SweepCell, SweepReport, draw_heatmaps, draw_sweep_curves,
-    read_rows, write_rows,
+    loss, read_rows, short, write_rows,
 };
 use crate::{CellRecord, CellStatus, EpochRecord, Error, Result, interrupt};
 use cell::{Running, has_diverged};
@@ -67,6 +68,8 @@ pub fn run(sweep: &Sweep) -> Result<Swept> {
     let mut log = SweepLog::begin(sweep, dir, cells, facts)?;
     let outcome = train(sweep, &mut log);
     let written = log.write();
+    // Best effort: the next sweep here takes it as well.
+    let _ = fs::remove_file(log.dir.path().join("cells").join(cell::LOCK));
     outcome.map_err(|error| log.resumable(error))?;
     written?;
     Ok(Swept { dir: log.dir.path().to_owned(), cells: log.cells })
@@ -130,7 +133,7 @@ fn step(
         && let Some(number) = open.next()
     {
         let cell = &log.cells[number].cell;
-        running.push(Running::start(sweep, number, cell, log.cell_dir(cell))?);
+        running.push(Running::start(sweep, number, cell, log.cell_dir(cell), &log.lock)?);
     }
     log.show(running);
     Ok(())
@@ -140,6 +143,8 @@ fn step(
 struct SweepLog<'a> {
     sweep: &'a Sweep,
     dir: RunDir,
+    /// Held by this process and those of the cells.
+    lock: File,
     facts: Vec<(String, String)>,
     cells: Vec<SweepCell>,
     bar: SweepBar,
@@ -155,6 +160,7 @@ impl<'a> SweepLog<'a> {
         cells: Vec<CellRecord>,
         facts: Vec<(String, String)>,
     ) -> Result<Self> {
+        let lock = cell::lock(&dir.path().join("cells"))?;
         let saved: Vec<CellRecord> = read_rows(&dir, CELLS)?;
         let begun = cells.into_iter().enumerate().map(|(i, cell)| {
             let is_same = |saved: &&CellRecord| cell::name(saved) == cell::name(&cell);
@@ -170,7 +176,8 @@ impl<'a> SweepLog<'a> {
         let epochs = cells.iter().map(|cell| sweep.epochs_of(&cell.cell)).sum();
         let done = cells.iter().map(|cell| cell.records.len()).sum();
         let bar = SweepBar::new(cells.len(), epochs, done, sweep.quiet);
-        let mut log = Self { sweep, dir, facts, cells, bar, written: (Instant::now(), Duration::ZERO) };
+        let written = (Instant::now(), Duration::ZERO);
+        let mut log = Self { sweep, dir, lock, facts, cells, bar, written };
         log.write()?;
         Ok(log)
     }
@@ -230,7 +237,7 @@ impl<'a> SweepLog<'a> {
     fn resumable(&self, error: Error) -> Error {
         let dir = self.dir.path().display();
         let remedy = match error.remedy() {
-            "" => format!("what they gave is in {dir}; `d2l_ch7 --resume {dir}` goes on"),
+            "" => format!("the results so far are in {dir}; `d2l_ch7 --resume {dir}` goes on"),
             remedy => format!("{remedy}; `d2l_ch7 --resume {dir}` goes on"),
         };
         error.with_remedy(remedy)
@@ -250,11 +257,11 @@ fn taken_in(sweep: &Sweep, cell: CellRecord, records: Vec<EpochRecord>) -> Sweep
 /// A cell's line on the screen.
 fn line(SweepCell { cell, records }: &SweepCell) -> String {
     let CellRecord { recipe, variant, lr, batch_size, seed, status, epochs } = cell;
-    let name = format!("{recipe} {variant:7} lr {lr}, batch size {batch_size}, seed {seed}:");
+    let name = format!("{recipe} {variant:7} lr {}, batch size {batch_size}, seed {seed}:", short(*lr));
     match (status, records.last()) {
         (CellStatus::Diverged, _) => format!("{name} diverged in epoch {epochs}"),
         (_, Some(last)) => {
-            format!("{name} test acc {:.2}%, train loss {:.4}", 100.0 * last.test_acc, last.train_loss)
+            format!("{name} test acc {:.2}%, train loss {}", 100.0 * last.test_acc, loss(last.train_loss))
         }
         (_, None) => name,
     }

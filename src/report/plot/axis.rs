@@ -5,6 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
 use super::picture::PIXEL;
+use crate::report::short;
 
 /// Values beyond this are not drawn: a range of them overflows.
 const LARGEST: f64 = f64::MAX / 8.0;
@@ -139,8 +140,7 @@ impl Ranged for Axis {
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, &value: &f64) -> String {
         if self.logarithmic {
-            let short = (1e-4..1e6).contains(&value);
-            return if short { value.to_string() } else { format!("{value:e}") };
+            return short(value);
         }
         let text = format!("{:.*}", self.decimals, value / 10f64.powi(self.exponent));
         // A true minus sign, as wide as a digit.

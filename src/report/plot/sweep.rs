@@ -12,7 +12,7 @@ use super::picture::{
     heading, text, words,
 };
 use crate::report::sweep::{OverSeeds, Seeds, at_the_end, count};
-use crate::report::{SweepCell, SweepReport};
+use crate::report::{SweepCell, SweepReport, short};
 use crate::{CellStatus, Result};
 
 /// Between two panels or two maps.
@@ -46,11 +46,10 @@ pub fn draw_sweep_curves(run: &SweepReport) -> Result<Vec<u8>> {
     let tall = |grid: &Grid| NAME + row * grid.lrs.len() as i32 + BELOW;
     let full = (2 * MARGIN + LEFT + (width + GAP) * columns).max(8000);
     let all = MARGIN + HEADER + LEGEND + grids.iter().map(tall).sum::<i32>();
+    let has_bands = run.by_seeds().any(|seeds| seeds.len() > 1);
+    let of = if has_bands { "mean (curve) and range (band) of " } else { "" };
     let picture = picture::render((full / PIXEL) as u32, (all / PIXEL) as u32, |area| {
-        draw_title(
-            area,
-            &format!("Test accuracy over epochs\nmean (curve) and range (band) of {}", run.setting),
-        )?;
+        draw_title(area, &format!("Test accuracy over epochs\n{of}{}", run.setting))?;
         let legend = grids.iter().flat_map(|grid| &grid.variants).fold(Vec::new(), |mut names, name| {
             if !names.contains(name) {
                 names.push(name);
@@ -68,7 +67,7 @@ pub fn draw_sweep_curves(run: &SweepReport) -> Result<Vec<u8>> {
                 for (j, batch_size) in (0..).zip(&grid.batch_sizes) {
                     let corner = (MARGIN + LEFT + (width + GAP) * j, top + NAME + row * i);
                     let outer = [j == 0, i as usize + 1 == grid.lrs.len()];
-                    let title = format!("lr {lr}, batch {batch_size}");
+                    let title = format!("lr {}, batch {batch_size}", short(*lr));
                     let lines = [(title, words()), (grid.remark(*lr, *batch_size), caption())];
                     for ((line, style), y) in lines.iter().zip([0, 200]) {
                         area.draw_text(line, &fitted(area, line, style, width)?, (corner.0, corner.1 + y))?;
@@ -220,9 +219,9 @@ impl<'a> Grid<'a> {
             (left, at.1),
         )?;
         for (i, lr) in (0..).zip(&self.lrs) {
-            let look =
-                fitted(area, &lr.to_string(), &words(), LEFT - 360)?.pos(Pos::new(HPos::Right, VPos::Center));
-            area.draw_text(&lr.to_string(), &look, (left - 90, top + height * i + height / 2))?;
+            let label = short(*lr);
+            let look = fitted(area, &label, &words(), LEFT - 360)?.pos(Pos::new(HPos::Right, VPos::Center));
+            area.draw_text(&label, &look, (left - 90, top + height * i + height / 2))?;
             for (j, batch_size) in (0..).zip(&self.batch_sizes) {
                 if let Some(seeds) = self.at(variant, *lr, *batch_size) {
                     draw_cell(area, (left + width * j, top + height * i), (width, height), seeds, range)?;

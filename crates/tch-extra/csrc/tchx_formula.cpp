@@ -18,6 +18,7 @@ using tchx::guarded;
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <array>
 #include <vector>
 
 using torch::autograd::AutogradContext;
@@ -31,13 +32,16 @@ using tchx::formula::kLongestSum;
 
 namespace {
 
-// The formula, operation by operation.
-Tensor by_operations(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
+// x, of which each part of the formula has its own: autograd adds up the gradients of x one after the other, and those of what else
+// takes x come before or after them.
+using Parts = std::array<Tensor, 3>;
+
+// The formula, operation by operation. The parts are those of x in x_hat, in var and in mean.
+Tensor by_operations(const Parts& x, const Tensor& gamma, const Tensor& beta, double eps) {
   const auto mean_of_batch = [](const Tensor& t) { return t.dim() == 2 ? t.mean(0) : t.mean({0, 2, 3}, /*keepdim=*/true); };
-  const Tensor mean = mean_of_batch(x);
-  // `x - mean` is computed twice, as the formula has it: sharing it would add up the gradient in another order.
-  const Tensor var = mean_of_batch((x - mean).pow(2));
-  const Tensor x_hat = (x - mean) / (var + eps).sqrt();
+  const Tensor mean = mean_of_batch(x[2]);
+  const Tensor var = mean_of_batch((x[1] - mean).pow(2));
+  const Tensor x_hat = (x[0] - mean) / (var + eps).sqrt();
   return gamma * x_hat + beta;
 }
 
@@ -96,23 +100,27 @@ std::tuple<Tensor, Tensor, Tensor> normalize(const Tensor& x, const Tensor& gamm
   return {y, mean, deviation};
 }
 
-// The gradients of x, gamma and beta.
-std::tuple<Tensor, Tensor, Tensor> differentiate(const Tensor& grad, const Tensor& x, const Tensor& gamma, const Tensor& mean,
-                                                 const Tensor& deviation) {
+using FiveTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+// The gradients of x's three parts, gamma and beta.
+FiveTensors differentiate(const Tensor& grad, const Tensor& x, const Tensor& gamma, const Tensor& mean,
+                          const Tensor& deviation) {
   ++tchx::calls;
-  Tensor of_x = at::empty_like(x), of_gamma = at::empty_like(gamma), of_beta = at::empty_like(gamma);
+  Tensor by_x_hat = at::empty_like(x), by_var = at::empty_like(x), by_mean = at::empty_like(gamma);
+  Tensor of_gamma = at::empty_like(gamma), of_beta = at::empty_like(gamma);
   const int64_t channels = x.size(1);
-  std::vector<float> of_channels(3 * channels);
+  std::vector<float> of_channels(2 * channels);
   const Gradients gradients{grad.const_data_ptr<float>(),
-                            of_x.mutable_data_ptr<float>(),
+                            by_x_hat.mutable_data_ptr<float>(),
+                            by_var.mutable_data_ptr<float>(),
                             of_gamma.mutable_data_ptr<float>(),
                             of_beta.mutable_data_ptr<float>(),
+                            by_mean.mutable_data_ptr<float>(),
                             &of_channels[0],
-                            &of_channels[channels],
-                            &of_channels[2 * channels]};
+                            &of_channels[channels]};
   const Inputs in = inputs(x, gamma, mean, deviation);
   each_batch(x, [=](const auto& batch) { tchx::formula::differentiate(batch, in, gradients); });
-  return {of_x, of_gamma, of_beta};
+  return {by_x_hat, by_var, by_mean, of_gamma, of_beta};
 }
 
 std::tuple<Tensor, Tensor, Tensor> call_formula(const Tensor& x, const Tensor& gamma, const Tensor& beta,
@@ -123,8 +131,12 @@ std::tuple<Tensor, Tensor, Tensor> call_formula(const Tensor& x, const Tensor& g
 }
 
 struct Formula : torch::autograd::Function<Formula> {
-  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& gamma, const Tensor& beta,
-                               const Tensor& moving_mean, const Tensor& moving_var, double momentum, double eps) {
+  // How many of the arguments may need a gradient: x's parts, gamma, beta.
+  static constexpr int kInputs = 5;
+
+  static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor&, const Tensor&, const Tensor& gamma,
+                               const Tensor& beta, const Tensor& moving_mean, const Tensor& moving_var, double momentum,
+                               double eps) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     const auto [y, mean, deviation] = call_formula(x, gamma, beta, moving_mean, moving_var, momentum, eps);
     context->save_for_backward({x, gamma, mean, deviation});
@@ -141,8 +153,8 @@ struct Formula : torch::autograd::Function<Formula> {
     }
     static const auto op = dispatched<decltype(differentiate)>("tchx::batch_norm_formula_backward");
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const auto [of_x, of_gamma, of_beta] = op.call(grads[0], x, gamma, saved[2], saved[3]);
-    return {of_x, of_gamma, of_beta, Tensor(), Tensor(), Tensor(), Tensor()};
+    const auto [by_x_hat, by_var, by_mean, of_gamma, of_beta] = op.call(grads[0], x, gamma, saved[2], saved[3]);
+    return {by_x_hat, by_var, by_mean.expand(x.sizes()), of_gamma, of_beta, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 
  private:
@@ -151,15 +163,16 @@ struct Formula : torch::autograd::Function<Formula> {
     const double eps = context->saved_data["eps"].toDouble();
     const bool create_graph = at::GradMode::is_enabled();
     const at::AutoGradMode with_gradients(true);
+    const Parts parts = {x.view_as(x), x.view_as(x), x.view_as(x)};
     // No gradient depends on beta's values.
-    const Tensor inputs[] = {x, gamma, at::zeros_like(gamma).requires_grad_()};
-    const Tensor y = by_operations(inputs[0], inputs[1], inputs[2], eps);
-    variable_list wanted, results(7);
-    for (int i = 0; i < 3; ++i) {
+    const std::array<Tensor, kInputs> inputs = {parts[0], parts[1], parts[2], gamma, at::zeros_like(gamma).requires_grad_()};
+    const Tensor y = by_operations(parts, gamma, inputs[4], eps);
+    variable_list wanted, results(kInputs + 4);
+    for (int i = 0; i < kInputs; ++i) {
       if (context->needs_input_grad(i)) wanted.push_back(inputs[i]);
     }
     auto grads = torch::autograd::grad({y}, wanted, {grad}, /*retain_graph=*/create_graph, create_graph);
-    for (int i = 2; i >= 0; --i) {
+    for (int i = kInputs - 1; i >= 0; --i) {
       if (!context->needs_input_grad(i)) continue;
       results[i] = grads.back();
       grads.pop_back();
@@ -176,7 +189,7 @@ TORCH_LIBRARY_FRAGMENT(tchx, m) {
       "float eps) -> (Tensor, Tensor, Tensor)");
   m.def(
       "batch_norm_formula_backward(Tensor grad, Tensor x, Tensor gamma, Tensor mean, Tensor deviation) -> "
-      "(Tensor, Tensor, Tensor)");
+      "(Tensor, Tensor, Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(tchx, CPU, m) {
@@ -187,7 +200,7 @@ TORCH_LIBRARY_IMPL(tchx, CPU, m) {
 TORCH_LIBRARY_IMPL(tchx, Autograd, m) {
   m.impl("batch_norm_formula", [](const Tensor& x, const Tensor& gamma, const Tensor& beta, Tensor moving_mean,
                                   Tensor moving_var, double momentum, double eps) {
-    const variable_list results = Formula::apply(x, gamma, beta, moving_mean, moving_var, momentum, eps);
+    const variable_list results = Formula::apply(x, x, x, gamma, beta, moving_mean, moving_var, momentum, eps);
     return std::make_tuple(results[0], results[1], results[2]);
   });
 }

@@ -227,8 +227,6 @@ void set_statistics_of(const Channels& channels, const float* x, float* mean, fl
   divide(var);
 }
 
-// The gradient of x has three parts: by way of x - mean in x_hat, which d.x holds after the first sums, by way of x - mean in var, and by
-// way of mean. Autograd adds them up in this order.
 template <class Channels>
 void differentiate_in(const Channels& channels, const Inputs& in, const Gradients& d) {
   const auto of_x_hat = [=](auto zero, int64_t i, auto place) {
@@ -242,34 +240,31 @@ void differentiate_in(const Channels& channels, const Inputs& in, const Gradient
           [=](auto zero, int64_t i, auto place) {
             using T = decltype(zero);
             const T x_hat = centred<T>(in.x, in.mean, i, place) / place.template of<T>(in.deviation);
-            store(d.x + i, x_hat);
+            store(d.x_by_x_hat + i, x_hat);
             return loaded<T>(d.y + i) * x_hat;
           }},
       Sum{of_deviation,
           [=](auto zero, int64_t i, auto place) {
             using T = decltype(zero);
-            return -of_x_hat(zero, i, place) * (loaded<T>(d.x + i) / place.template of<T>(in.deviation));
+            return -of_x_hat(zero, i, place) * (loaded<T>(d.x_by_x_hat + i) / place.template of<T>(in.deviation));
           }},
       Sum{d.mean, [=](auto zero, int64_t i, auto place) {
             using T = decltype(zero);
             const T by_x_hat = of_x_hat(zero, i, place) / place.template of<T>(in.deviation);
-            store(d.x + i, by_x_hat);
+            store(d.x_by_x_hat + i, by_x_hat);
             return -by_x_hat;
           }});
   const float count = channels.count();
   for (int64_t c = channels.begin(); c < channels.end(); ++c) {
     d.square[c] = of_deviation[c] / (2 * in.deviation[c]) / count;
   }
-  const auto by_var = [=](auto zero, int64_t i, auto place) {
-    using T = decltype(zero);
-    return place.template of<T>(d.square) * (repeated<T>(2) * centred<T>(in.x, in.mean, i, place));
-  };
-  channels.sum(Sum{d.mean_by_var, [=](auto zero, int64_t i, auto place) { return -by_var(zero, i, place); }});
+  channels.sum(Sum{d.mean_by_var, [=](auto zero, int64_t i, auto place) {
+                     using T = decltype(zero);
+                     const T by_var = place.template of<T>(d.square) * (repeated<T>(2) * centred<T>(in.x, in.mean, i, place));
+                     store(d.x_by_var + i, by_var);
+                     return -by_var;
+                   }});
   for (int64_t c = channels.begin(); c < channels.end(); ++c) d.mean[c] = (d.mean[c] + d.mean_by_var[c]) / count;
-  channels.each([=](auto zero, int64_t i, auto place) {
-    using T = decltype(zero);
-    store(d.x + i, loaded<T>(d.x + i) + by_var(zero, i, place) + place.template of<T>(d.mean));
-  });
 }
 
 }  // namespace

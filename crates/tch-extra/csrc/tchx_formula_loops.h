@@ -28,11 +28,11 @@ struct Inputs {
 // y = gamma * ((x - mean) / deviation) + beta.
 void normalize(const Batch& batch, const Inputs& in, const float* beta, float* y);
 
-// The gradients of y, x, gamma and beta. And of each channel, what the gradient of x is made of: the gradient of mean, shared out to all its
-// x, the part of it that comes by way of var, and the gradient of each (x - mean).pow(2).
+// The gradients of y, gamma and beta; the gradients that x gets by way of x - mean in x_hat and in var; and of each channel, the gradient
+// that every x gets by way of mean, the part of it that comes by way of var, and the gradient of each (x - mean).pow(2).
 struct Gradients {
   const float* y;
-  float *x, *gamma, *beta, *mean, *mean_by_var, *square;
+  float *x_by_x_hat, *x_by_var, *gamma, *beta, *mean, *mean_by_var, *square;
 };
 
 // Sets all gradients but y's to those that autograd finds.

@@ -132,8 +132,7 @@ pub fn batch_norm_training(
 /// (N, C) or (N, C, H, W), with the other tensors of shape (1, C) or (1, C, 1, 1): gamma * ((x - mean) / sqrt(var + eps)) + beta, with
 /// the batch's mean and biased variance. The moving statistics keep the share `momentum` and take the rest from the batch's.
 ///
-/// Results and gradients have the bits of the formula's operations one by one, which [`batch_norm_training`] has not. If other operations
-/// take `x` too, their gradients are added to the sum of the formula's three; autograd may add them up in another order. Gradients of
+/// Results and gradients have the bits of the formula's operations one by one, which [`batch_norm_training`] has not. Gradients of
 /// gradients are autograd's but for rounding.
 ///
 /// `None`, and nothing is moved, where there is no kernel of our own: compute the operations one by one there. There is one on processors

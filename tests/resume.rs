@@ -346,7 +346,7 @@ fn a_damaged_or_foreign_configuration_is_refused() {
     refused(b"\xff\xfe{}", "line 1");
     refused(b"[]", "expected a map");
     refused(b"{\"model_type\": \"bert\"}", "not the configuration of a training run");
-    refused(b"{\"recipe\": \"alexnet\"}", "[possible values: book");
+    refused(b"{\"recipe\": \"resnet50\"}", "[possible values: book");
     let mut unsigned: serde_json::Value = serde_json::from_str(&sound).unwrap();
     unsigned.as_object_mut().unwrap().remove("signature");
     fs::write(&path, unsigned.to_string()).unwrap();

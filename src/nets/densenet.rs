@@ -3,9 +3,9 @@
 use tch::Tensor;
 use tch::nn::{ModuleT, Path};
 
-use super::conv_config;
+use super::{b1, conv_config};
 use crate::layers::{
-    Layer, Sequential, adaptive_avg_pool2d, avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, sequential,
+    Layer, Sequential, adaptive_avg_pool2d, avg_pool2d, conv2d, flatten, linear, relu, sequential,
 };
 use crate::norm::{Dims, Norm};
 
@@ -13,15 +13,7 @@ use crate::norm::{Dims, Norm};
 /// Gives (N, 10) logits.
 pub fn densenet(p: &Path, norm: &Norm) -> Sequential {
     const GROWTH_RATE: i64 = 32;
-    let b1 = |p: &Path| {
-        sequential(p)
-            .then(|p| conv2d(p, 1, 64, 7, conv_config(2, 3)))
-            .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
-            .then(|_| relu())
-            .then(|_| max_pool2d(3, 2, 1))
-            .done()
-    };
-    let mut net = sequential(p).then(b1);
+    let mut net = sequential(p).then(|p| b1(p, norm));
     let mut num_channels = 64;
     let num_convs_in_dense_blocks = [4; 4];
     for (i, num_convs) in num_convs_in_dense_blocks.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{ModuleT, Path};
 
-use super::conv_config;
+use super::{b1, conv_config};
 use crate::layers::{
     Conv2d, Layer, MaxPool2d, Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu,
     sequential,
@@ -16,14 +16,6 @@ pub fn googlenet(p: &Path, norm: &Norm) -> Sequential {
     let halving = || max_pool2d(3, 2, 1);
     let inception =
         |in_channels, c1, c2, c3, c4| move |p: &Path| Inception::new(p, norm, in_channels, c1, c2, c3, c4);
-    let b1 = |p: &Path| {
-        sequential(p)
-            .then(|p| conv2d(p, 1, 64, 7, conv_config(2, 3)))
-            .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
-            .then(|_| relu())
-            .then(|_| halving())
-            .done()
-    };
     let b2 = |p: &Path| {
         sequential(p)
             .then(|p| conv2d(p, 64, 64, 1, conv_config(1, 0)))
@@ -60,7 +52,14 @@ pub fn googlenet(p: &Path, norm: &Norm) -> Sequential {
             .then(|_| flatten())
             .done()
     };
-    sequential(p).then(b1).then(b2).then(b3).then(b4).then(b5).then(|p| linear(p, 1024, 10)).done()
+    sequential(p)
+        .then(|p| b1(p, norm))
+        .then(b2)
+        .then(b3)
+        .then(b4)
+        .then(b5)
+        .then(|p| linear(p, 1024, 10))
+        .done()
 }
 
 /// d2l's `Inception`: four paths over the same input, whose outputs are joined along the channels. A path is a 1x1 convolution; one

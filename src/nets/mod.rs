@@ -15,7 +15,7 @@ use tch::{Device, Tensor};
 
 use tch_extra::state_dict;
 
-use crate::layers::{Builder, Sequential, dropout, flatten, linear, relu};
+use crate::layers::{Builder, Sequential, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential};
 use crate::norm::{Dims, Norm};
 
 /// A network: its variables, and the module that computes with them.
@@ -61,6 +61,16 @@ impl ModuleT for Net {
 /// A convolution's stride and padding.
 fn conv_config(stride: i64, padding: i64) -> ConvConfig {
     ConvConfig { stride, padding, ..Default::default() }
+}
+
+/// The book's `b1`, the beginning of GoogLeNet, ResNet-18 and DenseNet: (N, 1, H, W) to (N, 64, ⌈H / 4⌉, ⌈W / 4⌉).
+fn b1(p: &Path, norm: &Norm) -> Sequential {
+    sequential(p)
+        .then(|p| conv2d(p, 1, 64, 7, conv_config(2, 3)))
+        .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
+        .then(|_| relu())
+        .then(|_| max_pool2d(3, 2, 1))
+        .done()
 }
 
 /// The end of AlexNet and VGG: three dense layers over the `features` that the convolutions of `net` leave of an image, to 10 logits.

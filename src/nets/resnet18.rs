@@ -2,24 +2,16 @@
 
 use tch::nn::Path;
 
-use super::conv_config;
 use super::residual::Residual;
-use crate::layers::{Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, sequential};
+use super::{b1, conv_config};
+use crate::layers::{Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, relu, sequential};
 use crate::norm::{Dims, Norm};
 
 /// The notes' ResNet-18 (d2l section 7.6) for (N, 1, H, W), in the notes 224 x 224; the book trains it on 96 x 96. A 7x7 stem and
 /// max pooling divide height and width by four before the blocks. Gives (N, 10) logits.
 pub fn resnet18(p: &Path, norm: &Norm) -> Sequential {
-    let b1 = |p: &Path| {
-        sequential(p)
-            .then(|p| conv2d(p, 1, 64, 7, conv_config(2, 3)))
-            .then_optional(|p| norm.batch_norm(p, 64, Dims::Four))
-            .then(|_| relu())
-            .then(|_| max_pool2d(3, 2, 1))
-            .done()
-    };
     sequential(p)
-        .then(b1)
+        .then(|p| b1(p, norm))
         .then(|p| resnet_block(p, norm, 64, 64, 2, true))
         .then(|p| resnet_block(p, norm, 64, 128, 2, false))
         .then(|p| resnet_block(p, norm, 128, 256, 2, false))

@@ -192,7 +192,7 @@ fn other_batches() {
     }
 }
 
-/// A gradient that shall have a gradient has the formula's bits. The gradient's gradient is the formula's but for rounding: it is computed
+/// A gradient that shall have a gradient has the formula's bits. The gradient's gradient differs from the formula's by rounding: it is computed
 /// from operations of their own, apart from those of the forward pass, and added up in another order.
 #[test]
 #[ignore = "the test above runs it"]

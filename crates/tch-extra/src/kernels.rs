@@ -133,7 +133,7 @@ pub fn batch_norm_training(
 /// the batch's mean and biased variance. The moving statistics keep the share `momentum` and take the rest from the batch's.
 ///
 /// Results and gradients have the bits of the formula's operations one by one, which [`batch_norm_training`] has not. Gradients of
-/// gradients are autograd's but for rounding.
+/// gradients differ from autograd's by rounding.
 ///
 /// `None`, and nothing is moved, where there is no kernel of our own: compute the operations one by one there. There is one on processors
 /// with AVX2 for two channels or more: for (N, C, H, W) with eight pixels or more, and for (N, C) with N > 1, C > 7 and, unless there is

@@ -1,5 +1,6 @@
 //! The options of `d2l_ch7 sweep`, its grid of cells, and its `config.json`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Arg, Args};
@@ -130,16 +131,16 @@ impl Sweep {
 
     /// Refuses cells whose batch norms cannot be trained on so many images.
     pub(super) fn check_last_batches(&self, cells: &[CellRecord], train_examples: usize) -> Result<()> {
-        let refusal = |cell: &CellRecord| {
-            let has_batch_norm = cell.variant != Variant::None.name();
-            has_batch_norm.then(|| check_last_batch(train_examples, cell.batch_size).err()).flatten()
+        let refused = |cell: &&CellRecord| {
+            cell.variant != Variant::None.name() && check_last_batch(train_examples, cell.batch_size).is_err()
         };
-        let refused: Vec<Error> = cells.iter().filter_map(refusal).collect();
-        let count = refused.len();
-        match refused.into_iter().next() {
-            None => Ok(()),
-            Some(error) => Err(error.of(&format!("{count} of the {} cells", cells.len()))),
-        }
+        let refused: Vec<&CellRecord> = cells.iter().filter(refused).collect();
+        let Some(first) = refused.first() else { return Ok(()) };
+        let sizes: BTreeSet<usize> = refused.iter().map(|cell| cell.batch_size).collect();
+        let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+        let which =
+            format!("{} of the {} cells (batch size {})", refused.len(), cells.len(), sizes.join(", "));
+        check_last_batch(train_examples, first.batch_size).map_err(|error| error.of(&which))
     }
 
     /// The epochs of a cell.

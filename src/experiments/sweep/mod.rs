@@ -197,11 +197,11 @@ impl<'a> SweepLog<'a> {
     /// Takes in a cell that is done. With many cells, the files are brought up to date less often, so that this takes a small share of
     /// the time; a resumed sweep looks itself after the cells that they do not have.
     fn add(&mut self, number: usize, records: Vec<EpochRecord>) -> Result<()> {
-        let cell = taken_in(self.sweep, self.cells[number].cell.clone(), records);
+        self.cells[number] = taken_in(self.sweep, self.cells[number].cell.clone(), records);
         if !self.sweep.quiet {
-            self.bar.say(line(&cell));
+            let (done, all) = (self.done(), self.cells.len());
+            self.bar.say(format!("{done}/{all} {}", line(&self.cells[number])));
         }
-        self.cells[number] = cell;
         let (when, took) = self.written;
         if when.elapsed() >= 10 * took { self.write() } else { Ok(()) }
     }

@@ -46,8 +46,7 @@ pub fn draw_sweep_curves(run: &SweepReport) -> Result<Vec<u8>> {
     let tall = |grid: &Grid| NAME + row * grid.lrs.len() as i32 + BELOW;
     let full = (2 * MARGIN + LEFT + (width + GAP) * columns).max(8000);
     let all = MARGIN + HEADER + LEGEND + grids.iter().map(tall).sum::<i32>();
-    let has_bands = run.by_seeds().any(|seeds| seeds.len() > 1);
-    let of = if has_bands { "mean (curve) and range (band) of " } else { "" };
+    let of = if has_seeds(run) { "mean (curve) and range (band) of " } else { "" };
     let picture = picture::render((full / PIXEL) as u32, (all / PIXEL) as u32, |area| {
         draw_title(area, &format!("Test accuracy over epochs\n{of}{}", run.setting))?;
         let legend = grids.iter().flat_map(|grid| &grid.variants).fold(Vec::new(), |mut names, name| {
@@ -98,8 +97,9 @@ pub fn draw_heatmaps(run: &SweepReport) -> Result<Vec<u8>> {
     let tall = |grid: &Grid| NAME + ABOVE + cell.1 * grid.lrs.len() as i32 + BELOW + GAP;
     let full = (2 * MARGIN + map * maps).max(8000);
     let all = MARGIN + HEADER + grids.iter().map(tall).sum::<i32>();
+    let of = if has_seeds(run) { "mean of " } else { "" };
     let picture = picture::render((full / PIXEL) as u32, (all / PIXEL) as u32, |area| {
-        draw_title(area, &format!("Test accuracy after the last epoch (%)\nmean of {}", run.setting))?;
+        draw_title(area, &format!("Test accuracy after the last epoch (%)\n{of}{}", run.setting))?;
         let mut top = MARGIN + HEADER;
         for grid in &grids {
             area.draw_text(grid.recipe, &heading(), (MARGIN, top))?;
@@ -111,6 +111,11 @@ pub fn draw_heatmaps(run: &SweepReport) -> Result<Vec<u8>> {
         Ok(())
     })?;
     picture::png(&picture)
+}
+
+/// Whether there are several seeds.
+fn has_seeds(run: &SweepReport) -> bool {
+    run.by_seeds().any(|seeds| seeds.len() > 1)
 }
 
 /// The cells of a recipe, and the values that they differ in.
@@ -243,7 +248,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// A cell of a map: the mean, darker where it is greater in the `range` of the recipe; how many seeds diverged. It stays white while no
+/// A cell of a map: the mean, darker where it is greater in the `range` of the recipe; how many seeds diverged; "open" while no
 /// seed is done.
 fn draw_cell(
     area: &Area,
@@ -279,7 +284,7 @@ fn draw_cell(
         }
         Some(value) => write(&format!("{value:.1}"), 160.0, 0),
         None if diverged > 0 => write("diverged", 140.0, 0),
-        None => Ok(()),
+        None => write("open", 140.0, 0),
     }
 }
 

@@ -44,7 +44,7 @@ print("moving_mean", [round(m, 4) for m in moving_mean.flatten().tolist()])
 # %% [markdown]
 # ## The layer
 #
-# $\gamma$ and $\beta$ are parameters; the moving statistics are kept beside them, and change at every batch in
+# $\gamma$ and $\beta$ are parameters; the moving statistics are kept next to them, and change at every batch in
 # training.
 #
 # > **Rust:** `d2l_ch7::norm::scratch::BatchNorm`, example `train_versus_eval`

@@ -135,7 +135,7 @@ axis.tick_params(labelsize=8)
 
 # %% [markdown]
 # What stands out are the biases before a batch norm (0, 4, 9, 12). The norm subtracts the mean and with it the bias:
-# its gradient is 0 but for rounding, and Adam, which divides by the gradient's size, makes whole steps of that noise.
+# its gradient is 0 except for rounding, and Adam, which divides by the gradient's size, makes whole steps of that noise.
 # They change nothing that the net computes in training.
 #
 # > **Rust:** `tch_extra::optim::Adam`
@@ -157,7 +157,7 @@ for name in ("0.weight", "0.bias", "9.weight", "9.bias", "15.bias"):
 # the net just trained:
 #
 # > **Rust:** `d2l_ch7::report::notes` holds the note's twenty epochs, and `report.md` of a run of `adamw` sets them
-# > beside its own, converted.
+# > next to its own, converted.
 
 # %%
 net = nets["native"].eval()

@@ -2,7 +2,7 @@
 # # Batch normalization by hand, and LeNet for large images
 #
 # Note 004 follows section 7.5 of *Dive into Deep Learning*: the formula as a function, a layer around it, and a LeNet
-# that takes 224 x 224 images. Here the same computations are written anew, beside the Rust that gives the same bits.
+# that takes 224 x 224 images. Here the same computations are written anew, next to the Rust that gives the same bits.
 #
 # `d2l_ch7 ...` is short for `cargo run --bin d2l_ch7 -- ...`. Each cell names its Rust twin; the
 # [README](README.md) has all of them in a table, with their tests. The bits hold for the signature printed here.

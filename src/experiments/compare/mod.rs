@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
+use tch::Tensor;
 use tch_extra::optim::Optimizer;
 
 use super::description::DataUsed;
@@ -64,35 +65,15 @@ fn train(config: &Compare, ranks: Option<&Distributed>) -> Result<Option<PathBuf
     };
     let mut log = RunLog::begin(description, ranks)?;
     let normalized = Arc::new(ranks.map_or_else(Ranks::default, |ranks| Ranks::of(ranks.group())));
-    let mut trainers = Vec::new();
-    for &variant in &config.variants {
-        let norm = match variant {
-            Variant::ScratchSync => Norm::ScratchSync(Arc::clone(&normalized)),
-            alone => alone.into(),
-        };
-        let inspector = (config.inspect && variant == Variant::Scratch)
-            .then(|| Inspector::new(config.recipe.net, &train_iter.first_image()));
-        let build = || config.begin(&norm);
-        trainers.push(Trainer::new(variant.to_string(), setting, inspector, &log, build)?);
-    }
+    let mut trainers = config.trainers(setting, &train_iter.first_image(), &normalized, &log)?;
     log.resumed(trainers.iter().flat_map(Trainer::records).cloned().collect())?;
     for epoch in 1..=epochs {
         for trainer in &mut trainers {
             trainer.epoch(epoch, &mut log)?;
         }
         // A resumed run may be past this epoch.
-        if !trainers.iter().all(|trainer| trainer.rests_after(epoch)) {
-            continue;
-        }
-        if config.inspect {
-            let states = config.variants.iter().zip(&trainers).map(|(&variant, t)| (variant, t.net.state()));
-            let inspector = trainers.iter().find_map(|trainer| trainer.inspector.as_ref());
-            log.inspected(inspect(epoch, &states.collect::<Vec<_>>(), inspector))?;
-        }
-        if let Some(ranks) = ranks
-            && let Some(found) = synchronized::gather(epoch, &normalized, ranks)?
-        {
-            log.synchronized(&found)?;
+        if trainers.iter().all(|trainer| trainer.rests_after(epoch)) {
+            config.compare_norms(epoch, &trainers, &normalized, ranks, &mut log)?;
         }
     }
     Ok(log.finish())
@@ -113,6 +94,49 @@ pub(super) fn check_last_batch(examples: usize, batch_size: usize) -> Result<()>
 }
 
 impl Compare {
+    /// A trainer for each variant. With `--inspect`, `scratch` is watched on the `first_image`; a batch norm over all processes keeps
+    /// what it normalized by in `normalized`.
+    fn trainers<'a>(
+        &self,
+        setting: Setting<'a>,
+        first_image: &Tensor,
+        normalized: &Arc<Ranks>,
+        log: &RunLog,
+    ) -> Result<Vec<Trainer<'a>>> {
+        let trainer = |&variant: &Variant| {
+            let norm = match variant {
+                Variant::ScratchSync => Norm::ScratchSync(Arc::clone(normalized)),
+                alone => alone.into(),
+            };
+            let inspector = (self.inspect && variant == Variant::Scratch)
+                .then(|| Inspector::new(self.recipe.net, first_image));
+            Trainer::new(variant.to_string(), setting, inspector, log, || self.begin(&norm))
+        };
+        self.variants.iter().map(trainer).collect()
+    }
+
+    /// Notes what the variants' batch norms have become after an epoch.
+    fn compare_norms(
+        &self,
+        epoch: usize,
+        trainers: &[Trainer],
+        normalized: &Ranks,
+        ranks: Option<&Distributed>,
+        log: &mut RunLog,
+    ) -> Result<()> {
+        if self.inspect {
+            let states = self.variants.iter().zip(trainers).map(|(&variant, t)| (variant, t.net.state()));
+            let inspector = trainers.iter().find_map(|trainer| trainer.inspector.as_ref());
+            log.inspected(inspect(epoch, &states.collect::<Vec<_>>(), inspector))?;
+        }
+        if let Some(ranks) = ranks
+            && let Some(found) = synchronized::gather(epoch, normalized, ranks)?
+        {
+            log.synchronized(&found)?;
+        }
+        Ok(())
+    }
+
     /// The network and its optimizer as they are before the first step.
     fn begin(&self, norm: &Norm) -> (Net, Box<dyn Optimizer>) {
         let mut net = self.recipe.initial_net(norm);

@@ -17,7 +17,7 @@ import fashion_mnist
 import loops
 from bits import tensor_bytes
 from norms import BATCH_NORMS, NORMS, VARIANTS
-from recipes import LENETS, RECIPES, xavier
+from recipes import CHAPTER, LENETS, RECIPES, VGG11, xavier
 from resnet import Residual, resnet18, resnet18_cifar
 
 Tensors = dict[str, Tensor]
@@ -358,13 +358,13 @@ def first_step(recipe: str, seed: int, data_seed: int, examples: int | None = No
 
 
 def chapter(recipe: str, seeds: list[int], data_seed: int, examples: int) -> Tensors:
-    """Initial weights, and three training steps of a recipe of CHAPTER on one synthetic batch, resized, as in `first_step`.
+    """Initial weights, and three training steps of a recipe of CHAPTER or VGG11 on one synthetic batch, resized, as in `first_step`.
 
     VARIANT.initial.SEED, rows of the state_dict, sorted by name; with the first seed VARIANT.logits and VARIANT.grad, rows of the
     gradients in the order of named_parameters, of the first step; VARIANT.losses (3,), and VARIANT.after.sha256, digests of the
     state_dict after the third.
     """
-    trained = RECIPES[recipe]
+    trained = (CHAPTER | VGG11)[recipe]
     images, labels = synthetic_batch(examples, data_seed)
     X = fashion_mnist.resized(images, trained.resize).to(torch.float32).div(255)
     tensors = {"images.sha256": digest(images), "labels": labels}

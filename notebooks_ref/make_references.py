@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 import fashion_mnist
 import fixtures
 from bits import signature
-from recipes import CHAPTER, LENETS
+from recipes import CHAPTER, LENETS, VGG11
 
 STORED = Path(__file__).parent / "stored"
 THREADS = 2
@@ -51,7 +51,7 @@ def makers(data_dir: Path) -> dict[str, partial]:
         },
         **{
             f"chapter_{name}": partial(fixtures.chapter, recipe=name, seeds=[0, 7], data_seed=2024, examples=4)
-            for name in CHAPTER
+            for name in CHAPTER | VGG11
         },
         "epoch4096": partial(fixtures.epoch4096, data_dir, seed=0),
     }

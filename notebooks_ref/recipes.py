@@ -120,3 +120,5 @@ CHAPTER = {
     "densenet": Recipe(densenet, sgd, lr=0.1, batch_size=256, epochs=10, xavier=True, resize=96),
 }
 RECIPES = LENETS | CHAPTER
+# VGG-11 with all its channels, which the book shows and is not trained here either.
+VGG11 = {"vgg11": Recipe(vgg, sgd, lr=0.05, batch_size=128, epochs=10, xavier=True, resize=224)}

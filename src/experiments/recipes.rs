@@ -23,7 +23,7 @@ use crate::nets::vgg::vgg;
 use crate::norm::{Norm, Variant};
 
 /// A network and how a note or a section of the book trains it on Fashion-MNIST.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recipe {
     /// Its name on the command line.
     pub name: &'static str,

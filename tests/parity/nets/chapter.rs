@@ -17,6 +17,7 @@
 //! ```
 
 use d2l_ch7::experiments::recipes::{RECIPES, Recipe};
+use d2l_ch7::nets::vgg::vgg;
 use d2l_ch7::norm::Variant;
 use tch::nn::ModuleT;
 use tch::{Reduction, Tensor};
@@ -75,7 +76,10 @@ fn check(recipe: &Recipe, variant: Variant) {
 #[test]
 fn the_chapters_networks_are_pytorchs() {
     let _turn = libtorch();
-    for recipe in RECIPES.iter().filter(|recipe| !recipe.is_lenet()) {
+    // All channels of VGG-11, which the book shows and does not train.
+    let vgg11 =
+        Recipe { name: "vgg11", net: |p, norm| vgg(p, norm, 1), ..Recipe::named("vgg").unwrap().clone() };
+    for recipe in RECIPES.iter().filter(|recipe| !recipe.is_lenet()).chain([&vgg11]) {
         Variant::IN_PYTHON.into_iter().for_each(|variant| check(recipe, variant));
     }
 }

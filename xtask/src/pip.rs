@@ -9,9 +9,11 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use signal_hook::consts::SIGINT;
 
 use crate::problem::Problem;
 use crate::python::Python;
@@ -42,7 +44,7 @@ pub fn install(
     }
     let shelf = into.parent().context("the folder to install into has a parent")?;
     let name = into.file_name().context("the folder to install into has a name")?.to_string_lossy();
-    catch_ctrl_c();
+    catch_ctrl_c()?;
     fs::create_dir_all(shelf).with_context(|| unwritable(shelf))?;
     let _lock = lock(&shelf.join(format!("{name}.lock")), set)?;
     if into.exists() {
@@ -112,12 +114,13 @@ fn lock(path: &Path, set: &Set) -> Result<File> {
     }
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From now on Ctrl-C, which ends pip too, does not end this process at once, so it can clean up after pip.
-fn catch_ctrl_c() {
-    // This fails only if the handler is set already, as for the second set of packages, which does no harm.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst));
+/// From now on Ctrl-C, which ends pip too, does not end this process at once, so it can clean up after pip. The signal's handler itself
+/// sets the flag: a thread that does so might be later than pip's end.
+fn catch_ctrl_c() -> Result<()> {
+    signal_hook::flag::register(SIGINT, Arc::clone(&INTERRUPTED)).context("cannot watch for Ctrl-C")?;
+    Ok(())
 }
 
 fn stop_if_interrupted(set: &Set) -> Result<()> {

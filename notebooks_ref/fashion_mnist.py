@@ -5,6 +5,7 @@ dataset-fashion-mnist ship them, or not.
 """
 
 import gzip
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +16,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-DEFAULT_DIR = Path("/usr/share/datasets/fashion-mnist")
 TRAIN, TEST = "train", "t10k"
+
+
+def default_dir() -> Path:
+    """The folder of Debian's package, or else that in which `d2l_ch7` keeps what it fetched."""
+    debian = Path("/usr/share/datasets/fashion-mnist")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return debian if debian.exists() else cache / "d2l_ch7" / "fashion-mnist"
+
+
+DEFAULT_DIR = default_dir()
 
 
 def idx_files(split: str) -> tuple[str, str]:

@@ -366,8 +366,10 @@ def chapter(recipe: str, seeds: list[int], data_seed: int, examples: int) -> Ten
     """
     trained = (CHAPTER | VGG11)[recipe]
     images, labels = synthetic_batch(examples, data_seed)
-    X = fashion_mnist.resized(images, trained.resize).to(torch.float32).div(255)
     tensors = {"images.sha256": digest(images), "labels": labels}
+    if trained.resize is not None:
+        images = fashion_mnist.resized(images, trained.resize)
+    X = images.to(torch.float32).div(255)
     for variant in VARIANTS:
         for seed in reversed(seeds):
             torch.manual_seed(seed)

@@ -27,8 +27,7 @@ def main() -> None:
         make_references.check(arguments.data_dir)
         make_notebooks.check(arguments.data_dir)
     else:
-        make_references.STORED.mkdir(exist_ok=True)
-        make_references.write(make_references.STORED, arguments.data_dir)
+        make_references.replace(arguments.data_dir)
         make_notebooks.write(arguments.data_dir)
 
 

@@ -97,6 +97,21 @@ def write(directory: Path, data_dir: Path) -> None:
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
+def say_signature() -> None:
+    """Prints whether floats come out on this machine as they are stored."""
+    stored, here = json.loads((STORED / "manifest.json").read_text())["signature"], signature("cpu")
+    others = sorted(part for part in stored.keys() | here.keys() if stored.get(part) != here.get(part))
+    print(f"another signature than the stored one: {', '.join(others)}" if others else "the stored signature", flush=True)
+
+
+def replace(data_dir: Path) -> None:
+    """Writes every file and the manifest to STORED, once all are made."""
+    with tempfile.TemporaryDirectory(dir=STORED.parent) as directory:
+        write(Path(directory), data_dir)
+        for path in Path(directory).iterdir():
+            path.replace(STORED / path.name)
+
+
 def check(data_dir: Path) -> None:
     """Compares. Exits with 1 and the names of the files that differ, if any do."""
     with tempfile.TemporaryDirectory() as directory:
@@ -123,11 +138,12 @@ def main() -> None:
     if arguments.only:
         for name in arguments.only:
             save_file(makers_of[name](), arguments.out / f"{name}.safetensors")
-    elif arguments.check:
+        return
+    say_signature()
+    if arguments.check:
         check(arguments.data_dir)
     else:
-        STORED.mkdir(exist_ok=True)
-        write(STORED, arguments.data_dir)
+        replace(arguments.data_dir)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ impl Stored {
         let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let same_signature = is_this_machine(&manifest["signature"]);
-        Self { same_signature, ..Self::made_here(&folder.join(format!("{name}.safetensors"))) }
+        let path = folder.join(format!("{name}.safetensors"));
+        assert!(path.exists(), "notebooks_ref/make_references.py has not made {}", path.display());
+        Self { same_signature, ..Self::made_here(&path) }
     }
 
     /// A file that the Python of this machine wrote just now: its floats must be equal bit for bit.

@@ -41,6 +41,8 @@ Commands:
   run [ARGS...]   set up, then `cargo run --bin d2l_ch7 -- ARGS`
   test [ARGS...]  set up, with the Python packages of the live parity tests, then `cargo test ARGS`
   bench [ARGS...] set up, with the Python packages of the notebooks, then `cargo run --bin d2l_ch7 -- bench ARGS`
+  python [ARGS...]
+                  set up, then Python with its packages: `cargo xtask python notebooks_ref/make_references.py --check`
   fuzz [READER...] [--seconds N]
                   set up, then feed every reader of files (or those named) made-up ones, 600 seconds each; needs cargo-fuzz
   setup           set up only: find or install libtorch {TORCH} and link `.libtorch` to it
@@ -73,6 +75,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
         Some("run") => run(args),
         Some("test") => test(args),
         Some("bench") => bench(args),
+        Some("python") => python(args),
         Some("fuzz") => {
             let settings = Settings::from_env()?;
             let fuzz = fuzz::Fuzz::parse(&settings, args)?;
@@ -89,7 +92,7 @@ fn dispatch(mut args: Vec<OsString>) -> Result<()> {
         }
         _ => Err(Problem::usage(
             format!("xtask does not know the command {}", command.display()),
-            "use `cargo xtask run`, `test`, `bench`, `fuzz`, `setup` (which takes no arguments) or `help`",
+            "use `cargo xtask run`, `test`, `bench`, `python`, `fuzz`, `setup` (which takes no arguments) or `help`",
         )
         .into()),
     }
@@ -126,6 +129,14 @@ fn bench(args: Vec<OsString>) -> Result<()> {
     cargo.args(["--bin", "d2l_ch7", "--", "bench"]).args(without_dashes(args));
     with_notebooks(&mut cargo, &settings, &libtorch, "nothing to measure beside")?;
     Err(become_process(cargo))
+}
+
+fn python(args: Vec<OsString>) -> Result<()> {
+    let settings = Settings::from_env()?;
+    let notebooks = notebooks::set_up(&settings, &libtorch::set_up(&settings)?)?;
+    let mut python = Command::new(notebooks.python);
+    python.args(args).env("PYTHONPATH", notebooks.search_path);
+    Err(become_process(python))
 }
 
 /// `cargo xtask run -- --epochs 2` means the same as `cargo xtask run --epochs 2`.

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod basics;
 pub mod bench;
+mod child;
 pub mod cifar;
 pub mod compare;
 mod description;

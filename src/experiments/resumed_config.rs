@@ -85,6 +85,30 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
     )
 }
 
+/// Creates the directory of a run that `config` describes: `out`, or a new one under `reports/` whose name begins with `name`; or opens
+/// the one to `resume`. Its `config.json` is then there.
+///
+/// # Errors
+/// If the directory cannot be made or written, or as [`check`].
+pub fn open(
+    resume: Option<&Path>,
+    out: Option<&Path>,
+    name: &str,
+    config: &Map<String, Value>,
+) -> Result<RunDir> {
+    let (dir, config) = match resume {
+        None => (RunDir::create(out, name)?, config.clone()),
+        Some(path) => {
+            let dir = RunDir::open(path)?;
+            let config = check(&dir, config)?;
+            (dir, config)
+        }
+    };
+    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))?;
+    dir.sweep();
+    Ok(dir)
+}
+
 /// Compares the directory's `config.json` with the one that is `chosen` now, and gives the one to write. An empty directory is that
 /// of a run that ended before it began. Another signature with the same libtorch is a warning on standard error: the run goes on,
 /// perhaps to other bits.
@@ -92,7 +116,7 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
 /// # Errors
 /// If the directory holds something else than a run, a run of another configuration or on another libtorch, or if its
 /// `config.json` cannot be read.
-pub fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
+fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
     let Some(saved) = read(dir.path())? else {
         let (is_empty, dir) = (dir.is_empty(), dir.path().display());
         if !is_empty {

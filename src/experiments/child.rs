@@ -90,6 +90,13 @@ impl Child {
         records(&self.dir)
     }
 
+    /// The most bytes of main memory that it had at a time; `None` once it has ended, and where the system does not say.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))?;
+        kibibytes.trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+    }
+
     /// Asks the process to end at its next batch.
     pub fn ask_to_end(&mut self) {
         drop(self.process.stdin.take());

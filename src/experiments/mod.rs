@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod basics;
 pub mod bench;
+pub mod chapter;
 mod child;
 pub mod cifar;
 pub mod compare;

@@ -31,7 +31,10 @@ pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
     let json = fs::read(&path).map_err(|e| unreadable(dir, &e.to_string()))?;
     let saved = serde_json::from_slice(&json).map_err(|e| unreadable(dir, &e.to_string()));
     let mut saved: Map<String, Value> = saved?;
-    if command(&saved) != "sweep" && !saved.get("recipe").is_some_and(Value::is_string) {
+    if command(&saved) != "sweep"
+        && command(&saved) != "chapter"
+        && !saved.get("recipe").is_some_and(Value::is_string)
+    {
         return Err(unreadable(dir, "it is not the configuration of a training run"));
     }
     complete(&mut saved, dir);
@@ -63,6 +66,7 @@ pub(super) fn device(name: &str, ranks: bool) -> &str {
 pub fn command(saved: &Map<String, Value>) -> &'static str {
     match saved.get("recipe").and_then(Value::as_str) {
         _ if saved.get("recipes").is_some_and(Value::is_array) => "sweep",
+        _ if saved.get("networks").is_some_and(Value::is_array) => "chapter",
         Some("cifar") => "cifar",
         _ => "compare",
     }
@@ -158,6 +162,7 @@ fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Va
         let remedy = match key.as_str() {
             "ranks" => "start as many processes as the run had, with torchrun where there were several",
             "epochs" => "leave it out, or give more epochs to train on",
+            "minutes" => "leave it out, or give more minutes to train on",
             _ => "leave it out: what the run was started with is in its config.json",
         };
         let [then, now] = [then, now].map(|value| choice(key, value));
@@ -175,6 +180,7 @@ fn goes_on(key: &str, then: &Value, now: &Value) -> bool {
     let kind = |device: &Value| device.as_str().map(|name| name.replace(char::is_numeric, ""));
     match key {
         "epochs" => then.as_u64() <= now.as_u64(),
+        "minutes" => then.as_f64() <= now.as_f64(),
         "device" => kind(then) == kind(now),
         _ => then == now,
     }

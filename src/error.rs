@@ -2,6 +2,8 @@
 
 mod crates;
 
+use std::path::Path;
+
 /// The result of everything in this crate that can fail for a reason outside it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,6 +53,17 @@ impl Error {
     #[must_use]
     pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: remedy.into(), ..self }
+    }
+
+    /// The same error of a run in `dir`, whose remedy ends with the way on.
+    #[must_use]
+    pub fn resumable(self, dir: &Path) -> Self {
+        let dir = dir.display();
+        let remedy = match self.remedy() {
+            "" => format!("the results so far are in {dir}; `d2l_ch7 --resume {dir}` goes on"),
+            remedy => format!("{remedy}; `d2l_ch7 --resume {dir}` goes on"),
+        };
+        self.with_remedy(remedy)
     }
 
     /// The line that says what to do.

@@ -1,4 +1,4 @@
-//! The progress bars of an epoch and of a sweep, on standard error; without a terminal, nothing.
+//! The progress bars of an epoch and of a command that trains many runs, on standard error; without a terminal, nothing.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -70,31 +70,34 @@ fn bar(template: &str, steps: usize, quiet: bool) -> ProgressBar {
     bar
 }
 
-/// Cells and epochs done of a sweep, and time left; gone when dropped.
+/// Runs and steps done of a command that trains many runs, and time left; gone when dropped.
 #[derive(Debug)]
-pub struct SweepBar {
+pub struct RunsBar {
     bar: ProgressBar,
-    cells: usize,
+    /// How many there are, and what they are called.
+    runs: (usize, &'static str),
     when: Instant,
 }
 
-impl SweepBar {
-    /// A bar for so many `cells` with `epochs` in all, of which an earlier process did `done`; `quiet` shows none.
-    pub fn new(cells: usize, epochs: usize, done: usize, quiet: bool) -> Self {
-        let bar =
-            bar("{msg} {wide_bar} epoch {pos}/{len}, {eta} left", epochs, quiet).with_position(done as u64);
+impl RunsBar {
+    /// A bar for so many runs of a name, such as 54 `cells`, that take `steps` in all, of which an earlier process did `done`; `step` is
+    /// what one is called. `quiet` shows none.
+    pub fn new(runs: (usize, &'static str), step: &str, steps: usize, done: usize, quiet: bool) -> Self {
+        let template = format!("{{msg}} {{wide_bar}} {step} {{pos}}/{{len}}, {{eta}} left");
+        let bar = bar(&template, steps, quiet).with_position(done as u64);
         bar.reset_eta();
-        Self { bar, cells, when: Instant::now() }
+        Self { bar, runs, when: Instant::now() }
     }
 
-    /// Shows so many `cells` done, and as many epochs as `epochs` counts, which is asked now and then.
-    pub fn show(&mut self, cells: usize, epochs: impl FnOnce() -> usize) {
+    /// Shows so many runs `done`, and as many steps as `steps` counts, which is asked now and then.
+    pub fn show(&mut self, done: usize, steps: impl FnOnce() -> usize) {
         if self.bar.is_hidden() || self.when.elapsed() < 5 * PAUSE {
             return;
         }
         self.when = Instant::now();
-        self.bar.set_message(format!("{cells} of {} cells", self.cells));
-        self.bar.set_position(epochs() as u64);
+        let (all, name) = self.runs;
+        self.bar.set_message(format!("{done} of {all} {name}"));
+        self.bar.set_position(steps() as u64);
     }
 
     /// Prints a line above the bar.
@@ -103,7 +106,7 @@ impl SweepBar {
     }
 }
 
-impl Drop for SweepBar {
+impl Drop for RunsBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

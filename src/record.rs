@@ -42,6 +42,34 @@ impl EpochRecord {
     }
 }
 
+/// One epoch of one network of the chapter; the columns of `chapter.csv`, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChapterRecord {
+    /// The recipe's name.
+    pub network: String,
+    /// As in [`EpochRecord`], as all but the times and peaks below.
+    pub variant: String,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Seconds of training until the epoch's end, without evaluation.
+    pub seconds: f64,
+    /// Mean over the epoch.
+    pub train_loss: f64,
+    /// Share of correct predictions over the epoch.
+    pub train_acc: f64,
+    /// Mean over the test images after the epoch.
+    pub test_loss: f64,
+    /// Share of correct predictions over the test images after the epoch.
+    pub test_acc: f64,
+    /// Training examples per second of this epoch.
+    pub examples_per_second: f64,
+    /// The most bytes of main memory that the network's process had until the epoch's end, libtorch itself included. `None` where the
+    /// system does not say.
+    pub peak_resident_bytes: Option<u64>,
+    /// The most bytes that tensors took of a CUDA device in this epoch. `None` on a CPU.
+    pub peak_device_bytes: Option<u64>,
+}
+
 /// One cell of a sweep; the columns of `cells.csv`, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellRecord {

@@ -9,6 +9,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::experiments::augment::Augment;
 use crate::experiments::basics::Basics;
 use crate::experiments::bench::Bench;
+use crate::experiments::chapter::Chapter;
 use crate::experiments::cifar::Cifar;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
@@ -35,6 +36,8 @@ pub enum Command {
     Cifar(Cifar),
     /// Train every combination of recipes, variants, learning rates, batch sizes and seeds, several at once
     Sweep(Sweep),
+    /// Train every network of the chapter for the same time, one after the other
+    Chapter(Chapter),
     /// Try saved weights on the test images
     Evaluate(Evaluate),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
@@ -82,6 +85,7 @@ impl Command {
             Self::Compare(compare) => compare.set_up(),
             Self::Cifar(cifar) => cifar.set_up(),
             Self::Sweep(sweep) => sweep.common.set_up(&[sweep.device]),
+            Self::Chapter(chapter) => chapter.common.set_up(&[chapter.device]),
             Self::Evaluate(evaluate) => evaluate.common.set_up(&[evaluate.device]),
             Self::Basics(basics) => Ok(tch_extra::set_threads(basics.threads)?),
             Self::Bench(bench) => bench.set_up(),

@@ -32,7 +32,10 @@ impl Cost {
     /// An interruption.
     pub fn of(build: fn(&Path, &Norm) -> Sequential, norm: &Norm, input: [i64; 3]) -> Result<Self> {
         if interrupt::requested() {
-            return Err(interrupt::error("interrupted before everything was listed", "nothing was written"));
+            return Err(interrupt::error(
+                "interrupted before the cost of every network was known",
+                "nothing was written",
+            ));
         }
         let [channels, height, width] = input;
         let vs = VarStore::new(Device::Cpu);
@@ -90,9 +93,9 @@ impl Line {
 /// # Errors
 /// An interruption.
 pub fn run() -> Result<String> {
-    let recipe = |&Recipe { name, section, about, variants, resize, net, .. }: &Recipe| {
-        let edge = resize.unwrap_or(28) as i64;
-        let Cost { parameters, multiply_adds } = Cost::of(net, &variants[0].into(), [1, edge, edge])?;
+    let recipe = |recipe: &Recipe| {
+        let Recipe { name, section, about, variants, net, .. } = *recipe;
+        let Cost { parameters, multiply_adds } = Cost::of(net, &variants[0].into(), recipe.input())?;
         Ok(Line { section, name, parameters, multiply_adds: TRAIN_IMAGES * multiply_adds / 1e9, about })
     };
     let network = |&Network { name, section, about, variant, input, build }: &Network| {

@@ -3,6 +3,8 @@
 pub mod augment;
 pub mod basics;
 pub mod bench;
+pub mod chapter;
+mod child;
 pub mod cifar;
 pub mod compare;
 mod description;

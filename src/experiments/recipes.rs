@@ -243,6 +243,17 @@ impl Recipe {
         self.variants.iter().map(|variant| variant.name()).collect::<Vec<_>>().join(",")
     }
 
+    /// Channels, height and width of its images.
+    pub fn input(&self) -> [i64; 3] {
+        let edge = self.resize.unwrap_or(28) as i64;
+        [1, edge, edge]
+    }
+
+    /// The network as the book has it: with libtorch's batch norm, or with none.
+    pub fn variant_of_book(&self) -> Variant {
+        if self.variants.contains(&Variant::None) { Variant::None } else { Variant::Native }
+    }
+
     /// The network as it is before the first step, on the CPU, drawn from the CPU's generator.
     pub fn initial_net(&self, norm: &Norm) -> Net {
         let net = Net::new(|p| (self.net)(p, norm));

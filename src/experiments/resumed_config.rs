@@ -31,7 +31,10 @@ pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
     let json = fs::read(&path).map_err(|e| unreadable(dir, &e.to_string()))?;
     let saved = serde_json::from_slice(&json).map_err(|e| unreadable(dir, &e.to_string()));
     let mut saved: Map<String, Value> = saved?;
-    if command(&saved) != "sweep" && !saved.get("recipe").is_some_and(Value::is_string) {
+    if command(&saved) != "sweep"
+        && command(&saved) != "chapter"
+        && !saved.get("recipe").is_some_and(Value::is_string)
+    {
         return Err(unreadable(dir, "it is not the configuration of a training run"));
     }
     complete(&mut saved, dir);
@@ -63,6 +66,7 @@ pub(super) fn device(name: &str, ranks: bool) -> &str {
 pub fn command(saved: &Map<String, Value>) -> &'static str {
     match saved.get("recipe").and_then(Value::as_str) {
         _ if saved.get("recipes").is_some_and(Value::is_array) => "sweep",
+        _ if saved.get("networks").is_some_and(Value::is_array) => "chapter",
         Some("cifar") => "cifar",
         _ => "compare",
     }
@@ -85,6 +89,30 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
     )
 }
 
+/// Creates the directory of a run that `config` describes: `out`, or a new one under `reports/` whose name begins with `name`; or opens
+/// the one to `resume`. Its `config.json` is then there.
+///
+/// # Errors
+/// If the directory cannot be made or written, or as [`check`].
+pub fn open(
+    resume: Option<&Path>,
+    out: Option<&Path>,
+    name: &str,
+    config: &Map<String, Value>,
+) -> Result<RunDir> {
+    let (dir, config) = match resume {
+        None => (RunDir::create(out, name)?, config.clone()),
+        Some(path) => {
+            let dir = RunDir::open(path)?;
+            let config = check(&dir, config)?;
+            (dir, config)
+        }
+    };
+    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))?;
+    dir.sweep();
+    Ok(dir)
+}
+
 /// Compares the directory's `config.json` with the one that is `chosen` now, and gives the one to write. An empty directory is that
 /// of a run that ended before it began. Another signature with the same libtorch is a warning on standard error: the run goes on,
 /// perhaps to other bits.
@@ -92,7 +120,7 @@ pub fn unreadable(dir: &Path, why: &str) -> Error {
 /// # Errors
 /// If the directory holds something else than a run, a run of another configuration or on another libtorch, or if its
 /// `config.json` cannot be read.
-pub fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
+fn check(dir: &RunDir, chosen: &Map<String, Value>) -> Result<Map<String, Value>> {
     let Some(saved) = read(dir.path())? else {
         let (is_empty, dir) = (dir.is_empty(), dir.path().display());
         if !is_empty {
@@ -134,6 +162,7 @@ fn check_choices(dir: &Path, saved: &Map<String, Value>, chosen: &Map<String, Va
         let remedy = match key.as_str() {
             "ranks" => "start as many processes as the run had, with torchrun where there were several",
             "epochs" => "leave it out, or give more epochs to train on",
+            "minutes" => "leave it out, or give more minutes to train on",
             _ => "leave it out: what the run was started with is in its config.json",
         };
         let [then, now] = [then, now].map(|value| choice(key, value));
@@ -151,6 +180,7 @@ fn goes_on(key: &str, then: &Value, now: &Value) -> bool {
     let kind = |device: &Value| device.as_str().map(|name| name.replace(char::is_numeric, ""));
     match key {
         "epochs" => then.as_u64() <= now.as_u64(),
+        "minutes" => then.as_f64() <= now.as_f64(),
         "device" => kind(then) == kind(now),
         _ => then == now,
     }

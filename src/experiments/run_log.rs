@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::description::RunDescription;
 use super::options::RunOptions;
-use super::resumed_config::{self, CONFIG};
+use super::resumed_config;
 use super::saved::Saved;
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Distributed;
@@ -58,7 +58,9 @@ impl<'a> RunLog<'a> {
             go_on_if_restarted(&mut run.options, ranks)?;
         }
         let writes = ranks.is_none_or(Distributed::is_first);
-        let dir = writes.then(|| open(&run)).transpose()?;
+        let RunOptions { resume, out, .. } = &run.options;
+        let open = || resumed_config::open(resume.as_deref(), out.as_deref(), run.recipe, &run.config);
+        let dir = writes.then(open).transpose()?;
         let (records, rank_records, statistics) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { run, ranks, dir, records, rank_records, statistics, sections: BTreeMap::new() })
     }
@@ -262,19 +264,4 @@ fn go_on_if_restarted(options: &mut RunOptions, ranks: &Distributed) -> Result<(
         options.resume = options.out.take();
     }
     Ok(())
-}
-
-/// Creates the directory of `run`, or opens the one that it resumes.
-fn open(run: &RunDescription) -> Result<RunDir> {
-    let (dir, config) = match &run.options.resume {
-        None => (RunDir::create(run.options.out.as_deref(), run.recipe)?, run.config.clone()),
-        Some(path) => {
-            let dir = RunDir::open(path)?;
-            let config = resumed_config::check(&dir, &run.config)?;
-            (dir, config)
-        }
-    };
-    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))?;
-    dir.sweep();
-    Ok(dir)
 }

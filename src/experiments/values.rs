@@ -40,6 +40,14 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Minutes of training: a number above zero.
+pub fn minutes(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes.is_finite() => Ok(minutes),
+        _ => Err("minutes are a number above zero".to_owned()),
+    }
+}
+
 /// A seed, as `torch.manual_seed` takes it: 64 bits; a negative number is read as its two's complement.
 pub fn seed(text: &str) -> Result<u64, String> {
     text.parse()

@@ -4,6 +4,7 @@
 //! here is a pure function of the records except [`RunDir`], which alone touches the disk.
 
 mod bench;
+mod chapter;
 mod console;
 pub mod csv;
 mod inspection;
@@ -20,6 +21,7 @@ mod synchronized;
 mod table;
 
 pub use bench::{BENCH, HERE, Measurement, Spread, bench_to_csv, render_bench};
+pub use chapter::{CHAPTER, CHAPTER_CURVES, ChapterNetwork, ChapterReport};
 pub use csv::{
     METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
@@ -27,6 +29,7 @@ pub use inspection::{Inspection, Scale};
 pub use markdown::{CURVES, REPORT, Report};
 pub use numbers::{grouped, loss, short};
 pub use numerics::NumericsEffect;
+pub use plot::draw_chapter;
 pub use plot::draw_curves;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};

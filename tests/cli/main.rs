@@ -3,6 +3,7 @@
 mod augment;
 mod basics;
 mod bench;
+mod chapter;
 mod cifar;
 mod command_line;
 mod compare;

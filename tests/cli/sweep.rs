@@ -40,7 +40,7 @@ fn resume(out: &Path, options: &[&str]) -> Command {
     command
 }
 
-fn succeeds(command: &mut Command) {
+pub fn succeeds(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -74,7 +74,7 @@ fn results(out: &Path) -> (BTreeMap<String, Outcome>, String) {
 }
 
 /// The processes whose command line names `out`.
-fn processes(out: &Path) -> Vec<u32> {
+pub fn processes(out: &Path) -> Vec<u32> {
     let names = |id: &u32| {
         let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(out.to_str().unwrap())
@@ -84,7 +84,7 @@ fn processes(out: &Path) -> Vec<u32> {
     ids.filter(names).collect()
 }
 
-fn send(signal: &str, to: &str) {
+pub fn send(signal: &str, to: &str) {
     assert!(Command::new("kill").args([signal, "--", to]).status().unwrap().success());
 }
 

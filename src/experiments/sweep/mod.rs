@@ -12,20 +12,20 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use tch_c10d::Launch;
 use tch_extra::Signature;
 
+use super::child::{self, has_diverged};
 use super::description::{DataUsed, facts};
-use super::resumed_config::{self, CONFIG};
+use super::resumed_config;
 use crate::data::FashionMnist;
-use crate::progress::SweepBar;
+use crate::progress::RunsBar;
 use crate::report::{
     CELLS, CURVES, HEATMAP, REPORT, RunDir, SWEEP, SweepCell, SweepReport, draw_heatmaps, draw_sweep_curves,
     loss, read_rows, short, write_rows,
 };
 use crate::{CellRecord, CellStatus, EpochRecord, Error, Result, interrupt};
-use cell::{Running, has_diverged};
+use cell::Running;
 pub use config::{MOST_CELLS, Sweep};
 
 /// The most learning rates, and batch sizes, that the pictures show.
@@ -63,31 +63,17 @@ pub fn run(sweep: &Sweep) -> Result<Swept> {
     let (_, data) = DataUsed::of(data, sweep.train_examples, &sweep.common)?;
     sweep.check_last_batches(&cells, data.train_examples)?;
     let signature = Signature::of(sweep.device);
-    let dir = open(sweep, &sweep.config(&data, &signature))?;
+    let config = sweep.config(&data, &signature);
+    let dir = resumed_config::open(sweep.resume.as_deref(), sweep.out.as_deref(), "sweep", &config)?;
     let facts = facts(sweep.chosen(&data), &signature);
     let mut log = SweepLog::begin(sweep, dir, cells, facts)?;
     let outcome = train(sweep, &mut log);
     let written = log.write();
     // Best effort: the next sweep here takes it as well.
-    let _ = fs::remove_file(log.dir.path().join("cells").join(cell::LOCK));
-    outcome.map_err(|error| log.resumable(error))?;
+    let _ = fs::remove_file(log.dir.path().join("cells").join(child::LOCK));
+    outcome.map_err(|error| error.resumable(log.dir.path()))?;
     written?;
     Ok(Swept { dir: log.dir.path().to_owned(), cells: log.cells })
-}
-
-/// Creates the sweep's directory, or opens the one that it resumes.
-fn open(sweep: &Sweep, config: &Map<String, Value>) -> Result<RunDir> {
-    let (dir, config) = match &sweep.resume {
-        None => (RunDir::create(sweep.out.as_deref(), "sweep")?, config.clone()),
-        Some(path) => {
-            let dir = RunDir::open(path)?;
-            let config = resumed_config::check(&dir, config)?;
-            (dir, config)
-        }
-    };
-    dir.write_atomically(CONFIG, |file| Ok(serde_json::to_writer_pretty(file, &config)?))?;
-    dir.sweep();
-    Ok(dir)
 }
 
 /// Trains the open cells.
@@ -102,7 +88,7 @@ fn train(sweep: &Sweep, log: &mut SweepLog) -> Result<()> {
         }
     };
     // All are asked before the first is waited for.
-    running.iter_mut().for_each(Running::ask_to_end);
+    running.iter_mut().for_each(|cell| cell.child.ask_to_end());
     outcome
 }
 
@@ -121,11 +107,11 @@ fn step(
     }
     let mut i = 0;
     while i < running.len() {
-        match running[i].ended()? {
+        match running[i].child.ended()? {
             None => i += 1,
             Some(status) => {
                 let ended = running.swap_remove(i);
-                log.add(ended.number, ended.outcome(status)?)?;
+                log.add(ended.number, ended.child.outcome(status)?)?;
             }
         }
     }
@@ -147,7 +133,7 @@ struct SweepLog<'a> {
     lock: File,
     facts: Vec<(String, String)>,
     cells: Vec<SweepCell>,
-    bar: SweepBar,
+    bar: RunsBar,
     /// When the files were last written, and how long that took.
     written: (Instant, Duration),
 }
@@ -160,12 +146,12 @@ impl<'a> SweepLog<'a> {
         cells: Vec<CellRecord>,
         facts: Vec<(String, String)>,
     ) -> Result<Self> {
-        let lock = cell::lock(&dir.path().join("cells"))?;
+        let lock = child::lock(&dir.path().join("cells"), "sweep")?;
         let saved: Vec<CellRecord> = read_rows(&dir, CELLS)?;
         let begun = cells.into_iter().enumerate().map(|(i, cell)| {
             let is_same = |saved: &&CellRecord| cell::name(saved) == cell::name(&cell);
             let is_done = saved.get(i).filter(is_same).is_some_and(|saved| saved.status != CellStatus::Open);
-            let mut records = cell::records(&dir.path().join("cells").join(cell::name(&cell)));
+            let mut records = child::records(&dir.path().join("cells").join(cell::name(&cell)));
             if !is_done && !has_diverged(&records) {
                 // Its process may have been killed before its last file. If it lacks nothing, it is soon done.
                 records.clear();
@@ -175,7 +161,7 @@ impl<'a> SweepLog<'a> {
         let cells: Vec<SweepCell> = begun.collect();
         let epochs = cells.iter().map(|cell| sweep.epochs_of(&cell.cell)).sum();
         let done = cells.iter().map(|cell| cell.records.len()).sum();
-        let bar = SweepBar::new(cells.len(), epochs, done, sweep.quiet);
+        let bar = RunsBar::new((cells.len(), "cells"), "epoch", epochs, done, sweep.quiet);
         let written = (Instant::now(), Duration::ZERO);
         let mut log = Self { sweep, dir, lock, facts, cells, bar, written };
         log.write()?;
@@ -210,7 +196,9 @@ impl<'a> SweepLog<'a> {
         let Self { cells, bar, .. } = self;
         let done = cells.iter().filter(|cell| cell.cell.status != CellStatus::Open);
         let epochs = || cells.iter().map(|cell| cell.records.len()).sum::<usize>();
-        bar.show(done.count(), || epochs() + running.iter().map(Running::epochs).sum::<usize>());
+        bar.show(done.count(), || {
+            epochs() + running.iter().map(|cell| cell.child.records().len()).sum::<usize>()
+        });
     }
 
     /// Replaces every file by what is known.
@@ -231,16 +219,6 @@ impl<'a> SweepLog<'a> {
         write_rows(&self.dir, CELLS, &cells)?;
         self.written = (Instant::now(), begun.elapsed());
         Ok(())
-    }
-
-    /// The error with the way on.
-    fn resumable(&self, error: Error) -> Error {
-        let dir = self.dir.path().display();
-        let remedy = match error.remedy() {
-            "" => format!("the results so far are in {dir}; `d2l_ch7 --resume {dir}` goes on"),
-            remedy => format!("{remedy}; `d2l_ch7 --resume {dir}` goes on"),
-        };
-        error.with_remedy(remedy)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pictures of a run, as the bytes of PNG files.
 
 mod axis;
+mod chapter;
 mod curves;
 mod gallery;
 mod histograms;
@@ -9,6 +10,7 @@ mod picture;
 mod ratios;
 mod sweep;
 
+pub use self::chapter::draw_chapter;
 pub use self::curves::draw_curves;
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};

@@ -18,7 +18,7 @@ use super::picture::{
 use crate::Result;
 
 /// With more points than this, markers would be beads on a string: only lone points and last ones get one.
-const MARKED_POINTS: usize = 20;
+pub const MARKED_POINTS: usize = 20;
 
 /// Okabe and Ito's palette, which colour-blind eyes can distinguish too, with a shape each for prints without colour.
 pub const PALETTE: [(RGBColor, Shape); 4] = [
@@ -130,14 +130,22 @@ impl Series {
     pub fn draw(&self, plot: &Area<Cartesian2d<Axis, Axis>>, marked: bool) -> Drawn {
         let last = self.points.iter().rfind(|point| drawable(point.1)).map(|point| point.0);
         for run in runs(&self.points) {
-            let at = |&(number, value): &(usize, f64)| (number as f64, value);
-            draw_line(plot, run.iter().map(at).collect(), self.stroke)?;
-            let single = run.len() == 1;
-            for point in run.iter().filter(|point| marked || single || Some(point.0) == last) {
-                self.draw_marker(plot, at(point))?;
-            }
+            let points: Vec<_> = run.iter().map(|&(number, value)| (number as f64, value)).collect();
+            self.draw_joined(plot, &points, |i| marked || run.len() == 1 || Some(run[i].0) == last)?;
         }
         Ok(())
+    }
+
+    /// A line through these `points`, and a marker at those whose number is `marked`.
+    pub fn draw_joined(
+        &self,
+        plot: &Area<Cartesian2d<Axis, Axis>>,
+        points: &[(f64, f64)],
+        marked: impl Fn(usize) -> bool,
+    ) -> Drawn {
+        draw_line(plot, points.to_vec(), self.stroke)?;
+        let mut marked = points.iter().enumerate().filter(|(i, _)| marked(*i));
+        marked.try_for_each(|(_, &point)| self.draw_marker(plot, point))
     }
 }
 

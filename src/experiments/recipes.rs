@@ -60,7 +60,10 @@ pub enum Algorithm {
     AdamW(f64),
 }
 
-/// For a network that has no batch norm in the book.
+/// For a network that has batch norm in the book.
+const BOTH: [Variant; 2] = [Variant::Scratch, Variant::Native];
+
+/// For a network that has none there.
 const WITH_AND_WITHOUT: [Variant; 3] = [Variant::None, Variant::Scratch, Variant::Native];
 
 /// Every recipe. Another one is another entry here: the command line, `d2l_ch7 list`, the benchmark and the tests read this table.
@@ -71,7 +74,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "LeNet, sigmoid, average pooling, SGD",
         section: [7, 5],
         network: "LeNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: None,
         net: lenet,
         xavier: true,
@@ -85,7 +88,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "the same network with AdamW and PyTorch's initialization",
         section: [7, 5],
         network: "LeNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: None,
         net: lenet,
         xavier: false,
@@ -99,7 +102,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "LeNet, ReLU, max pooling, dropout after each dense batch norm, SGD",
         section: [7, 5],
         network: "LeNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: None,
         net: |p, norm| lenet_relu(p, norm, Some(0.5)),
         xavier: true,
@@ -113,7 +116,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "the same without dropout",
         section: [7, 5],
         network: "LeNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: None,
         net: |p, norm| lenet_relu(p, norm, None),
         xavier: true,
@@ -127,7 +130,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "the book's network for images resized to 224x224",
         section: [7, 5],
         network: "LeNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: Some(224),
         net: lenet224,
         xavier: true,
@@ -197,7 +200,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "ResNet-18, images resized to 96x96, SGD",
         section: [7, 6],
         network: "ResNet-18",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: Some(96),
         net: resnet18,
         xavier: true,
@@ -211,7 +214,7 @@ pub const RECIPES: [Recipe; 11] = [
         about: "DenseNet, images resized to 96x96, SGD",
         section: [7, 7],
         network: "DenseNet",
-        variants: &Variant::NOTEBOOKS,
+        variants: &BOTH,
         resize: Some(96),
         net: densenet,
         xavier: true,

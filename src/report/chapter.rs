@@ -29,6 +29,8 @@ pub struct ChapterNetwork {
     pub multiply_adds: f64,
     /// Training images of an epoch.
     pub train_examples: usize,
+    /// Training images of a step.
+    pub batch_size: usize,
     /// Rising epochs.
     pub epochs: Vec<ChapterRecord>,
 }
@@ -83,6 +85,11 @@ impl ChapterNetwork {
     /// Whether the last epoch's loss is not finite.
     pub fn has_diverged(&self) -> bool {
         self.epochs.last().is_some_and(|last| !last.train_loss.is_finite())
+    }
+
+    /// Training steps so far.
+    fn steps(&self) -> usize {
+        self.epochs.len() * self.train_examples.div_ceil(self.batch_size)
     }
 
     /// Training examples per second over all epochs; 0 before the first.
@@ -144,7 +151,7 @@ impl ChapterReport<'_> {
             "# Chapter 7: {minutes} minutes of training for each network\n\n\
              {remark}![Test accuracy over training time]({CHAPTER_CURVES})\n\n\
              ## What each network reached\n\n{}\n\
-             Each network has its recipe's hyperparameters and is trained until an epoch ends after {minutes} minutes or more. That \
+             Each network has its recipe's hyperparameters, the large ones with the batch size of the table, and is trained until an epoch ends after {minutes} minutes or more. That \
              time is of training with its data preparation; evaluation is not counted. Multiply-adds are those of \
              convolutions and dense layers in the forward pass of one image, as `d2l_ch7 list` counts them; each is two floating-point \
              operations, and the gradients take about twice as many more. The peak is the most main memory that the network's \
@@ -166,8 +173,8 @@ impl ChapterReport<'_> {
             "10^6 multiply-adds",
             "examples/s",
             "peak MiB",
-            "images an epoch",
-            "epochs",
+            "batch size",
+            "steps",
             "minutes",
             "test accuracy",
         ];
@@ -183,8 +190,8 @@ impl ChapterReport<'_> {
                 grouped(network.multiply_adds / 1e6),
                 grouped(network.examples_per_second()),
                 network.peak_mebibytes(|epoch| epoch.peak_resident_bytes),
-                whole(network.train_examples),
-                network.epochs.len().to_string(),
+                whole(network.batch_size),
+                whole(network.steps()),
                 format!("{:.2}", network.minutes()),
                 network.reached(),
             ];
@@ -233,6 +240,7 @@ pub(super) mod tests {
             parameters: 46_764_746,
             multiply_adds: 9.381e8,
             train_examples: 768,
+            batch_size: 32,
             epochs: Vec::new(),
         };
         network.take_in(&[1, 2, 3].map(|epoch| record(variant, epoch)), Some(3 << 30));
@@ -249,7 +257,7 @@ pub(super) mod tests {
         let text = report(&networks).render();
         let rows = cells(&text, "## What each network reached");
         let expected =
-            ["7.1", "AlexNet", "none", "46,764,746", "938.1", "384.0", "3,072", "768", "3", "0.10", "83.00%"];
+            ["7.1", "AlexNet", "none", "46,764,746", "938.1", "384.0", "3,072", "32", "72", "0.10", "83.00%"];
         assert_eq!(rows[1], expected);
         assert!(!text.contains("time left") && !text.contains("Near chance"), "{text}");
 

@@ -21,8 +21,11 @@ use crate::report::{ChapterNetwork, short};
 /// The book's recipes, in its order.
 const NETWORKS: &str = "alexnet,vgg,nin,googlenet,book,resnet18,densenet";
 
-/// Images in an epoch of a large network on a CPU: whole batches of 128 and of 256, in some 10 to 20 seconds on two cores.
-const TRAIN_EXAMPLES_ON_CPU: usize = 768;
+/// Images in an epoch of a large network on a CPU, which takes some 10 to 40 seconds on two cores.
+const TRAIN_EXAMPLES_ON_CPU: usize = 512;
+
+/// Images a step of a large network on a CPU. With the book's 128 or 256 it would take some ten steps in a minute.
+const BATCH_SIZE_ON_CPU: usize = 32;
 
 /// The options of `d2l_ch7 chapter`.
 #[derive(Args, Serialize, Clone, Debug)]
@@ -43,11 +46,14 @@ pub struct Chapter {
     /// Seed of each network's random streams, as torch.manual_seed takes it
     #[arg(long, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
-    /// Images in an epoch of a large network, the first N; LeNets, which are hundreds of times as fast, take all [default: 768 on a CPU,
+    /// Images in an epoch of a large network, the first N; LeNets, which are hundreds of times as fast, take all [default: 512 on a CPU,
     /// all on CUDA]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     #[serde(skip)]
     pub train_examples: Option<usize>,
+    /// Images a step of a large network [default: 32 on a CPU, the recipe's on CUDA]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub batch_size: Option<usize>,
     /// auto (CUDA where there is one), cpu, cuda, or cuda:N
     #[arg(long, default_value = "auto", value_parser = device)]
     #[serde(skip)]
@@ -87,11 +93,12 @@ impl Chapter {
             variants.into_iter().map(move |variant| (recipe, variant))
         };
         let network = |(recipe, variant): (&'static Recipe, Variant)| {
-            let train_examples = if recipe.is_lenet() { images } else { self.share_of(images) };
+            let (train_examples, batch_size) = match recipe.is_lenet() {
+                true => (images, recipe.batch_size),
+                false => (self.share_of(images), self.batch_size_of(recipe)),
+            };
             if variant.has_batch_norm() {
-                check_last_batch(train_examples, recipe.batch_size).map_err(|error| {
-                    error.of(recipe.name).with_remedy("give --train-examples a multiple of 256")
-                })?;
+                check_last_batch(train_examples, batch_size).map_err(|error| error.of(recipe.name))?;
             }
             let Cost { parameters, multiply_adds } = Cost::of(recipe.net, &variant.into(), recipe.input())?;
             let Recipe { name, section, network: title, .. } = *recipe;
@@ -104,10 +111,17 @@ impl Chapter {
                 parameters,
                 multiply_adds,
                 train_examples,
+                batch_size,
                 epochs,
             })
         };
         recipes.into_iter().flat_map(of_recipe).map(network).collect()
+    }
+
+    /// How many images a large network takes at a step.
+    fn batch_size_of(&self, recipe: &Recipe) -> usize {
+        let default = if self.device.is_cuda() { recipe.batch_size } else { BATCH_SIZE_ON_CPU };
+        self.batch_size.unwrap_or(default)
     }
 
     /// How many of so many images a large network takes.

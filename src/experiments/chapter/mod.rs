@@ -144,7 +144,7 @@ impl Log<'_> {
 
     /// Starts or resumes the training of a network.
     fn start(&self, network: &ChapterNetwork) -> Result<Child> {
-        let ChapterNetwork { recipe, variant, train_examples, epochs, .. } = network;
+        let ChapterNetwork { recipe, variant, train_examples, batch_size, epochs, .. } = network;
         // The recipe's number, doubled until it is not yet reached: the network's own report shows so many.
         let doubled = |first: usize| (0..).map(|n| first << n).find(|&number| number > epochs.len());
         let number = Recipe::named(recipe).and_then(|recipe| doubled(recipe.epochs));
@@ -154,6 +154,7 @@ impl Log<'_> {
             ("seed", Some(self.chapter.seed.to_string())),
             ("epochs", number.map(|number| number.to_string())),
             ("train-examples", Some(train_examples.to_string())),
+            ("batch-size", Some(batch_size.to_string())),
             ("device", Some(Signature::of(self.chapter.device).device)),
         ];
         let arguments = child::arguments("compare", &options, &self.chapter.common);

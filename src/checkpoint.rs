@@ -43,12 +43,12 @@ impl Checkpoint {
         Self { tensors: BTreeMap::from([(STATE.to_owned(), Tensor::from_slice(&json))]) }
     }
 
-    /// Adds tensors under `group.name`: copies on the CPU, so that training may go on.
+    /// Adds tensors under `group.name`. Those on the CPU are not copied, which would double the memory of a large network: the
+    /// checkpoint is saved before training goes on.
     #[must_use]
     pub fn with(mut self, group: &str, tensors: Vec<(String, Tensor)>) -> Self {
         for (name, tensor) in tensors {
-            let copy = tensor.detach().to_device(tch::Device::Cpu).copy();
-            self.tensors.insert(format!("{group}.{name}"), copy);
+            self.tensors.insert(format!("{group}.{name}"), tensor.detach().to_device(tch::Device::Cpu));
         }
         self
     }

@@ -122,13 +122,15 @@ fn more_minutes_train_every_network_on() {
     let files = fs::read(place.out().join("chapter.csv")).unwrap();
     succeeds(&mut resume(&place.out(), &[]));
     assert!(fs::read(place.out().join("chapter.csv")).unwrap() == files, "the time was up");
-    succeeds(&mut resume(&place.out(), &["--minutes", "0.002", "--quiet"]));
+    // On a busy machine, a network may have had much more than its time.
+    let most = rows(&place).iter().map(|row| row.seconds / 60.0).fold(0.0, f64::max);
+    succeeds(&mut resume(&place.out(), &["--minutes", &(1.5 * most).to_string(), "--quiet"]));
     for (name, before) in ["book-none", "book-native"].into_iter().zip(before) {
         let after = metrics(&place, name);
         assert!(after.len() > before.len() && after.starts_with(&before), "{after:?}, {before:?}");
     }
     assert_as_compare_alone(&place, "native");
-    assert_two_lines(&resume(&place.out(), &["--minutes", "0.001"]).output().unwrap(), 2, "more minutes");
+    assert_two_lines(&resume(&place.out(), &["--minutes", "0.0001"]).output().unwrap(), 2, "more minutes");
     assert_two_lines(&resume(&place.out(), &["--variants", "none"]).output().unwrap(), 2, "--variants");
 }
 

@@ -4,6 +4,7 @@ pub mod augment;
 pub mod basics;
 pub mod bench;
 pub mod cifar;
+pub mod claims;
 pub mod compare;
 mod description;
 pub mod evaluate;

@@ -23,7 +23,7 @@ pub struct Claim {
     pub rule: &'static str,
     /// What is measured, in the order of the panels and tables.
     pub quantities: &'static [Quantity],
-    /// Runs the experiment.
+    /// Runs the experiment. No figures: what it needs is not here, and `judge` says how to get it.
     pub measure: fn(&Setting) -> Result<Vec<Figure>>,
     /// The rule, over the figures.
     pub judge: fn(&[Figure]) -> Judgement,
@@ -64,8 +64,10 @@ pub struct Setting {
     pub seeds: u64,
     /// Fashion-MNIST's directory, if not the usual one.
     pub data_dir: Option<PathBuf>,
-    /// A directory of the claim's own, for the runs that it starts.
+    /// A directory of the claim's own, for the runs that it starts. It may not be there yet.
     pub dir: PathBuf,
+    /// How many processes a claim starts at once, unless it measures time.
+    pub jobs: Option<usize>,
     /// Whether to show no progress.
     pub quiet: bool,
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod console;
 pub mod csv;
+mod figures;
 mod inspection;
 mod markdown;
 mod notes;
@@ -23,11 +24,13 @@ pub use bench::{BENCH, HERE, Measurement, Spread, bench_to_csv, render_bench};
 pub use csv::{
     METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
+pub use figures::{Grouped, OverSeeds, Quantity, Subject};
 pub use inspection::{Inspection, Scale};
 pub use markdown::{CURVES, REPORT, Report};
-pub use numbers::{grouped, loss, short};
+pub use numbers::{grouped, loss, short, significant};
 pub use numerics::NumericsEffect;
 pub use plot::draw_curves;
+pub use plot::draw_figures;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use plot::{Thumbnail, draw_gallery, longest_side};

@@ -1,11 +1,31 @@
 //! What the study notes and the book claim about batch norm, measured: a small experiment for each claim, and a verdict by a rule that
 //! is stated before the run.
 
+mod batch_size;
+mod dropout;
+mod engine;
+mod learning_rates;
+mod native;
+mod page;
+
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use tch::Device;
 
+pub use crate::Figure;
 use crate::Result;
+use crate::experiments::options::CommonOptions;
+use crate::experiments::recipes::Recipe;
+use crate::experiments::sweep::{self, Sweep, Swept};
+use crate::norm::Variant;
+use crate::report::OverSeeds;
+pub use crate::report::Quantity;
+pub use engine::{Claims, run};
+
+/// Every claim, in the order of the page. Another one is another entry here.
+pub const CLAIMS: [Claim; 4] = [learning_rates::CLAIM, batch_size::CLAIM, dropout::CLAIM, native::CLAIM];
 
 /// A claim and the experiment that tests it. The verdict, the table and the picture depend on the figures alone, which are stored: so
 /// a claim is measured once.
@@ -27,32 +47,6 @@ pub struct Claim {
     pub measure: fn(&Setting) -> Result<Vec<Figure>>,
     /// The rule, over the figures.
     pub judge: fn(&[Figure]) -> Judgement,
-}
-
-/// Something that a claim measures: a panel of its picture.
-#[derive(Clone, Copy, Debug)]
-pub struct Quantity {
-    /// `gradient norm`.
-    pub name: &'static str,
-    /// What the horizontal axis names: `layer`, `epoch`, `batch size`.
-    pub over: &'static str,
-    /// Whether its values span orders of magnitude.
-    pub log: bool,
-}
-
-/// A figure that was measured: a row of the claim's CSV.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct Figure {
-    /// A quantity's name.
-    pub quantity: String,
-    /// Of what: a variant, `with dropout`. A curve of the picture.
-    pub subject: String,
-    /// Where on the horizontal axis: an epoch, a layer, a batch size.
-    pub at: String,
-    /// The seed of the run.
-    pub seed: u64,
-    /// The value, in the quantity's unit.
-    pub value: f64,
 }
 
 /// How much is run, and where.
@@ -90,4 +84,110 @@ pub enum Verdict {
     DoesNotHold,
     /// The figures do not say, or could not be had.
     Undecided,
+}
+
+impl Verdict {
+    /// What all seeds agree on; undecided where they do not, and without any.
+    pub fn unanimous(seeds: impl IntoIterator<Item = Self>) -> Self {
+        let mut seeds = seeds.into_iter();
+        let first = seeds.next().unwrap_or(Self::Undecided);
+        if seeds.all(|other| other == first) { first } else { Self::Undecided }
+    }
+
+    /// Of a seed: whether it holds, else whether it does not.
+    pub fn of(holds: bool, does_not: bool) -> Self {
+        match (holds, does_not) {
+            (true, _) => Self::Holds,
+            (false, true) => Self::DoesNotHold,
+            (false, false) => Self::Undecided,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "does not hold",
+            Self::Undecided => "undecided here",
+        })
+    }
+}
+
+impl Setting {
+    /// `quick`, or with `--full` as the notes have it.
+    fn either<T>(&self, quick: T, full: T) -> T {
+        if self.full { full } else { quick }
+    }
+
+    /// Trains every variant of a recipe with every seed: `change` chooses what else is in the grid, the epochs and the images. A sweep
+    /// that broke off goes on.
+    fn sweep(
+        &self,
+        name: &str,
+        recipes: &[&str],
+        variants: &[Variant],
+        change: impl FnOnce(&mut Sweep),
+    ) -> Result<Swept> {
+        let dir = self.dir.join(name);
+        let (out, resume) = if dir.exists() { (None, Some(dir)) } else { (Some(dir), None) };
+        let recipe = |name: &&str| Recipe::named(name).expect("a recipe of the table");
+        let mut options = Sweep {
+            recipes: recipes.iter().map(recipe).collect(),
+            variants: variants.to_vec(),
+            lr: Vec::new(),
+            batch_size: Vec::new(),
+            seeds: self.seeds as usize,
+            epochs: None,
+            train_examples: None,
+            device: Device::Cpu,
+            jobs: self.jobs,
+            out,
+            resume,
+            quiet: self.quiet,
+            common: CommonOptions {
+                threads: Some(1),
+                deterministic: false,
+                eager: false,
+                test_examples: None,
+                data_dir: self.data_dir.clone(),
+            },
+        };
+        change(&mut options);
+        sweep::run(&options)
+    }
+}
+
+impl Figure {
+    /// A figure of the run with this seed.
+    pub fn new(
+        quantity: &Quantity,
+        subject: impl fmt::Display,
+        at: impl fmt::Display,
+        seed: u64,
+        value: f64,
+    ) -> Self {
+        let (subject, at) = (subject.to_string(), at.to_string());
+        Self { quantity: quantity.name.to_owned(), subject, at, seed, value }
+    }
+}
+
+/// The figures of a quantity and subject, whatever their place.
+fn of<'a>(figures: &'a [Figure], quantity: &Quantity, subject: &str) -> impl Iterator<Item = &'a Figure> {
+    figures.iter().filter(move |figure| figure.quantity == quantity.name && figure.subject == subject)
+}
+
+/// The seeds of `figures`, rising.
+fn seeds(figures: &[Figure]) -> impl Iterator<Item = u64> {
+    figures.iter().map(|figure| figure.seed).collect::<BTreeSet<_>>().into_iter()
+}
+
+/// Mean (least to greatest) of `values`: in one decimal, or two if all are below ten; `never` for an infinite one.
+fn written(values: impl IntoIterator<Item = f64>) -> String {
+    let tenths = |value: f64| if value.is_finite() { format!("{value:.1}") } else { "never".to_owned() };
+    let hundredths = |value: f64| format!("{value:.2}");
+    OverSeeds::of(values).map_or_else(
+        || "nothing".to_owned(),
+        |over| over.written(if over.least > -10.0 && over.greatest < 10.0 { hundredths } else { tenths }),
+    )
 }

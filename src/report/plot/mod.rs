@@ -2,6 +2,7 @@
 
 mod axis;
 mod curves;
+mod figures;
 mod gallery;
 mod histograms;
 mod panel;
@@ -10,6 +11,7 @@ mod ratios;
 mod sweep;
 
 pub use self::curves::draw_curves;
+pub use self::figures::draw_figures;
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub(super) use self::panel::{PALETTE, Panel, Series, Shape, draw_panels};

@@ -1,0 +1,76 @@
+//! Note 002: batch norm speeds up convergence, so that learning rates can be larger.
+
+use super::{Claim, Figure, Judgement, Quantity, Setting, Verdict, of, seeds, written};
+use crate::Result;
+use crate::norm::Variant;
+use crate::report::{OverSeeds, short};
+
+/// A rate trains if this test accuracy is reached.
+const REACHED: f64 = 0.8;
+
+const EPOCHS: Quantity = Quantity { name: "epochs to 80% test accuracy", over: "learning rate", log: false };
+const ACCURACY: Quantity =
+    Quantity { name: "test accuracy after the last epoch (%)", over: "learning rate", log: false };
+
+/// The claim.
+pub const CLAIM: Claim = Claim {
+    name: "learning-rates",
+    title: "Batch norm speeds up convergence and lets larger learning rates train",
+    source: "Note 002, the summary of its section on batch norm; note 000, its first line; the book, section 7.5.",
+    predicts: "With batch norm, LeNet (ReLU, recipe no-dropout) reaches 80% test accuracy in fewer epochs than without, each at its \
+               best learning rate, and it still does at rates at which the plain network learns nothing.",
+    rule: "A rate trains if the test accuracy reaches 80% in some epoch. Holds if for every seed both batch norms reach 80% in fewer \
+           epochs than the network without, each at its best rate, and the largest rate that trains is at least three times as \
+           large. Does not hold if for every seed one of them needs as many epochs or more and trains at no larger rate. Otherwise, or \
+           if the network without batch norm never reaches 80%, undecided.",
+    quantities: &[EPOCHS, ACCURACY],
+    measure,
+    judge,
+};
+
+fn measure(setting: &Setting) -> Result<Vec<Figure>> {
+    let variants = [Variant::None, Variant::Scratch, Variant::Native];
+    let swept = setting.sweep("rates", &["no-dropout"], &variants, |sweep| {
+        sweep.lr = vec![0.05, 0.1, 0.3, 1.0, 3.0];
+        sweep.batch_size = setting.either(vec![64], Vec::new());
+        sweep.epochs = setting.either(Some(8), None);
+        sweep.train_examples = setting.either(Some(10_000), None);
+        sweep.common.test_examples = setting.either(Some(2000), None);
+    })?;
+    let figures = swept.cells.iter().flat_map(|cell| {
+        let (records, cell) = (&cell.records, &cell.cell);
+        let reached = records.iter().find(|record| record.test_acc >= REACHED);
+        let epochs = reached.map_or(f64::INFINITY, |record| record.epoch as f64);
+        let last = records.last().map_or(f64::NAN, |record| 100.0 * record.test_acc);
+        [(EPOCHS, epochs), (ACCURACY, last)]
+            .map(|(quantity, value)| Figure::new(&quantity, &cell.variant, short(cell.lr), cell.seed, value))
+    });
+    Ok(figures.collect())
+}
+
+/// The fewest epochs over the rates, and the largest rate that trains, or zero.
+fn best(figures: &[Figure], variant: &str, seed: u64) -> (f64, f64) {
+    let epochs = of(figures, &EPOCHS, variant).filter(|figure| figure.seed == seed);
+    epochs.fold((f64::INFINITY, 0.0_f64), |(fewest, largest), Figure { at, value, .. }| {
+        let rate = if value.is_finite() { at.parse().unwrap_or(0.0) } else { 0.0 };
+        (fewest.min(*value), largest.max(rate))
+    })
+}
+
+fn judge(figures: &[Figure]) -> Judgement {
+    let of_seed = |seed| {
+        let ((epochs, rate), norms) =
+            (best(figures, "none", seed), ["scratch", "native"].map(|variant| best(figures, variant, seed)));
+        let holds = norms.iter().all(|norm| norm.0 < epochs && norm.1 >= 3.0 * rate);
+        Verdict::of(rate > 0.0 && holds, norms.iter().any(|norm| norm.0 >= epochs && norm.1 <= rate))
+    };
+    let because = ["native", "scratch", "none"].map(|variant| {
+        let all = || seeds(figures).map(|seed| best(figures, variant, seed));
+        format!(
+            "{variant} needs {} epochs at its best rate and trains up to a rate of {}",
+            written(all().map(|best| best.0)),
+            OverSeeds::of(all().map(|best| best.1)).map_or_else(String::new, |rates| rates.range(short))
+        )
+    });
+    Judgement { verdict: Verdict::unanimous(seeds(figures).map(of_seed)), because: because.join("; ") + "." }
+}

@@ -4,6 +4,7 @@ mod augment;
 mod basics;
 mod bench;
 mod cifar;
+mod claims;
 mod command_line;
 mod compare;
 mod environment;

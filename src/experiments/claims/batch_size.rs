@@ -158,3 +158,51 @@ fn judge(figures: &[Figure]) -> Judgement {
     );
     Judgement { verdict: Verdict::unanimous(seeds(figures).map(of_seed)), because }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::nn::ModuleT;
+    use tch::{Kind, Tensor};
+
+    use super::*;
+    use crate::experiments::claims::tests::{exchanged, figures};
+
+    #[test]
+    fn batches_of_one_and_of_two_decide() {
+        let values = [
+            (SCRATCH, "1", 10.0),
+            ("none", "1", 80.0),
+            ("none", "2", 81.0),
+            ("none", "64", 82.0),
+            ("native", "2", 70.0),
+            ("native", "64", 84.0),
+        ];
+        let measured = figures(&ACCURACY, &values);
+        assert_eq!(judge(&measured).verdict, Verdict::Holds);
+        assert_eq!(judge(&exchanged(&measured, ["none", "native"])).verdict, Verdict::DoesNotHold);
+        assert_eq!(judge(&exchanged(&measured, ["none", SCRATCH])).verdict, Verdict::DoesNotHold);
+    }
+
+    #[test]
+    fn the_best_rate_of_each_size_and_seed_counts() {
+        let shares = [(2, 0, 0.5), (2, 0, 0.7), (2, 1, 0.6), (4, 0, 0.2), (2, 0, 0.4)];
+        let figures = best(shares.into_iter(), "none");
+        let found: Vec<_> =
+            figures.iter().map(|figure| (&*figure.at, figure.seed, figure.value.round())).collect();
+        assert_eq!(found, [("2", 0, 70.0), ("2", 1, 60.0), ("4", 0, 20.0)]);
+    }
+
+    /// In a batch of one image, all that dense batch norms leave is their beta.
+    #[test]
+    fn batches_of_one_image_say_nothing_of_it_by_hand() {
+        tch_extra::manual_seed(0);
+        let x = Tensor::rand([2, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let differ = |build: fn(&Path) -> Sequential| {
+            let net = Net::new(build);
+            let logits = [0, 1].map(|i| net.forward_t(&x.narrow(0, i, 1), true));
+            logits[0] != logits[1]
+        };
+        assert!(!differ(|p| lenet_relu(p, &Norm::Scratch, None)));
+        assert!(differ(convolutions_only));
+    }
+}

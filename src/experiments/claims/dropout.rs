@@ -90,3 +90,31 @@ fn judge(figures: &[Figure]) -> Judgement {
     );
     Judgement { verdict, because }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::claims::tests::{exchanged, figures};
+
+    #[test]
+    fn what_dropout_adds_to_batch_norm_decides() {
+        let [with, without] = SUBJECTS.map(|(_, name)| name);
+        let values = [
+            (with, "native", 83.0),
+            (without, "native", 85.0),
+            (with, "none", 83.0),
+            (without, "none", 80.0),
+        ];
+        let measured = figures(&TEST, &values);
+        assert_eq!(judge(&measured).verdict, Verdict::Holds);
+        assert_eq!(judge(&exchanged(&measured, [with, without])).verdict, Verdict::DoesNotHold);
+        let mut of_none = measured.clone();
+        of_none
+            .iter_mut()
+            .for_each(|figure| figure.at = if figure.at == "none" { "native" } else { "none" }.to_owned());
+        assert_eq!(judge(&of_none).verdict, Verdict::DoesNotHold);
+        let mut one_seed = measured;
+        one_seed[0].value = 90.0;
+        assert_eq!(judge(&one_seed).verdict, Verdict::Undecided);
+    }
+}

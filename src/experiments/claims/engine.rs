@@ -11,9 +11,9 @@ use tch_c10d::Launch;
 use tch_extra::Signature;
 
 use super::page::{Finding, Page};
-use super::{CLAIMS, Claim, Setting};
+use super::{CLAIMS, Claim, Setting, common_options};
 use crate::data::FashionMnist;
-use crate::experiments::description::{facts, to_json};
+use crate::experiments::description::{DataUsed, facts, to_json};
 use crate::experiments::resumed_config::{self, CONFIG};
 use crate::experiments::values::{at_least_one, entry_of};
 use crate::report::{RunDir, draw_figures, read_rows, write_rows};
@@ -41,6 +41,7 @@ pub struct Claims {
     pub seeds: usize,
     /// The folder that holds Fashion-MNIST's files [default: found, else fetched into the cache]
     #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub data_dir: Option<PathBuf>,
     /// The directory to create for the results [default: a new one under reports/]
     #[arg(long, value_name = "DIR")]
@@ -78,9 +79,10 @@ pub fn run(options: &Claims) -> Result<PathBuf> {
         if options.names.is_empty() { CLAIMS.iter().collect() } else { options.names.clone() };
     claims.dedup_by_key(|claim| claim.name);
     // Here, so that it is fetched before anything else, and once.
-    FashionMnist::load(options.data_dir.as_deref(), !options.quiet)?;
+    let data = FashionMnist::load(options.data_dir.as_deref(), !options.quiet)?;
+    let (_, data) = DataUsed::of(data, None, &common_options(options.data_dir.clone()))?;
     let signature = Signature::of(Device::Cpu);
-    let dir = open(options, &options.config(&claims, &signature))?;
+    let dir = open(options, &options.config(&claims, &data, &signature))?;
     let mut page = Page { facts: facts(options.chosen(), &signature), findings: Vec::new() };
     for (i, claim) in claims.iter().enumerate() {
         let resumable = |error: Error| {
@@ -151,15 +153,16 @@ fn open(options: &Claims, config: &Map<String, Value>) -> Result<RunDir> {
 
 impl Claims {
     /// `config.json`: every option under its name, with a value that the command line takes, and what it was given for.
-    fn config(&self, claims: &[&Claim], signature: &Signature) -> Map<String, Value> {
+    fn config(&self, claims: &[&Claim], data: &DataUsed, signature: &Signature) -> Map<String, Value> {
         let mut config = to_json(self);
-        config.extend(to_json(&json!({
+        let found = json!({
             "names": claims.iter().map(|claim| claim.name).collect::<Vec<_>>(),
             "device": signature.device,
             "threads": signature.threads,
             "d2l_ch7": env!("CARGO_PKG_VERSION"),
             "signature": signature,
-        })));
+        });
+        config.extend([to_json(data), to_json(&found)].into_iter().flatten());
         config
     }
 

@@ -74,3 +74,35 @@ fn judge(figures: &[Figure]) -> Judgement {
     });
     Judgement { verdict: Verdict::unanimous(seeds(figures).map(of_seed)), because: because.join("; ") + "." }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::claims::tests::{exchanged, figures};
+
+    #[test]
+    fn the_network_that_learns_sooner_and_at_larger_rates_decides() {
+        const NEVER: f64 = f64::INFINITY;
+        let measured = figures(
+            &EPOCHS,
+            &[
+                ("none", "0.1", 6.0),
+                ("none", "1", NEVER),
+                ("scratch", "0.1", 4.0),
+                ("scratch", "1", 3.0),
+                ("native", "0.1", 4.0),
+                ("native", "1", 2.0),
+            ],
+        );
+        assert_eq!(judge(&measured).verdict, Verdict::Holds);
+        assert_eq!(judge(&exchanged(&measured, ["none", "native"])).verdict, Verdict::DoesNotHold);
+        // Sooner, but at no larger rate.
+        let mut close = measured.clone();
+        close.iter_mut().filter(|figure| figure.at == "1").for_each(|figure| figure.value = NEVER);
+        assert_eq!(judge(&close).verdict, Verdict::Undecided);
+        // Whether the network without batch norm needs longer or never learns is not known.
+        let mut never = measured;
+        never.iter_mut().filter(|figure| figure.subject == "none").for_each(|figure| figure.value = NEVER);
+        assert_eq!(judge(&never).verdict, Verdict::Undecided);
+    }
+}

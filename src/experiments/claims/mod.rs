@@ -16,6 +16,7 @@ use tch::Device;
 
 pub use crate::Figure;
 use crate::Result;
+use crate::data::FashionMnist;
 use crate::experiments::options::CommonOptions;
 use crate::experiments::recipes::Recipe;
 use crate::experiments::sweep::{self, Sweep, Swept};
@@ -145,15 +146,13 @@ impl Setting {
             out,
             resume,
             quiet: self.quiet,
-            common: CommonOptions {
-                threads: Some(1),
-                deterministic: false,
-                eager: false,
-                test_examples: None,
-                data_dir: self.data_dir.clone(),
-            },
+            common: common_options(self.data_dir.clone()),
         };
         change(&mut options);
+        // Of a smaller data set, all images.
+        let data = FashionMnist::load(self.data_dir.as_deref(), false)?;
+        options.train_examples = options.train_examples.map(|count| count.min(data.train.len()));
+        options.common.test_examples = options.common.test_examples.map(|count| count.min(data.test.len()));
         sweep::run(&options)
     }
 }
@@ -170,6 +169,11 @@ impl Figure {
         let (subject, at) = (subject.to_string(), at.to_string());
         Self { quantity: quantity.name.to_owned(), subject, at, seed, value }
     }
+}
+
+/// One thread for each run, since runs share the processors.
+fn common_options(data_dir: Option<PathBuf>) -> CommonOptions {
+    CommonOptions { threads: Some(1), deterministic: false, eager: false, test_examples: None, data_dir }
 }
 
 /// The figures of a quantity and subject, whatever their place.
@@ -190,4 +194,52 @@ fn written(values: impl IntoIterator<Item = f64>) -> String {
         || "nothing".to_owned(),
         |over| over.written(if over.least > -10.0 && over.greatest < 10.0 { hundredths } else { tenths }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures of so many seeds: `value` of a quantity's subject at a place.
+    pub fn figures(quantity: &Quantity, values: &[(&str, &str, f64)]) -> Vec<Figure> {
+        let of_seed = |seed| {
+            let figure = move |&(subject, at, value): &(&str, &str, f64)| {
+                Figure::new(quantity, subject, at, seed, value)
+            };
+            values.iter().map(figure)
+        };
+        (0..3).flat_map(of_seed).collect()
+    }
+
+    /// The figures with one subject's name for the other's.
+    pub fn exchanged(figures: &[Figure], subjects: [&str; 2]) -> Vec<Figure> {
+        let other = |name: &str| match subjects.iter().position(|subject| *subject == name) {
+            Some(i) => subjects[1 - i].to_owned(),
+            None => name.to_owned(),
+        };
+        figures.iter().map(|figure| Figure { subject: other(&figure.subject), ..figure.clone() }).collect()
+    }
+
+    #[test]
+    fn every_claim_is_whole_and_undecided_without_figures() {
+        for claim in CLAIMS {
+            assert_eq!((claim.judge)(&[]).verdict, Verdict::Undecided, "{}", claim.name);
+            let words = [claim.title, claim.source, claim.predicts, claim.rule];
+            assert!(
+                words.iter().all(|text| !text.is_empty()) && !claim.quantities.is_empty(),
+                "{}",
+                claim.name
+            );
+            assert_eq!(CLAIMS.iter().filter(|other| other.name == claim.name).count(), 1, "{}", claim.name);
+        }
+    }
+
+    #[test]
+    fn seeds_that_disagree_decide_nothing() {
+        use Verdict::{DoesNotHold, Holds, Undecided};
+        assert_eq!(Verdict::unanimous([Holds, Holds]), Holds);
+        assert_eq!(Verdict::unanimous([DoesNotHold]), DoesNotHold);
+        assert_eq!(Verdict::unanimous([Holds, DoesNotHold]), Undecided);
+        assert_eq!(Verdict::unanimous([]), Undecided);
+    }
 }

@@ -1,9 +1,9 @@
 //! Note 003: libtorch's layer does the same as the one by hand, faster.
 
 use super::{Claim, Figure, Judgement, Quantity, Setting, Verdict, of, seeds, written};
+use crate::Result;
 use crate::norm::Variant;
 use crate::report::{OverSeeds, SweepCell};
-use crate::{EpochRecord, Result};
 
 const TIME: Quantity = Quantity { name: "time of a training step (ms)", over: "epoch", log: false };
 const DIFFERENCE: Quantity =
@@ -36,35 +36,31 @@ fn measure(setting: &Setting) -> Result<Vec<Figure>> {
         sweep.common.test_examples = setting.either(Some(5000), None);
         sweep.jobs = Some(1);
     })?;
-    let [scratch, native] = VARIANTS.map(|variant| -> Vec<&SweepCell> {
-        swept.cells.iter().filter(|cell| cell.cell.variant == variant.name()).collect()
-    });
-    let step = |cell: &SweepCell, record: &EpochRecord| {
-        let examples = record.examples_per_second * record.train_seconds;
-        1000.0 * record.train_seconds / (examples / cell.cell.batch_size as f64).ceil()
-    };
-    let times = swept.cells.iter().flat_map(|cell| {
-        let of = |record| {
-            Figure::new(&TIME, &cell.cell.variant, epoch(record), cell.cell.seed, step(cell, record))
-        };
-        cell.records.iter().map(of).collect::<Vec<_>>()
-    });
-    let next = |i: usize, cells: &[&SweepCell]| (i + 1) % cells.len();
-    let mut figures: Vec<Figure> = times.collect();
-    for (i, &cell) in scratch.iter().enumerate() {
-        figures.extend(differences(OF_VARIANTS, cell, native[i]));
-    }
-    // Each seed with the next one.
-    for cells in [&scratch, &native].into_iter().filter(|cells| cells.len() > 1) {
-        for (i, &cell) in cells.iter().enumerate() {
-            figures.extend(differences(OF_SEEDS, cell, cells[next(i, cells)]));
-        }
-    }
-    Ok(figures)
+    Ok(figures_of(&swept.cells))
 }
 
-fn epoch(record: &EpochRecord) -> usize {
-    record.epoch
+fn figures_of(cells: &[SweepCell]) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for cell in cells {
+        for record in &cell.records {
+            let examples = (record.examples_per_second * record.train_seconds).round() as usize;
+            let ms = 1000.0 * record.train_seconds / examples.div_ceil(cell.cell.batch_size) as f64;
+            figures.push(Figure::new(&TIME, &cell.cell.variant, record.epoch, cell.cell.seed, ms));
+        }
+    }
+    let [scratch, native] = VARIANTS.map(|variant| -> Vec<&SweepCell> {
+        cells.iter().filter(|cell| cell.cell.variant == variant.name()).collect()
+    });
+    for (a, b) in scratch.iter().zip(&native) {
+        figures.extend(differences(OF_VARIANTS, a, b));
+    }
+    // Each seed with the next one.
+    for cells in [scratch, native].iter().filter(|cells| cells.len() > 1) {
+        for (a, b) in cells.iter().zip(cells.iter().cycle().skip(1)) {
+            figures.extend(differences(OF_SEEDS, a, b));
+        }
+    }
+    figures
 }
 
 /// How far two runs are apart after each epoch.
@@ -105,4 +101,61 @@ fn judge(figures: &[Figure]) -> Judgement {
         written(apart(OF_SEEDS)),
     );
     Judgement { verdict, because }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::claims::tests::{exchanged, figures};
+    use crate::{CellRecord, CellStatus, EpochRecord};
+
+    #[test]
+    fn speed_and_differences_decide() {
+        let times = figures(&TIME, &[("scratch", "1", 3.0), ("native", "1", 2.0)]);
+        let apart = figures(&DIFFERENCE, &[(OF_VARIANTS, "1", 0.2), (OF_SEEDS, "1", 0.5)]);
+        let both = |times: &[Figure], apart: &[Figure]| judge(&[times, apart].concat()).verdict;
+        assert_eq!(both(&times, &apart), Verdict::Holds);
+        assert_eq!(both(&exchanged(&times, ["scratch", "native"]), &apart), Verdict::DoesNotHold);
+        assert_eq!(both(&times, &exchanged(&apart, [OF_VARIANTS, OF_SEEDS])), Verdict::DoesNotHold);
+        // A single seed has no other one to compare with.
+        assert_eq!(both(&times, &[]), Verdict::Undecided);
+    }
+
+    #[test]
+    fn every_seed_is_compared_with_the_other_variant_and_the_next_seed() {
+        let cell = |variant: Variant, seed, test_acc| {
+            let record = EpochRecord {
+                epoch: 1,
+                test_acc,
+                train_seconds: 2.0,
+                examples_per_second: 640.0,
+                ..EpochRecord::default()
+            };
+            let (recipe, variant) = ("adamw".to_owned(), variant.to_string());
+            let cell = CellRecord {
+                recipe,
+                variant,
+                lr: 1e-3,
+                batch_size: 64,
+                seed,
+                status: CellStatus::Finished,
+                epochs: 1,
+            };
+            SweepCell { cell, records: vec![record] }
+        };
+        let cells = [
+            cell(Variant::Scratch, 0, 0.5),
+            cell(Variant::Scratch, 1, 0.8),
+            cell(Variant::Native, 0, 0.6),
+            cell(Variant::Native, 1, 0.8),
+        ];
+        let figures = figures_of(&cells);
+        let values = |subject| {
+            of(&figures, &DIFFERENCE, subject).map(|figure| figure.value.round()).collect::<Vec<_>>()
+        };
+        assert_eq!(values(OF_VARIANTS), [10.0, 0.0]);
+        assert_eq!(values(OF_SEEDS), [30.0, 30.0, 20.0, 20.0]);
+        // 1280 images in 20 steps of 64.
+        assert!(of(&figures, &TIME, "native").all(|figure| (figure.value - 100.0).abs() < 1e-9));
+    }
 }

@@ -176,3 +176,77 @@ fn escaped(text: &str) -> String {
     };
     text.chars().map(character).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::claims::CLAIMS;
+    use crate::experiments::claims::tests::figures;
+
+    fn page() -> Page<'static> {
+        let findings = CLAIMS.iter().zip([Verdict::Holds, Verdict::Undecided].into_iter().cycle()).map(
+            |(claim, verdict)| {
+                let figures = if verdict == Verdict::Holds {
+                    figures(&claim.quantities[0], &[("a<b", "1", 0.5)])
+                } else {
+                    Vec::new()
+                };
+                let picture = (!figures.is_empty()).then(|| b"PNG".to_vec());
+                let because = format!("{} & <i>more</i> | \"so\"", claim.name);
+                Finding { claim, figures, judgement: Judgement { verdict, because }, picture }
+            },
+        );
+        Page { facts: vec![("processor".to_owned(), "<script>".to_owned())], findings: findings.collect() }
+    }
+
+    #[test]
+    fn the_page_has_everything_and_needs_nothing() {
+        let html = page().html();
+        for claim in &CLAIMS {
+            assert!(
+                html.contains(&format!("href=\"#{}\"", claim.name))
+                    && html.contains(&format!("id=\"{}\"", claim.name))
+            );
+            for text in [claim.title, claim.source, claim.predicts, claim.rule] {
+                assert!(html.contains(&escaped(text)), "{text}");
+            }
+            assert!(html.contains(&format!("{} &amp; &lt;i&gt;more&lt;/i&gt;", claim.name)));
+        }
+        for tag in html.split('<').skip(1) {
+            let tag = tag.split_once('>').expect("every tag ends").0;
+            assert!(!["script", "link", "iframe"].iter().any(|other| tag.starts_with(other)), "{tag}");
+            for resource in
+                ["src=\"", "href=\"", "url("].iter().filter_map(|name| Some(tag.split_once(name)?.1))
+            {
+                assert!(resource.starts_with("data:image/png;base64,") || resource.starts_with('#'), "{tag}");
+            }
+            assert!(!tag.starts_with("img") || tag.contains(&BASE64.encode(b"PNG")), "{tag}");
+        }
+        assert_eq!(
+            html.matches("<img").count(),
+            CLAIMS.len().div_ceil(2),
+            "claims without figures have no picture"
+        );
+        // Every element that is opened is closed.
+        for element in
+            ["section", "table", "dl", "figure", "details", "tr", "td", "th", "div", "main", "body"]
+        {
+            let opened =
+                html.matches(&format!("<{element}>")).count() + html.matches(&format!("<{element} ")).count();
+            assert_eq!(opened, html.matches(&format!("</{element}>")).count(), "{element}");
+        }
+    }
+
+    #[test]
+    fn the_page_in_markdown_says_the_same() {
+        let text = page().markdown();
+        for claim in &CLAIMS {
+            for part in [claim.title, claim.source, claim.predicts, claim.rule] {
+                assert!(text.contains(part), "{part}");
+            }
+        }
+        let summary = crate::report::tests::cells(&text, "# What");
+        assert_eq!(summary.len(), 1 + CLAIMS.len());
+        assert_eq!(summary[1][1], "holds");
+    }
+}

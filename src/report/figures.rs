@@ -95,7 +95,7 @@ impl<'a> Grouped<'a> {
     pub fn rows(&self) -> impl Iterator<Item = Vec<String>> {
         let cell = |values: &Vec<f64>| {
             let finite = || values.iter().copied().filter(|value| value.is_finite());
-            let written = OverSeeds::of(finite()).map(|over| over.written(significant));
+            let written = OverSeeds::of(finite()).map(|over| over.written(|value| significant(value, 4)));
             match (written, values.len() - finite().count()) {
                 (None, 0) => String::new(),
                 (None, _) => "none".to_owned(),

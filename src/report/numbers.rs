@@ -45,14 +45,17 @@ pub fn short(value: f64) -> String {
     if (1e-4..1e6).contains(&value) { value.to_string() } else { format!("{value:e}") }
 }
 
-/// A number with four digits that count, such as `0.1235`, `12.35` or `1.235e-7`; whole numbers as they are.
-pub fn significant(value: f64) -> String {
+/// A number with so many digits that count, with four of them `0.1235`, `12.35` or `1.235e-7`; whole numbers as they are.
+pub fn significant(value: f64, digits: usize) -> String {
+    let after_first = digits.saturating_sub(1);
     let power = if value == 0.0 || !value.is_finite() { 0.0 } else { value.abs().log10().floor() };
     match value {
         value if !value.is_finite() => value.to_string(),
         value if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}"),
-        value if (-3.0..6.0).contains(&power) => format!("{value:.*}", (3.0 - power).max(0.0) as usize),
-        value => format!("{value:.3e}"),
+        value if (-3.0..6.0).contains(&power) => {
+            format!("{value:.*}", (after_first as f64 - power).max(0.0) as usize)
+        }
+        value => format!("{value:.after_first$e}"),
     }
 }
 
@@ -103,7 +106,7 @@ mod tests {
     fn four_digits_count() {
         assert_eq!(
             [0.0, 3.0, -250_000.0, 0.123456, -12.3456, 99_999.5, 1.23456e-7, 2.5e9, f64::INFINITY]
-                .map(significant),
+                .map(|value| significant(value, 4)),
             ["0", "3", "-250000", "0.1235", "-12.35", "100000", "1.235e-7", "2.500e9", "inf"]
         );
     }

@@ -146,15 +146,15 @@ fn judge(figures: &[Figure]) -> Judgement {
         let (one, more) = (at(SCRATCH, "1", seed), loss("native", seed) - loss("none", seed));
         Verdict::of(one <= NOTHING && more >= MORE, one > NOTHING || more <= 0.0)
     };
-    let over = |value: &dyn Fn(u64) -> f64| written(seeds(figures).map(value));
+    let of_seeds = |value: &dyn Fn(u64) -> f64, unit| written(seeds(figures).map(value), unit);
     let because = format!(
-        "In batches of one, batch norm by hand has {}% (with batch norm after the convolutions only {}%, with none {}%). From its best batch \
-         size to two, native loses {} points, none {}.",
-        over(&|seed| at(SCRATCH, "1", seed)),
-        over(&|seed| at(CONVOLUTIONS, "1", seed)),
-        over(&|seed| at("none", "1", seed)),
-        over(&|seed| loss("native", seed)),
-        over(&|seed| loss("none", seed)),
+        "In batches of one, batch norm by hand has {} of the test images right, batch norm after the convolutions only {}, no batch norm \
+         {}. From the best batch size to two, native loses {}, none {}.",
+        of_seeds(&|seed| at(SCRATCH, "1", seed), "%"),
+        of_seeds(&|seed| at(CONVOLUTIONS, "1", seed), "%"),
+        of_seeds(&|seed| at("none", "1", seed), "%"),
+        of_seeds(&|seed| loss("native", seed), " points"),
+        of_seeds(&|seed| loss("none", seed), " points"),
     );
     Judgement { verdict: Verdict::unanimous(seeds(figures).map(of_seed)), because }
 }

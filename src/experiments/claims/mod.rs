@@ -21,8 +21,8 @@ use crate::experiments::options::CommonOptions;
 use crate::experiments::recipes::Recipe;
 use crate::experiments::sweep::{self, Sweep, Swept};
 use crate::norm::Variant;
-use crate::report::OverSeeds;
 pub use crate::report::Quantity;
+use crate::report::{OverSeeds, significant};
 pub use engine::{Claims, run};
 
 /// Every claim, in the order of the page. Another one is another entry here.
@@ -186,14 +186,14 @@ fn seeds(figures: &[Figure]) -> impl Iterator<Item = u64> {
     figures.iter().map(|figure| figure.seed).collect::<BTreeSet<_>>().into_iter()
 }
 
-/// Mean (least to greatest) of `values`: in one decimal, or two if all are below ten; `never` for an infinite one.
-fn written(values: impl IntoIterator<Item = f64>) -> String {
-    let tenths = |value: f64| if value.is_finite() { format!("{value:.1}") } else { "never".to_owned() };
-    let hundredths = |value: f64| format!("{value:.2}");
-    OverSeeds::of(values).map_or_else(
-        || "nothing".to_owned(),
-        |over| over.written(if over.least > -10.0 && over.greatest < 10.0 { hundredths } else { tenths }),
-    )
+/// Mean (least to greatest) of `values`, such as `71.4% (70.1 to 72.3)`; `never` for an infinite one.
+fn written(values: impl IntoIterator<Item = f64>, unit: &str) -> String {
+    let write = |value: f64| if value == f64::INFINITY { "never".to_owned() } else { significant(value, 3) };
+    match OverSeeds::of(values) {
+        None => "nothing".to_owned(),
+        Some(over) if over.least == over.greatest => write(over.mean) + unit,
+        Some(over) => format!("{}{unit} ({})", write(over.mean), over.range(write)),
+    }
 }
 
 #[cfg(test)]

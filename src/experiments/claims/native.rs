@@ -91,14 +91,15 @@ fn judge(figures: &[Figure]) -> Judgement {
         (Verdict::Holds, Some(variants), Some(seeds)) if variants <= seeds => Verdict::Holds,
         _ => Verdict::Undecided,
     };
+    let times = |variant| written(seeds(figures).map(|seed| step(variant, seed)), " ms");
     let because = format!(
-        "A step of scratch takes {} times as long as one of native ({} and {} ms); test accuracies of the two differ by {} points, those \
-         of two seeds by {}, on average.",
-        written(seeds(figures).map(ratio)),
-        written(seeds(figures).map(|seed| step("scratch", seed))),
-        written(seeds(figures).map(|seed| step("native", seed))),
-        written(apart(OF_VARIANTS)),
-        written(apart(OF_SEEDS)),
+        "A step takes {} with scratch and {} with native, a ratio of {}. In test accuracy, scratch and native of one seed are {} apart on \
+         average, two seeds {}.",
+        times("scratch"),
+        times("native"),
+        written(seeds(figures).map(ratio), ""),
+        written(apart(OF_VARIANTS), " points"),
+        written(apart(OF_SEEDS), " points"),
     );
     Judgement { verdict, because }
 }

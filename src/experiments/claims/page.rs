@@ -34,7 +34,7 @@ impl Finding<'_> {
     fn words(&self) -> [(&'static str, &str); 4] {
         let Claim { source, predicts, rule, .. } = self.claim;
         [
-            ("Where it is made", source),
+            ("Where it stands", source),
             ("What it predicts", predicts),
             ("The rule", rule),
             ("Found", &self.judgement.because),
@@ -141,7 +141,8 @@ th, td { border-bottom: 1px solid var(--line); padding: 0.35rem 0.9rem 0.35rem 0
 .holds { color: var(--yes) } .does-not-hold { color: var(--no) } .undecided-here { color: var(--open) }
 dt { font-weight: 600; margin-top: 0.6rem } dd { margin: 0 }
 figure { margin: 1rem 0; background: #fff; border-radius: 0.5rem; padding: 0.5rem; border: 1px solid var(--line) }
-img { display: block; width: 100%; height: auto }
+figure { overflow-x: auto }
+img { display: block; width: 100%; min-width: 42rem; height: auto }
 summary { cursor: pointer }
 @media (max-width: 40rem) { .summary tr { display: block; padding: 0.6rem 0; border-bottom: 1px solid var(--line) }
 .summary thead { display: none } .summary th, .summary td { display: block; border: 0; padding: 0.1rem 0 } }

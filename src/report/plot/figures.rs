@@ -1,5 +1,7 @@
 //! The picture of a claim: a panel for each quantity, a curve for each subject over numbers, and points over names, such as layers.
 
+use std::collections::BTreeSet;
+
 use plotters::element::Polygon;
 use plotters::style::Color;
 
@@ -26,7 +28,7 @@ pub fn draw_figures(title: &str, quantities: &[Quantity], figures: &[Figure]) ->
     let rows = quantities.chunks(2);
     let height = MARGIN + HEADER + (PANEL + MARGIN) * rows.len() as i32;
     let picture = picture::render(WIDTH, (height / PIXEL) as u32, |area| {
-        draw_title(area, title)?;
+        draw_title(area, &format!("{title}\n{}", seeds(figures)))?;
         for (row, quantities) in (0..).zip(rows) {
             let top = MARGIN + HEADER + (PANEL + MARGIN) * row;
             let areas = match quantities {
@@ -40,6 +42,14 @@ pub fn draw_figures(title: &str, quantities: &[Quantity], figures: &[Figure]) ->
         Ok(())
     })?;
     picture::png(&picture)
+}
+
+/// What curves and bands are.
+fn seeds(figures: &[Figure]) -> String {
+    match figures.iter().map(|figure| figure.seed).collect::<BTreeSet<_>>().len() {
+        seeds @ 0..=1 => format!("{seeds} seed"),
+        seeds => format!("mean (curve or point) and range (band or whisker) of {seeds} seeds"),
+    }
 }
 
 fn draw_panel(area: &Area, quantity: &Quantity, grouped: &Grouped) -> Drawn {

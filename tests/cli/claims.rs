@@ -90,6 +90,7 @@ fn command_lines_that_cannot_be_are_refused() {
     let place = Place::new();
     for (options, words) in [
         (&["drop"][..], "[possible values: learning-rates, "),
+        (&["native", "dropout"], "the command line names dropout twice"),
         (&["--quick", "--full"], "--full"),
         (&["--seeds", "0"], "--seeds"),
         (&["--jobs", "0"], "`d2l_ch7 claims --help` lists every option"),

@@ -14,6 +14,7 @@ use super::page::{Finding, Page};
 use super::{CLAIMS, Claim, Setting, common_options};
 use crate::data::FashionMnist;
 use crate::experiments::description::{DataUsed, facts, to_json};
+use crate::experiments::options::check_each_once;
 use crate::experiments::resumed_config::{self, CONFIG};
 use crate::experiments::values::{at_least_one, entry_of};
 use crate::report::{RunDir, draw_figures, read_rows, write_rows};
@@ -75,9 +76,9 @@ pub fn run(options: &Claims) -> Result<PathBuf> {
             "leave torchrun out",
         ));
     }
-    let mut claims: Vec<&Claim> =
-        if options.names.is_empty() { CLAIMS.iter().collect() } else { options.names.clone() };
-    claims.dedup_by_key(|claim| claim.name);
+    let names: Vec<&str> = options.names.iter().map(|claim| claim.name).collect();
+    check_each_once("the command line", &names)?;
+    let claims: Vec<&Claim> = if names.is_empty() { CLAIMS.iter().collect() } else { options.names.clone() };
     // Here, so that it is fetched before anything else, and once.
     let data = FashionMnist::load(options.data_dir.as_deref(), !options.quiet)?;
     let (_, data) = DataUsed::of(data, None, &common_options(options.data_dir.clone()))?;

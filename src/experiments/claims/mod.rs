@@ -5,8 +5,15 @@ mod batch_size;
 mod dropout;
 mod engine;
 mod learning_rates;
+mod lower_layers;
 mod native;
+mod noise;
 mod page;
+mod probe;
+mod residual;
+mod rule;
+mod scaling;
+mod sigmoids;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,7 +33,17 @@ use crate::report::{OverSeeds, significant};
 pub use engine::{Claims, run};
 
 /// Every claim, in the order of the page. Another one is another entry here.
-pub const CLAIMS: [Claim; 4] = [learning_rates::CLAIM, batch_size::CLAIM, dropout::CLAIM, native::CLAIM];
+pub const CLAIMS: [Claim; 9] = [
+    learning_rates::CLAIM,
+    batch_size::CLAIM,
+    sigmoids::CLAIM,
+    lower_layers::CLAIM,
+    dropout::CLAIM,
+    noise::CLAIM,
+    residual::CLAIM,
+    native::CLAIM,
+    scaling::CLAIM,
+];
 
 /// A claim and the experiment that tests it. The verdict, the table and the picture depend on the figures alone, which are stored: so
 /// a claim is measured once.

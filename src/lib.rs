@@ -45,4 +45,4 @@ pub mod weights;
 mod whole_file;
 
 pub use error::{Error, Result};
-pub use record::{CellRecord, CellStatus, ChapterRecord, EpochRecord, RankRecord, StatisticsRecord};
+pub use record::{CellRecord, CellStatus, ChapterRecord, EpochRecord, Figure, RankRecord, StatisticsRecord};

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use d2l_ch7::cli::Command;
-use d2l_ch7::experiments::{augment, basics, bench, chapter, cifar, compare, evaluate, list, shapes, sweep};
+use d2l_ch7::experiments::{
+    augment, basics, bench, chapter, cifar, claims, compare, evaluate, list, shapes, sweep,
+};
 use d2l_ch7::output::{complain, one_line, print, say};
 use d2l_ch7::{Error, doctor, interrupt, openmp, panics};
 
@@ -40,6 +42,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Cifar(options) => say_where(cifar::run(options)?),
         Command::Sweep(options) => say(sweep::run(options)?.dir.display()),
         Command::Chapter(options) => say(chapter::run(options)?.display()),
+        Command::Claims(options) => say(claims::run(options)?.display()),
         Command::Evaluate(options) => {
             let metric = evaluate::run(options)?;
             print(format_args!("test loss {}  test acc {}", metric.loss(), metric.accuracy()))?;

@@ -136,3 +136,18 @@ pub struct StatisticsRecord {
     /// Largest absolute difference of the running variances, both unbiased.
     pub var_difference: f64,
 }
+
+/// A figure of a claim; the columns of its CSV file, in their order.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// A quantity's name.
+    pub quantity: String,
+    /// Of what: a variant, `with dropout`. A curve of the picture.
+    pub subject: String,
+    /// Where on the horizontal axis: an epoch, a layer, a batch size.
+    pub at: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The value, in the quantity's unit.
+    pub value: f64,
+}

@@ -11,6 +11,7 @@ use crate::experiments::basics::Basics;
 use crate::experiments::bench::Bench;
 use crate::experiments::chapter::Chapter;
 use crate::experiments::cifar::Cifar;
+use crate::experiments::claims::Claims;
 use crate::experiments::compare::Compare;
 use crate::experiments::evaluate::Evaluate;
 use crate::experiments::shapes::Shapes;
@@ -38,6 +39,8 @@ pub enum Command {
     Sweep(Sweep),
     /// Train every network of the chapter for the same time, one after the other
     Chapter(Chapter),
+    /// Measure what the study notes and the book claim about batch norm, and say which claims hold
+    Claims(Claims),
     /// Try saved weights on the test images
     Evaluate(Evaluate),
     /// Batch norm's state after one forward pass, what evaluation changes, and feature scaling of images
@@ -73,7 +76,10 @@ impl Command {
 
     /// Whether libtorch's threads will compute for longer than the program takes to start.
     pub fn computes(&self) -> bool {
-        matches!(self, Self::Compare(_) | Self::Cifar(_) | Self::Evaluate(_) | Self::Bench(_))
+        matches!(
+            self,
+            Self::Compare(_) | Self::Cifar(_) | Self::Claims(_) | Self::Evaluate(_) | Self::Bench(_)
+        )
     }
 
     /// Refuses what clap cannot refuse, and sets libtorch's threads and kernels.
@@ -89,7 +95,7 @@ impl Command {
             Self::Evaluate(evaluate) => evaluate.common.set_up(&[evaluate.device]),
             Self::Basics(basics) => Ok(tch_extra::set_threads(basics.threads)?),
             Self::Bench(bench) => bench.set_up(),
-            Self::Augment(_) | Self::Shapes(_) | Self::List | Self::Doctor => Ok(()),
+            Self::Augment(_) | Self::Claims(_) | Self::Shapes(_) | Self::List | Self::Doctor => Ok(()),
         }
     }
 }

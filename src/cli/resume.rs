@@ -68,20 +68,25 @@ fn left_out(command: &str, given: &ArgMatches, saved: &Map<String, Value>) -> Ve
     let is_given = |arg: &&Arg| is_given(given, arg.get_id().as_str());
     let all_given: Vec<&Arg> = command.get_arguments().filter(is_given).collect();
     let left = command.get_arguments().filter(|arg| !all_given.iter().any(|other| yields(arg, other)));
-    left.filter_map(|arg| option(arg.get_long()?, saved.get(arg.get_id().as_str())?)).collect()
+    left.flat_map(|arg| saved.get(arg.get_id().as_str()).map_or_else(Vec::new, |value| option(arg, value)))
+        .collect()
 }
 
 fn is_given(options: &ArgMatches, id: &str) -> bool {
     options.value_source(id) == Some(ValueSource::CommandLine)
 }
 
-/// The argument that gives an option a saved value.
-fn option(long: &str, value: &Value) -> Option<OsString> {
-    match value {
-        Value::Null | Value::Bool(false) => None,
+/// The arguments that give an option, or what stands without one, a saved value.
+fn option(arg: &Arg, value: &Value) -> Vec<OsString> {
+    match (arg.get_long(), value) {
+        (_, Value::Null | Value::Bool(false)) => Vec::new(),
+        (None, Value::Array(values)) => {
+            values.iter().map(|value| resumed_config::text(value).into()).collect()
+        }
         // What a list that was left out stands for, the command knows.
-        Value::Array(values) if values.is_empty() => None,
-        Value::Bool(true) => Some(format!("--{long}").into()),
-        value => Some(format!("--{long}={}", resumed_config::text(value)).into()),
+        (_, Value::Array(values)) if values.is_empty() => Vec::new(),
+        (Some(long), Value::Bool(true)) => vec![format!("--{long}").into()],
+        (Some(long), value) => vec![format!("--{long}={}", resumed_config::text(value)).into()],
+        (None, value) => vec![resumed_config::text(value).into()],
     }
 }

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod chapter;
 mod child;
 pub mod cifar;
+pub mod claims;
 pub mod compare;
 mod description;
 pub mod evaluate;

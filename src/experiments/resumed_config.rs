@@ -31,10 +31,7 @@ pub fn read(dir: &Path) -> Result<Option<Map<String, Value>>> {
     let json = fs::read(&path).map_err(|e| unreadable(dir, &e.to_string()))?;
     let saved = serde_json::from_slice(&json).map_err(|e| unreadable(dir, &e.to_string()));
     let mut saved: Map<String, Value> = saved?;
-    if command(&saved) != "sweep"
-        && command(&saved) != "chapter"
-        && !saved.get("recipe").is_some_and(Value::is_string)
-    {
+    if command(&saved) == "compare" && !saved.get("recipe").is_some_and(Value::is_string) {
         return Err(unreadable(dir, "it is not the configuration of a training run"));
     }
     complete(&mut saved, dir);
@@ -67,6 +64,7 @@ pub fn command(saved: &Map<String, Value>) -> &'static str {
     match saved.get("recipe").and_then(Value::as_str) {
         _ if saved.get("recipes").is_some_and(Value::is_array) => "sweep",
         _ if saved.get("networks").is_some_and(Value::is_array) => "chapter",
+        _ if saved.get("names").is_some_and(Value::is_array) => "claims",
         Some("cifar") => "cifar",
         _ => "compare",
     }

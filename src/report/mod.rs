@@ -7,6 +7,7 @@ mod bench;
 mod chapter;
 mod console;
 pub mod csv;
+mod figures;
 mod inspection;
 mod markdown;
 mod notes;
@@ -25,12 +26,14 @@ pub use chapter::{CHAPTER, CHAPTER_CURVES, ChapterNetwork, ChapterReport};
 pub use csv::{
     METRICS, RANKS, STATISTICS, metrics_from_csv, metrics_to_csv, read_metrics, read_rows, write_rows,
 };
+pub use figures::{Grouped, OverSeeds, Quantity, Subject};
 pub use inspection::{Inspection, Scale};
 pub use markdown::{CURVES, REPORT, Report};
-pub use numbers::{grouped, loss, short};
+pub use numbers::{grouped, loss, short, significant};
 pub use numerics::NumericsEffect;
 pub use plot::draw_chapter;
 pub use plot::draw_curves;
+pub use plot::draw_figures;
 pub use plot::draw_ratios;
 pub use plot::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub use plot::{Thumbnail, draw_gallery, longest_side};

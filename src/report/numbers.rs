@@ -45,6 +45,20 @@ pub fn short(value: f64) -> String {
     if (1e-4..1e6).contains(&value) { value.to_string() } else { format!("{value:e}") }
 }
 
+/// A number with so many digits that count, with four of them `0.1235`, `12.35` or `1.235e-7`; whole numbers as they are.
+pub fn significant(value: f64, digits: usize) -> String {
+    let after_first = digits.saturating_sub(1);
+    let power = if value == 0.0 || !value.is_finite() { 0.0 } else { value.abs().log10().floor() };
+    match value {
+        value if !value.is_finite() => value.to_string(),
+        value if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}"),
+        value if (-3.0..6.0).contains(&power) => {
+            format!("{value:.*}", (after_first as f64 - power).max(0.0) as usize)
+        }
+        value => format!("{value:.after_first$e}"),
+    }
+}
+
 /// The median; the mean of the two middle values where there is an even number; `None` of nothing.
 pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
@@ -86,6 +100,15 @@ mod tests {
             ["1", "0.0001", "250000", "1e-7", "1e30"]
         );
         assert_eq!([0.7244607, 1.6249e31, f64::NAN].map(loss), ["0.724461", "1.625e31", "NaN"]);
+    }
+
+    #[test]
+    fn four_digits_count() {
+        assert_eq!(
+            [0.0, 3.0, -250_000.0, 0.123456, -12.3456, 99_999.5, 1.23456e-7, 2.5e9, f64::INFINITY]
+                .map(|value| significant(value, 4)),
+            ["0", "3", "-250000", "0.1235", "-12.35", "100000", "1.235e-7", "2.500e9", "inf"]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::csv::metrics_to_csv;
 use super::numbers::{grouped, loss, percent, short};
-use super::{CURVES, table};
+use super::{CURVES, OverSeeds, table};
 use crate::{CellRecord, CellStatus, EpochRecord};
 
 /// Every epoch of every cell, in a sweep's directory.
@@ -30,24 +30,6 @@ pub struct SweepReport<'a> {
     pub facts: &'a [(String, String)],
     /// In the grid's order: those that differ in their seed alone follow each other.
     pub cells: &'a [SweepCell],
-}
-
-/// Mean, least and greatest value over seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct OverSeeds {
-    pub mean: f64,
-    pub least: f64,
-    pub greatest: f64,
-}
-
-impl OverSeeds {
-    /// `None` of no value.
-    pub fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
-        let values: Vec<f64> = values.collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let [least, greatest] = [f64::min, f64::max].map(|pick| values.iter().copied().reduce(pick));
-        Some(Self { mean, least: least?, greatest: greatest? })
-    }
 }
 
 /// The cells that differ in their seed alone.
@@ -122,12 +104,8 @@ impl<'a> SweepReport<'a> {
             "finished",
             "diverged",
         ];
-        let written = |values: Option<OverSeeds>, write: fn(f64) -> String| match values {
-            None => String::new(),
-            Some(OverSeeds { mean, least, greatest }) if least == greatest => write(mean),
-            Some(OverSeeds { mean, least, greatest }) => {
-                format!("{} ({} to {})", write(mean), write(least), write(greatest))
-            }
+        let written = |values: Option<OverSeeds>, write: fn(f64) -> String| {
+            values.map_or_else(String::new, |values| values.written(write))
         };
         let rows = self.by_seeds().map(|seeds| {
             let CellRecord { recipe, variant, lr, batch_size, .. } = &seeds[0].cell;

@@ -5,6 +5,7 @@ mod basics;
 mod bench;
 mod chapter;
 mod cifar;
+mod claims;
 mod command_line;
 mod compare;
 mod environment;

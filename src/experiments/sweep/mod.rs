@@ -43,6 +43,14 @@ pub struct Swept {
     pub cells: Vec<SweepCell>,
 }
 
+impl Swept {
+    /// The file of a cell's weights after its last epoch.
+    pub fn weights(&self, cell: &CellRecord) -> PathBuf {
+        let dir = self.dir.join("cells").join(cell::name(cell));
+        dir.join("weights").join(format!("{}.safetensors", cell.variant))
+    }
+}
+
 /// Trains every cell of the grid, by processes of this program, and keeps the sweep's directory up to date. A cell that diverges is a
 /// result.
 ///

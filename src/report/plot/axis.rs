@@ -25,6 +25,8 @@ pub struct Axis {
     /// Tick labels are values divided by ten to this power, so that they stay short.
     exponent: i32,
     decimals: usize,
+    /// What is written at 1, 2, ...; the numbers themselves if it is empty.
+    names: Vec<String>,
     /// Whether equal ratios, not equal differences, are equally far apart.
     pub logarithmic: bool,
 }
@@ -46,8 +48,16 @@ impl Axis {
             ticks,
             exponent: 0,
             decimals: 0,
+            names: Vec::new(),
             logarithmic: false,
         }
+    }
+
+    /// An axis over things with these `names`, at 1, 2, ..., a tick at every `step`th.
+    pub fn named(names: Vec<String>, step: usize) -> Self {
+        let ticks = (1..=names.len()).step_by(step).map(|number| number as f64).collect();
+        let counted = Self::counted(names.len(), usize::MAX);
+        Self { ticks, names, ..counted }
     }
 
     /// An axis that shows all `values` that are [`drawable`], and at least `span`, within `bounds`.
@@ -73,19 +83,25 @@ impl Axis {
             power => power.div_euclid(3) * 3,
         };
         let decimals = (exponent - step.log10().floor() as i32).max(0) as usize;
-        Self { low, high, ticks, exponent, decimals, logarithmic: false }
+        Self { low, high, ticks, exponent, decimals, names: Vec::new(), logarithmic: false }
     }
 
-    /// A logarithmic axis around 1 and all `values` that are positive and [`drawable`]. It begins at half of the least, so that a
-    /// bar from there to any of them has a length.
+    /// A logarithmic axis around 1 and `values`, as [`Self::decades`].
     pub fn logarithmic(values: impl Iterator<Item = f64>) -> Self {
+        Self::decades(values.chain([1.0]))
+    }
+
+    /// A logarithmic axis around all `values` that are positive and [`drawable`]. It begins at half of the least, so that a bar from
+    /// there to any of them has a length.
+    pub fn decades(values: impl Iterator<Item = f64>) -> Self {
         let (min, max) = values
             .filter(|&value| value > 0.0 && drawable(value))
-            .fold((1.0f64, 1.0f64), |(low, high), v| (low.min(v), high.max(v)));
+            .fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
+        let (min, max) = if min <= max { (min, max) } else { (1.0, 1.0) };
         let (low, high) = (min / 2.0, max * 1.1);
         let decades = high.log10() - low.log10();
         let digits: &[f64] = if decades < 3.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        // About ten powers of ten at most; 1 is always among them.
+        // About ten powers of ten at most; 1 is among them if it is on the axis.
         let step = (decades / 10.0).ceil() as i32;
         let powers = (low.log10().floor() as i32..=high.log10().ceil() as i32)
             .filter(|power| power.rem_euclid(step) == 0);
@@ -95,15 +111,18 @@ impl Axis {
             })
             .filter(|tick| (low..=high).contains(tick))
             .collect();
-        Self { low, high, ticks, exponent: 0, decimals: 0, logarithmic: true }
+        Self { low, high, ticks, exponent: 0, decimals: 0, names: Vec::new(), logarithmic: true }
     }
 
-    /// `label` with the power of ten before its unit, which is in brackets: `loss (10⁻⁶ nats per example)`.
+    /// `label` with the power of ten before its unit, which is in brackets: `loss (10⁻⁶ nats per example)`. No label: the power alone.
     pub fn title(&self, label: &str) -> String {
         if self.exponent == 0 {
             return label.to_owned();
         }
         let power: String = self.exponent.to_string().chars().map(superscript).collect();
+        if label.is_empty() {
+            return format!("10{power}");
+        }
         label.replacen('(', &format!("(10{power} "), 1)
     }
 
@@ -139,6 +158,9 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, &value: &f64) -> String {
+        if !self.names.is_empty() {
+            return self.names[(value as usize).clamp(1, self.names.len()) - 1].clone();
+        }
         if self.logarithmic {
             return short(value);
         }

@@ -3,6 +3,7 @@
 mod axis;
 mod chapter;
 mod curves;
+mod figures;
 mod gallery;
 mod histograms;
 mod panel;
@@ -12,6 +13,7 @@ mod sweep;
 
 pub use self::chapter::draw_chapter;
 pub use self::curves::draw_curves;
+pub use self::figures::draw_figures;
 pub use self::gallery::{Thumbnail, draw_gallery, longest_side};
 pub use self::histograms::{CHANNELS, Channel, HistogramPanel, draw_histograms};
 pub(super) use self::panel::{PALETTE, Panel, Series, Shape, draw_panels};

@@ -114,8 +114,13 @@ pub enum Shape {
 }
 
 impl Series {
+    /// The points that lines join.
+    pub fn runs(&self) -> impl Iterator<Item = &[(usize, f64)]> {
+        runs(&self.points)
+    }
+
     /// A marker around `at`; that of a dashed line is white inside.
-    fn draw_marker<C: CoordTranslate>(&self, area: &Area<C>, at: C::From) -> Drawn
+    pub fn draw_marker<C: CoordTranslate>(&self, area: &Area<C>, at: C::From) -> Drawn
     where
         C::From: Clone + 'static,
     {
@@ -172,12 +177,18 @@ fn runs(points: &[(usize, f64)]) -> impl Iterator<Item = &[(usize, f64)]> {
     points.chunk_by(|a, b| drawable(a.1) == drawable(b.1) && a.0 + 1 == b.0).filter(|run| drawable(run[0].1))
 }
 
+/// The line of a legend's entry.
+const SAMPLE: i32 = 310;
+
+/// The width of the legend's columns for these `series`.
+pub fn legend_column<'a>(area: &Area, series: impl Iterator<Item = &'a Series>) -> Drawn<i32> {
+    let widths: Drawn<Vec<i32>> = series.map(|series| width(area, &series.name, &words())).collect();
+    Ok(SAMPLE + 80 + widths?.into_iter().max().unwrap_or(0) + 200)
+}
+
 /// The legend below a panel's title, columns under each other; gives where it ends. plotters would put it over the curves.
 pub fn draw_legend(area: &Area, rows: &[Vec<Series>]) -> Drawn<i32> {
-    const SAMPLE: i32 = 310;
-    let widths: Drawn<Vec<i32>> =
-        rows.iter().flatten().map(|series| width(area, &series.name, &words())).collect();
-    let column = SAMPLE + 80 + widths?.into_iter().max().unwrap_or(0) + 200;
+    let column = legend_column(area, rows.iter().flatten())?;
     for (i, row) in (0..).zip(rows) {
         for (j, series) in (0..).zip(row) {
             let (x, y) = (column * j, 370 + 210 * i);

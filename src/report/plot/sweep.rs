@@ -11,8 +11,8 @@ use super::picture::{
     self, Area, Drawn, FRAME, FULL, GRID, HEADER, INK, MARGIN, PIXEL, Stroke, caption, draw_title, fitted,
     heading, text, words,
 };
-use crate::report::sweep::{OverSeeds, Seeds, at_the_end, count};
-use crate::report::{SweepCell, SweepReport, short};
+use crate::report::sweep::{Seeds, at_the_end, count};
+use crate::report::{OverSeeds, SweepCell, SweepReport, short};
 use crate::{CellStatus, Result};
 
 /// Between two panels or two maps.

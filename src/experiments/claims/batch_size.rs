@@ -19,6 +19,9 @@ use crate::{Result, init, interrupt};
 const ACCURACY: Quantity =
     Quantity { name: "test accuracy (%), each at its best learning rate", over: "batch size", log: false };
 
+/// Builds a network.
+type Build = fn(&Path) -> Sequential;
+
 const RATES: [f64; 3] = [0.01, 0.05, 0.2];
 const SIZES: [usize; 5] = [2, 4, 16, 64, 256];
 const SCRATCH: &str = "scratch";
@@ -37,8 +40,8 @@ pub const CLAIM: Claim = Claim {
     predicts: "In a batch of one, a dense layer's value minus the batch's mean is zero, so that nothing is learned: 10% of ten classes. \
                From larger batches to batches of two, a network with batch norm loses more accuracy than the same without.",
     rule: "LeNet (ReLU, no dropout) sees the same number of images at each batch size and three learning rates; the best one counts. \
-           Batches of one are for the batch norm by hand, since libtorch's and the command compare refuse them. Holds if for every seed \
-           it has at most 15% there, and native loses at least 3 percentage points more than none from its best batch size to two. \
+           Batches of one are for the batch norm by hand, since libtorch's and the command compare refuse them; they are trained at the least rate. Holds if for every seed \
+           it has at most 15% there, and native loses at least 3 percentage points more than none from its best batch size above one to two. \
            Does not hold if for every seed it has more than 15%, or native loses no more than none. Otherwise undecided. For comparison: \
            native after the convolutions only, which have many values a channel even in one image.",
     quantities: &[ACCURACY],
@@ -63,14 +66,13 @@ fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     let data = FashionMnist::load(setting.data_dir.as_deref(), false)?;
     let train = DataLoader::new(&ImageSet::new(&data.train.first(images)), 1, true, Device::Cpu);
     let test = DataLoader::new(&ImageSet::new(&data.test.first(tested)), 256, false, Device::Cpu);
-    let nets: [(&str, fn(&Path) -> Sequential); 2] =
+    let nets: [(&str, Build); 2] =
         [(SCRATCH, |p| lenet_relu(p, &Norm::Scratch, None)), (CONVOLUTIONS, convolutions_only)];
     for (subject, net) in nets {
         let mut shares = Vec::new();
         for seed in 0..setting.seeds {
-            for lr in RATES {
-                shares.push((1, seed, trained(net, lr, seed, (&train, epochs), &test)?));
-            }
+            // The least alone: it is the best one without batch norm too, and steps of one image are many.
+            shares.push((1, seed, trained(net, RATES[0], seed, (&train, epochs), &test)?));
         }
         figures.extend(best(shares.into_iter(), subject));
     }
@@ -92,7 +94,7 @@ fn best(shares: impl Iterator<Item = (usize, u64, f64)>, subject: &str) -> Vec<F
 
 /// The test accuracy after so many epochs of `train`.
 fn trained(
-    net: fn(&Path) -> Sequential,
+    net: Build,
     lr: f64,
     seed: u64,
     (train, epochs): (&DataLoader, usize),
@@ -140,7 +142,11 @@ fn judge(figures: &[Figure]) -> Judgement {
         values(subject, seed).find(|figure| figure.at == size).map_or(f64::NAN, |figure| figure.value)
     };
     let loss = |subject, seed| {
-        values(subject, seed).map(|figure| figure.value).fold(f64::NAN, f64::max) - at(subject, "2", seed)
+        values(subject, seed)
+            .filter(|figure| figure.at != "1")
+            .map(|figure| figure.value)
+            .fold(f64::NAN, f64::max)
+            - at(subject, "2", seed)
     };
     let of_seed = |seed| {
         let (one, more) = (at(SCRATCH, "1", seed), loss("native", seed) - loss("none", seed));

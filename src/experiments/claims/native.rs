@@ -9,6 +9,9 @@ const TIME: Quantity = Quantity { name: "time of a training step (ms)", over: "e
 const DIFFERENCE: Quantity =
     Quantity { name: "difference in test accuracy (points)", over: "epoch", log: false };
 
+/// The least ratio of their times that counts.
+const FASTER: f64 = 1.1;
+
 const VARIANTS: [Variant; 2] = [Variant::Scratch, Variant::Native];
 const OF_VARIANTS: &str = "scratch and native, same seed";
 const OF_SEEDS: &str = "two seeds, same variant";
@@ -20,10 +23,11 @@ pub const CLAIM: Claim = Claim {
     source: "Note 003, cells 8 and 9 against cells 6 and 7; the book, section 7.5.5.",
     predicts: "A step with libtorch's layer takes less time: in the note an epoch takes about 6 s instead of 8.6 s, 1.4 times as fast. \
                What the network learns is the same: after ten epochs the note has 87.2% and 89.3%.",
-    rule: "Recipe adamw, one run at a time, each on one thread. Holds if for every seed the median step of native is faster than that \
-           of scratch, and scratch and native of one seed differ in test accuracy no more, on average over the epochs, than two seeds \
-           of one variant do. Does not hold if for every seed native is not faster, or if the variants differ more than twice as much \
-           as two seeds do. Otherwise undecided.",
+    rule: "Recipe adamw, one run at a time, each on one thread, on a machine that does nothing else. Holds if for every seed the median \
+           step of scratch takes at least 1.1 times as long as that of native, and scratch and native of one seed differ in test accuracy \
+           no more, on average over the epochs, than two seeds of one variant do. Does not hold if the step takes less than that for \
+           every seed, or if the variants differ more than twice as much as two seeds do. Otherwise undecided. Here both have kernels \
+           of this program's own, which the note's batch norm by hand lacks.",
     quantities: &[TIME, DIFFERENCE],
     measure,
     judge,
@@ -83,8 +87,9 @@ fn judge(figures: &[Figure]) -> Judgement {
         OverSeeds::of(of(figures, &DIFFERENCE, subject).map(|figure| figure.value)).map(|over| over.mean)
     };
     let ratio = |seed| step("scratch", seed) / step("native", seed);
-    let speed =
-        Verdict::unanimous(seeds(figures).map(|seed| Verdict::of(ratio(seed) > 1.0, ratio(seed) <= 1.0)));
+    let speed = Verdict::unanimous(
+        seeds(figures).map(|seed| Verdict::of(ratio(seed) >= FASTER, ratio(seed) < FASTER)),
+    );
     let verdict = match (speed, apart(OF_VARIANTS), apart(OF_SEEDS)) {
         (Verdict::DoesNotHold, ..) => Verdict::DoesNotHold,
         (_, Some(variants), Some(seeds)) if variants > 2.0 * seeds => Verdict::DoesNotHold,

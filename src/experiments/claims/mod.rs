@@ -1,6 +1,7 @@
 //! What the study notes and the book claim about batch norm, measured: a small experiment for each claim, and a verdict by a rule that
 //! is stated before the run.
 
+mod augmentation;
 mod batch_size;
 mod dropout;
 mod engine;
@@ -33,7 +34,7 @@ use crate::report::{OverSeeds, significant};
 pub use engine::{Claims, run};
 
 /// Every claim, in the order of the page. Another one is another entry here.
-pub const CLAIMS: [Claim; 9] = [
+pub const CLAIMS: [Claim; 10] = [
     learning_rates::CLAIM,
     batch_size::CLAIM,
     sigmoids::CLAIM,
@@ -41,6 +42,7 @@ pub const CLAIMS: [Claim; 9] = [
     dropout::CLAIM,
     noise::CLAIM,
     residual::CLAIM,
+    augmentation::CLAIM,
     native::CLAIM,
     scaling::CLAIM,
 ];

@@ -2,9 +2,9 @@
 // tchx_fused.cpp compiles this file at run time. A block computes a channel, so that nothing is added across blocks.
 //
 // x is (samples, channels, pixels), without gaps. Sums are f64: a thread adds up its own elements from first to last, then the block
-// adds up the threads' sums as a tree. The order depends on the shape alone, so that two runs have the same bits. The mean is kept as
-// two f32 whose sum it is, and the variance, which is biased, comes from a second pass over x - mean. Everything else is f32, rounded
-// after each operation or fmaf: compile without contraction.
+// adds up the threads' sums as a tree. The order depends on the shape alone, so that two runs have the same bits. A second pass over
+// x - mean gives the variance, which is biased. What is computed of these sums is f64 and rounded to f32 at the end; the mean is kept as
+// two f32, whose sum it is. Elements are f32, rounded after each operation or fmaf: compile without contraction.
 
 namespace {
 
@@ -70,8 +70,8 @@ __device__ double sum_of_block(double value) {
 
 }  // namespace
 
-// y = activation(gamma * (x - mean) / sqrt(var + eps) + beta). The moving statistics keep the share `momentum`; they are computed in f64
-// and rounded once. `saved` has the statistics of each channel for the other kernel.
+// y = activation(gamma * (x - mean) / sqrt(var + eps) + beta). The moving statistics keep the share `momentum`.
+// `saved` has the statistics of each channel for the other kernel.
 extern "C" __global__ void __launch_bounds__(kThreads)
     batch_norm_act(Batch batch, const float* __restrict__ x, const float* gamma, const float* beta, float* moving_mean, float* moving_var,
                    double momentum, double eps, int activation, float* __restrict__ y, Statistics* saved) {

@@ -58,7 +58,7 @@ fn main() {
             build.clone().flag("-mavx2").file("csrc/tchx_formula_avx2.cpp").compile_intermediates();
         build.objects(with_avx2);
     }
-    let files = ["cuda", "formula", "kernels", "multi_tensor", "tape", "torch"];
+    let files = ["cuda", "formula", "fused", "kernels", "multi_tensor", "tape", "torch"];
     build.files(files.map(|name| format!("csrc/tchx_{name}.cpp"))).compile("tchx");
     link_tests_and_examples(lib, has_cuda);
 }

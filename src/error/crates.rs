@@ -87,6 +87,10 @@ impl From<tch_extra::Error> for Error {
                 what,
                 "run without graphs; `d2l_ch7 doctor` says what keeps a GPU from being used",
             ),
+            E::NoFused { .. } => Self::failed(
+                what,
+                "leave fused out of --variants; `d2l_ch7 doctor` says what keeps a GPU from being used",
+            ),
             E::NoDevice { .. } => {
                 Self::failed(what, "`d2l_ch7 doctor` says what keeps a GPU from being used")
             }

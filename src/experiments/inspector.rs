@@ -127,7 +127,7 @@ fn of(state: &State, layer: &str, tensor: &str) -> Tensor {
 /// Gamma and beta of the first batch norm, which is layer 1 in every recipe; `None` for a variant without batch norm.
 fn scale(variant: Variant, state: &State) -> Option<Scale> {
     let (gamma, beta) = match variant {
-        Variant::Scratch | Variant::ScratchSync => ("gamma", "beta"),
+        Variant::Scratch | Variant::ScratchSync | Variant::Fused => ("gamma", "beta"),
         Variant::Native => ("weight", "bias"),
         Variant::None => return None,
     };

@@ -13,6 +13,7 @@ use tch_extra::{self, Determinism, Recording, Signature};
 use super::resumed_config::CONFIG;
 use super::values::{at_least_one, check_devices, learning_rate, seed};
 use crate::distributed::Distributed;
+use crate::norm::Variant;
 use crate::report::RunDir;
 use crate::{Error, Result};
 
@@ -159,6 +160,21 @@ pub fn check_graph_device(graph: bool, device: Device) -> Result<()> {
     Err(Error::usage(
         "--graph captures steps in a CUDA graph, and the device is cpu",
         "leave it out, or choose a CUDA device with --device",
+    ))
+}
+
+/// Refuses variants that are named twice, and `fused` on a CPU.
+///
+/// # Errors
+/// A usage error.
+pub fn check_variants(variants: &[Variant], device: Device) -> Result<()> {
+    check_each_once("--variants", variants)?;
+    if device.is_cuda() || !variants.contains(&Variant::Fused) {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "the variant fused is trained on CUDA alone, and the device is cpu",
+        "leave it out of --variants, or choose a CUDA device with --device",
     ))
 }
 

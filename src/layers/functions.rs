@@ -1,12 +1,24 @@
 //! Layers without variables: activations, pooling, dropout, flattening.
 
 use tch::{Tensor, nn};
+use tch_extra::fused::Activation;
 use tch_extra::kernels;
 
 use super::Layer;
 
 /// The class of [`relu`].
 pub(super) const RELU: &str = "ReLU";
+
+const SIGMOID: &str = "Sigmoid";
+
+/// The activation that layers of this class are.
+pub(super) fn activation(class: &str) -> Option<Activation> {
+    match class {
+        RELU => Some(Activation::Relu),
+        SIGMOID => Some(Activation::Sigmoid),
+        _ => None,
+    }
+}
 
 /// A function, used as a layer.
 #[derive(Debug)]
@@ -33,7 +45,7 @@ fn function(class: &'static str, f: impl Fn(&Tensor, bool) -> Tensor + Send + 's
 
 /// `nn.Sigmoid()`: 1 / (1 + exp(-x)) element by element, of any shape.
 pub fn sigmoid() -> Function {
-    function("Sigmoid", |x, _| x.sigmoid())
+    function(SIGMOID, |x, _| x.sigmoid())
 }
 
 /// `nn.ReLU()`: max(x, 0) element by element, of any shape.

@@ -5,6 +5,7 @@ mod misfit;
 mod sequential;
 
 use tch::{Tensor, nn};
+use tch_extra::fused::Activation;
 
 pub use functions::{
     Function, MaxPool2d, adaptive_avg_pool2d, avg_pool2d, dropout, flatten, max_pool2d, relu, sigmoid,
@@ -37,6 +38,12 @@ pub trait Layer: nn::ModuleT {
     fn forward_after_relu(&self, _x: &Tensor) -> Option<Tensor> {
         None
     }
+
+    /// The output and then `activation` of it, of a layer that computes both in one pass: a [`Sequential`] takes it before a [`relu`] or
+    /// [`sigmoid`]. `None`, and nothing is computed, of others.
+    fn forward_and_activate(&self, _x: &Tensor, _activation: Activation, _train: bool) -> Option<Tensor> {
+        None
+    }
 }
 
 /// A layer whose type is chosen at run time, as a batch norm is.
@@ -61,6 +68,10 @@ impl Layer for Box<dyn Layer> {
 
     fn forward_after_relu(&self, x: &Tensor) -> Option<Tensor> {
         (**self).forward_after_relu(x)
+    }
+
+    fn forward_and_activate(&self, x: &Tensor, activation: Activation, train: bool) -> Option<Tensor> {
+        (**self).forward_and_activate(x, activation, train)
     }
 }
 

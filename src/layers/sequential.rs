@@ -2,7 +2,7 @@
 
 use tch::{Tensor, nn};
 
-use super::functions::RELU;
+use super::functions::{RELU, activation};
 use super::{Layer, Misfit};
 
 /// PyTorch's `nn.Sequential`: each layer takes the output of the one before. The layers of `tch`'s `SequentialT` have no names.
@@ -71,9 +71,13 @@ impl nn::ModuleT for Sequential {
         let mut layers = self.0.iter().map(|(_, layer)| layer).peekable();
         let mut x = x.shallow_clone();
         while let Some(layer) = layers.next() {
-            // A ReLU and the pooling after it are faster in one pass.
-            let next = layers.peek().filter(|_| layer.class() == RELU);
-            x = match next.and_then(|next| next.forward_after_relu(&x)) {
+            // A ReLU and the pooling after it are faster in one pass; so are some batch norms and the activation after them.
+            let both = layers.peek().and_then(|next| match activation(next.class()) {
+                Some(activation) => layer.forward_and_activate(&x, activation, train),
+                None if layer.class() == RELU => next.forward_after_relu(&x),
+                None => None,
+            });
+            x = match both {
                 Some(y) => {
                     layers.next();
                     y
@@ -98,5 +102,56 @@ impl Layer for Sequential {
         self.0.iter().try_fold(x.shallow_clone(), |x, (name, layer)| {
             layer.try_forward_t(&x, train).map_err(|misfit| misfit.within(name))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::nn::{ModuleT, VarStore};
+    use tch::{Device, Tensor};
+    use tch_extra::fused::Activation;
+
+    use super::sequential;
+    use crate::layers::{Layer, flatten, relu, sigmoid};
+
+    /// Adds 1; and, where it takes the activation over in training, 100 for a ReLU or 200 for a sigmoid, without either.
+    #[derive(Debug)]
+    struct Greedy;
+
+    impl ModuleT for Greedy {
+        fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+            x + 1
+        }
+    }
+
+    impl Layer for Greedy {
+        fn class(&self) -> &'static str {
+            "Greedy"
+        }
+
+        fn forward_and_activate(&self, x: &Tensor, activation: Activation, train: bool) -> Option<Tensor> {
+            train.then(|| x + 1 + 100 * activation as i64)
+        }
+    }
+
+    #[test]
+    fn a_layer_may_take_over_the_activation_after_it() {
+        let vs = VarStore::new(Device::Cpu);
+        let boxed = || Box::new(Greedy) as Box<dyn Layer>;
+        let net = sequential(&vs.root())
+            .then(|_| boxed())
+            .then(|_| relu())
+            .then(|_| Greedy)
+            .then(|_| sigmoid())
+            .then(|_| Greedy)
+            .then(|_| flatten())
+            .then(|_| Greedy)
+            .done();
+        let y = |train| {
+            net.forward_t(&Tensor::from_slice(&[-5.0f32]).reshape([1, 1]), train).double_value(&[0, 0])
+        };
+        assert_eq!(y(true), -5.0 + 101.0 + 201.0 + 1.0 + 1.0);
+        let sigmoid_of_1 = 1.0 / (1.0 + (-1.0f64).exp());
+        assert!((y(false) - (sigmoid_of_1 + 2.0)).abs() < 1e-6);
     }
 }

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{ModuleT, Path};
 
-use super::{b1, conv_config};
+use super::{b1, conv_config, norm_relu};
 use crate::layers::{
     Conv2d, Layer, MaxPool2d, Sequential, adaptive_avg_pool2d, conv2d, flatten, linear, max_pool2d, relu,
     sequential,
@@ -120,12 +120,12 @@ impl Inception {
 impl ModuleT for Inception {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         // In Python's order, which decides in which order the gradients of x add up.
-        let p1 = x.apply(&self.p1_1).apply_opt_t(&self.bn1_1, train).relu();
-        let p2 = x.apply(&self.p2_1).apply_opt_t(&self.bn2_1, train).relu();
-        let p2 = p2.apply(&self.p2_2).apply_opt_t(&self.bn2_2, train).relu();
-        let p3 = x.apply(&self.p3_1).apply_opt_t(&self.bn3_1, train).relu();
-        let p3 = p3.apply(&self.p3_2).apply_opt_t(&self.bn3_2, train).relu();
-        let p4 = x.apply_t(&self.p4_1, train).apply(&self.p4_2).apply_opt_t(&self.bn4_2, train).relu();
+        let p1 = norm_relu(&self.bn1_1, &x.apply(&self.p1_1), train);
+        let p2 = norm_relu(&self.bn2_1, &x.apply(&self.p2_1), train);
+        let p2 = norm_relu(&self.bn2_2, &p2.apply(&self.p2_2), train);
+        let p3 = norm_relu(&self.bn3_1, &x.apply(&self.p3_1), train);
+        let p3 = norm_relu(&self.bn3_2, &p3.apply(&self.p3_2), train);
+        let p4 = norm_relu(&self.bn4_2, &x.apply_t(&self.p4_1, train).apply(&self.p4_2), train);
         Tensor::cat(&[p1, p2, p3, p4], 1)
     }
 }

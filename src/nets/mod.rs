@@ -13,9 +13,12 @@ pub mod vgg;
 use tch::nn::{ConvConfig, ModuleT, Path, VarStore};
 use tch::{Device, Tensor};
 
+use tch_extra::fused::Activation;
 use tch_extra::state_dict;
 
-use crate::layers::{Builder, Sequential, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential};
+use crate::layers::{
+    Builder, Layer, Sequential, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential,
+};
 use crate::norm::{Dims, Norm};
 
 /// A network: its variables, and the module that computes with them.
@@ -71,6 +74,12 @@ fn b1(p: &Path, norm: &Norm) -> Sequential {
         .then(|_| relu())
         .then(|_| max_pool2d(3, 2, 1))
         .done()
+}
+
+/// `F.relu(norm(x))`, or the ReLU of x where there is no `norm`.
+fn norm_relu(norm: &Option<Box<dyn Layer>>, x: &Tensor, train: bool) -> Tensor {
+    let both = norm.as_ref().and_then(|norm| norm.forward_and_activate(x, Activation::Relu, train));
+    both.unwrap_or_else(|| x.apply_opt_t(norm, train).relu())
 }
 
 /// The end of AlexNet and VGG: three dense layers over the `features` that the convolutions of `net` leave of an image, to 10 logits.

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{ModuleT, Path};
 
-use super::conv_config;
+use super::{conv_config, norm_relu};
 use crate::layers::{Conv2d, Layer, conv2d};
 use crate::norm::{Dims, Norm};
 
@@ -49,7 +49,7 @@ impl Residual {
 
 impl ModuleT for Residual {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        let y = x.apply(&self.conv1).apply_opt_t(&self.bn1, train).relu();
+        let y = norm_relu(&self.bn1, &x.apply(&self.conv1), train);
         let mut y = y.apply(&self.conv2).apply_opt_t(&self.bn2, train);
         // The shortcut comes after g, as in Python: the order decides in which order the gradients of x add up.
         y += x.apply_opt(&self.conv3);

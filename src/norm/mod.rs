@@ -1,6 +1,6 @@
 //! Batch normalization (Ioffe and Szegedy, 2015; d2l section 7.5): [`scratch`] is the book's formula written out over tensors,
-//! [`native`] is libtorch's own, and [`scratch_sync`] is the book's formula over the batches of several processes. The first two
-//! differ in more than speed:
+//! [`native`] is libtorch's own, [`scratch_sync`] is the book's formula over the batches of several processes, and [`fused`] is the book's
+//! formula and the activation after it in one CUDA kernel. The first two differ in more than speed:
 //!
 //! | | scratch | native |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 //!
 //! [`Variant::None`] leaves the layers out.
 
+pub mod fused;
 pub mod native;
 pub mod scratch;
 pub mod scratch_sync;
@@ -47,6 +48,9 @@ pub enum Variant {
     /// The book's formula over the batches of all processes, [`scratch_sync::BatchNorm`].
     #[value(help = "by hand, over the batches of all processes (torchrun)")]
     ScratchSync,
+    /// The book's formula and the activation after it in one CUDA kernel, [`fused::BatchNorm`].
+    #[value(help = "by hand, in one CUDA kernel with the activation after it")]
+    Fused,
     /// No batch norm: the network without these layers.
     #[value(help = "no batch norm: the network without these layers")]
     None,
@@ -70,6 +74,7 @@ impl Variant {
             Self::Scratch => "scratch",
             Self::Native => "native",
             Self::ScratchSync => "scratch-sync",
+            Self::Fused => "fused",
             Self::None => "none",
         }
     }
@@ -90,6 +95,8 @@ pub enum Norm {
     Native,
     /// [`scratch_sync::BatchNorm`] over the batches of these processes.
     ScratchSync(Arc<Ranks>),
+    /// [`fused::BatchNorm`].
+    Fused,
     /// No batch norm.
     None,
 }
@@ -101,6 +108,7 @@ impl From<Variant> for Norm {
             Variant::Scratch => Self::Scratch,
             Variant::Native => Self::Native,
             Variant::ScratchSync => Self::ScratchSync(Arc::default()),
+            Variant::Fused => Self::Fused,
             Variant::None => Self::None,
         }
     }
@@ -113,6 +121,7 @@ impl Norm {
             Self::Scratch => Box::new(scratch::BatchNorm::new(p, num_features, dims)),
             Self::Native => Box::new(native::BatchNorm::new(p, num_features, dims)),
             Self::ScratchSync(ranks) => Box::new(scratch_sync::BatchNorm::new(p, num_features, dims, ranks)),
+            Self::Fused => Box::new(fused::BatchNorm::new(p, num_features, dims)),
             Self::None => return None,
         })
     }

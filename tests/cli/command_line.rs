@@ -19,6 +19,11 @@ fn wrong_command_lines_are_refused_in_two_lines() {
     place.refuses(&["--variants", "scratch,cudnn"], 2, "scratch, native");
     place.refuses(&["--variants", "native,native"], 2, "twice");
     place.refuses(&["--variants", ""], 2, "--variants");
+    place.refuses(
+        &["--variants", "scratch,fused"],
+        2,
+        "fused is trained on CUDA alone, and the device is cpu",
+    );
     place.refuses(&["--train-examples", "0"], 2, "--train-examples");
     place.refuses(&["--test-examples", "-5"], 2, "--test-examples");
     place.refuses(&["--seed", "18446744073709551616"], 2, "--seed");

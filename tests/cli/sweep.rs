@@ -163,6 +163,7 @@ fn grids_that_cannot_be_are_refused() {
         (&["--batch-size", "32,64,32"], "--batch-size names 32 twice"),
         (&["--recipes", "book,book"], "--recipes names book twice"),
         (&["--variants", "none,none"], "--variants names none twice"),
+        (&["--device", "cpu", "--variants", "none,fused"], "fused is trained on CUDA alone"),
         (&["--seeds", "300000"], "the grid has 600000 cells, and a sweep takes 10000 at most"),
         (&["--seeds", "18446744073709551615"], "and a sweep takes 10000 at most"),
         (&["--seeds", "0"], "--seeds"),

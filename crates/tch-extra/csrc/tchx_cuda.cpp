@@ -1,5 +1,6 @@
 #include "tchx_cuda.h"
 
+#include "tchx_driver.h"
 #include "tchx_guarded.h"
 
 #include <ATen/Context.h>
@@ -16,11 +17,7 @@
 #include <ATen/cuda/CUDAGraph.h>
 #endif
 
-#if defined(__linux__) || defined(__APPLE__)
-#define TCHX_HAS_DLFCN
-#include <dlfcn.h>
-#endif
-
+using tchx::driver_function;
 using tchx::guarded;
 
 namespace {
@@ -100,24 +97,6 @@ struct Graph {
 #endif
 
 Graph& graph_of(tchx_graph graph) { return *static_cast<Graph*>(graph); }
-
-#ifdef TCHX_HAS_DLFCN
-
-// A function of NVIDIA's driver; null where there is no driver. The library stays loaded: libtorch uses it too.
-template <typename F>
-F driver_function(const char* name) {
-  static void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  return library ? reinterpret_cast<F>(dlsym(library, name)) : nullptr;
-}
-
-#else
-
-template <typename F>
-F driver_function(const char*) {
-  return nullptr;
-}
-
-#endif
 
 }  // namespace
 

@@ -20,6 +20,14 @@ pub enum Error {
         /// The reason.
         why: &'static str,
     },
+    /// The device cannot compute the fused batch norm.
+    #[error("the fused batch norm cannot be computed on {device}: {why}")]
+    NoFused {
+        /// PyTorch's name of the device, `cuda:0`.
+        device: String,
+        /// The reason, such as what the compiler says.
+        why: String,
+    },
     /// libtorch finds fewer CUDA devices.
     #[error("libtorch has no device {device}: it finds {count} CUDA devices")]
     NoDevice {

@@ -179,6 +179,7 @@ mod tests {
             (include_str!("../csrc/tchx_torch.h"), include_str!("../csrc/tchx_torch.cpp")),
             (include_str!("../csrc/tchx_cuda.h"), include_str!("../csrc/tchx_cuda.cpp")),
             (include_str!("../csrc/tchx_formula.h"), include_str!("../csrc/tchx_formula.cpp")),
+            (include_str!("../csrc/tchx_fused.h"), include_str!("../csrc/tchx_fused.cpp")),
             (include_str!("../csrc/tchx_kernels.h"), include_str!("../csrc/tchx_kernels.cpp")),
             (include_str!("../csrc/tchx_multi_tensor.h"), include_str!("../csrc/tchx_multi_tensor.cpp")),
             (include_str!("../csrc/tchx_tape.h"), include_str!("../csrc/tchx_tape.cpp")),

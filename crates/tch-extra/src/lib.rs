@@ -7,6 +7,7 @@ mod autocast;
 mod determinism;
 mod error;
 pub mod ffi;
+pub mod fused;
 mod generator;
 mod graph;
 pub mod init;

@@ -3,10 +3,11 @@
 use clap::{Arg, Args};
 use serde::Serialize;
 use tch::Device;
+use tch_extra::fused;
 
 use crate::distributed::Distributed;
 use crate::experiments::description::{DataUsed, RunDescription, to_json};
-use crate::experiments::options::{RunOptions, check_each_once};
+use crate::experiments::options::{RunOptions, check_variants};
 use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::device;
 use crate::norm::Variant;
@@ -54,9 +55,10 @@ impl Compare {
     /// Refuses what clap cannot refuse, and sets libtorch up.
     ///
     /// # Errors
-    /// A usage error for options that do not fit together; a failure for a device that is not there.
+    /// A usage error for options that do not fit together; a failure for a device that is not there, or for which the kernels of
+    /// the variant `fused` cannot be compiled.
     pub fn set_up(&self) -> Result<()> {
-        check_each_once("--variants", &self.variants)?;
+        check_variants(&self.variants, self.device)?;
         if self.inspect && !self.variants.iter().any(|variant| variant.has_batch_norm()) {
             return Err(Error::usage(
                 "--inspect looks into batch norms, and the variant none has none",
@@ -72,7 +74,11 @@ impl Compare {
                 "leave it out; the running statistics are in the run directory, in weights/",
             ));
         }
-        self.options.set_up(&[self.device])
+        self.options.set_up(&[self.device])?;
+        if self.variants.contains(&Variant::Fused) {
+            fused::prepare(self.device)?;
+        }
+        Ok(())
     }
 
     /// The description of this comparison, once its data is known.

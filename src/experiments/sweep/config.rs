@@ -11,7 +11,7 @@ use tch_extra::Signature;
 
 use crate::experiments::compare::check_last_batch;
 use crate::experiments::description::{DataUsed, to_json};
-use crate::experiments::options::{CommonOptions, check_each_once};
+use crate::experiments::options::{CommonOptions, check_each_once, check_variants};
 use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::{at_least_one, device, learning_rate};
 use crate::norm::Variant;
@@ -84,11 +84,11 @@ impl Sweep {
     /// The cells of the grid, none of which is trained: the seeds of each follow each other.
     ///
     /// # Errors
-    /// A usage error for a value that is named twice, and for more than [`MOST_CELLS`].
+    /// A usage error for a value that is named twice, for the variant `fused` on a CPU, and for more than [`MOST_CELLS`].
     pub(super) fn cells(&self) -> Result<Vec<CellRecord>> {
         let names: Vec<&str> = self.recipes.iter().map(|recipe| recipe.name).collect();
         check_each_once("--recipes", &names)?;
-        check_each_once("--variants", &self.variants)?;
+        check_variants(&self.variants, self.device)?;
         check_each_once("--lr", &self.lr)?;
         check_each_once("--batch-size", &self.batch_size)?;
         let sizes = [

@@ -182,6 +182,7 @@ fn options_that_cannot_be_are_refused() {
         (&["--networks", "book,book"][..], "--networks names book twice"),
         (&["--networks", "bok"], "a similar value exists: 'book'"),
         (&["--variants", "none,none"], "--variants names none twice"),
+        (&["--variants", "none,fused"], "the variant fused is trained on CUDA alone"),
         (&["--train-examples", "97"], "--train-examples 97 is more than the 96 images"),
         (&["--test-examples", "33"], "--test-examples 33 is more than the 32 images"),
         (&["--networks", "densenet", "--train-examples", "1"], "densenet: the last of the batches"),

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::experiments::compare::check_last_batch;
 use crate::experiments::description::{DataUsed, to_json};
 use crate::experiments::list::Cost;
-use crate::experiments::options::{CommonOptions, check_each_once};
+use crate::experiments::options::{CommonOptions, check_each_once, check_variants};
 use crate::experiments::recipes::{Recipe, recipe};
 use crate::experiments::values::{at_least_one, device, minutes, seed};
 use crate::norm::Variant;
@@ -86,7 +86,7 @@ impl Chapter {
         let mut recipes = self.networks.clone();
         recipes.sort_by_key(|recipe| recipe.section);
         check_each_once("--networks", &recipes.iter().map(|recipe| recipe.name).collect::<Vec<_>>())?;
-        check_each_once("--variants", &self.variants)?;
+        check_variants(&self.variants, self.device)?;
         let of_recipe = |recipe: &'static Recipe| {
             let book = vec![recipe.variant_of_book()];
             let variants = if self.variants.is_empty() { book } else { self.variants.clone() };

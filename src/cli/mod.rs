@@ -95,7 +95,9 @@ impl Command {
             Self::Evaluate(evaluate) => evaluate.common.set_up(&[evaluate.device]),
             Self::Basics(basics) => Ok(tch_extra::set_threads(basics.threads)?),
             Self::Bench(bench) => bench.set_up(),
-            Self::Augment(_) | Self::Claims(_) | Self::Shapes(_) | Self::List | Self::Doctor => Ok(()),
+            // Claims train many small networks. With one thread their bits are the same on machines with more processors.
+            Self::Claims(_) => Ok(tch_extra::set_threads(Some(1))?),
+            Self::Augment(_) | Self::Shapes(_) | Self::List | Self::Doctor => Ok(()),
         }
     }
 }

@@ -89,7 +89,11 @@ impl Log<'_> {
             let is_own =
                 |row: &&ChapterRecord| (&*row.network, &*row.variant) == (network.recipe, network.variant);
             network.epochs = rows.iter().filter(is_own).cloned().collect();
-            network.take_in(&child::records(&self.dir.path().join(NETWORKS).join(network.name())), None);
+            let records = child::records(&self.dir.path().join(NETWORKS).join(network.name()));
+            // Its own file may be damaged: the process that resumes it says so.
+            if records.len() > network.epochs.len() {
+                network.take_in(&records, None);
+            }
         }
         self.write()
     }

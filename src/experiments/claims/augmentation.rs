@@ -37,7 +37,8 @@ fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     // It is large, and not fetched for this.
     let Some(folder) = Cifar10::find() else { return Ok(Vec::new()) };
     let common = CommonOptions {
-        threads: None,
+        // A single process, for larger networks than the others'.
+        threads: Some(2),
         test_examples: setting.either(Some(256), None),
         ..common_options(Some(folder))
     };

@@ -30,7 +30,7 @@ pub const CLAIM: Claim = Claim {
     predicts: "With batch norm, LeNet (ReLU, SGD 0.05) has the same test accuracy without dropout. By note 000, which has 90.4% in \
                training and 89.8% in the test with dropout, the gap between them grows without it.",
     rule: "The test accuracy is the mean of the last five epochs. Holds if with batch norm (native) leaving dropout out costs at most one \
-           percentage point of it for every seed, which is twice the standard error of 5000 test images. Does not hold if it costs more \
+           percentage point of it for every seed, about twice the standard error of 5000 test images. Does not hold if it costs more \
            for every seed. Otherwise undecided. How far training is ahead of the test, both with the trained network in evaluation mode, \
            does not decide: what counts is how well unseen images are classified.",
     quantities: &[GAP, TEST],

@@ -85,7 +85,7 @@ pub fn run(options: &Claims) -> Result<PathBuf> {
     let signature = Signature::of(Device::Cpu);
     let config = options.config(&claims, &data, &signature);
     let dir = resumed_config::open(options.resume.as_deref(), options.out.as_deref(), "claims", &config)?;
-    let mut page = Page { facts: facts(options.chosen(), &signature), findings: Vec::new() };
+    let mut page = Page { facts: facts(options.chosen(&data), &signature), findings: Vec::new() };
     for (i, claim) in claims.iter().enumerate() {
         let resumable = |error: Error| {
             // A sweep names its own directory, which is one within this.
@@ -113,7 +113,8 @@ fn finding<'a>(options: &Claims, claim: &'a Claim, dir: &RunDir) -> Result<Findi
         return Err(interrupt::error(format!("interrupted before {}", claim.name), ""));
     }
     let csv = format!("{}.csv", claim.name);
-    let mut figures: Vec<Figure> = read_rows(dir, &csv)?;
+    let damaged = |error: Error| error.with_remedy(format!("remove it, and {} is measured anew", claim.name));
+    let mut figures: Vec<Figure> = read_rows(dir, &csv).map_err(damaged)?;
     if figures.is_empty() {
         figures = (claim.measure)(&Setting {
             full: options.full,
@@ -152,12 +153,19 @@ impl Claims {
     }
 
     /// What the page says was chosen.
-    fn chosen(&self) -> Vec<(&'static str, String)> {
+    fn chosen(&self, data: &DataUsed) -> Vec<(&'static str, String)> {
         let scale = if self.full { "as the notes train (--full)" } else { "few images and epochs (--quick)" };
         let seeds = if self.seeds == 1 { "0".to_owned() } else { format!("0 to {}", self.seeds - 1) };
         vec![
             ("scale", scale.to_owned()),
             ("seeds", seeds),
+            (
+                "data",
+                format!(
+                    "Fashion-MNIST, of {} training and {} test images",
+                    data.train_examples, data.test_examples
+                ),
+            ),
             ("program", format!("d2l_ch7 {}", env!("CARGO_PKG_VERSION"))),
         ]
     }

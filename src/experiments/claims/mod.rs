@@ -210,6 +210,7 @@ fn written(values: impl IntoIterator<Item = f64>, unit: &str) -> String {
     let write = |value: f64| if value == f64::INFINITY { "never".to_owned() } else { significant(value, 3) };
     match OverSeeds::of(values) {
         None => "nothing".to_owned(),
+        Some(over) if over.mean.is_nan() => "no number".to_owned(),
         Some(over) if over.least == over.greatest => write(over.mean) + unit,
         Some(over) => format!("{}{unit} ({})", write(over.mean), over.range(write)),
     }

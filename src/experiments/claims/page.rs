@@ -89,13 +89,13 @@ impl Page<'_> {
         for finding in &self.findings {
             let Finding { claim: Claim { name, title, .. }, judgement, picture, .. } = finding;
             let (title, because, verdict) =
-                (escaped(title), escaped(&judgement.because), badge(judgement.verdict));
+                (escaped(title), marked_up(&judgement.because), badge(judgement.verdict));
             summary += &format!(
                 "<tr><th scope=\"row\"><a href=\"#{name}\">{title}</a></th><td>{verdict}</td><td>{because}</td></tr>\n"
             );
             sections += &format!("<section id=\"{name}\">\n<h2>{title} {verdict}</h2>\n<dl>\n");
             for (heading, text) in finding.words() {
-                sections += &format!("<dt>{heading}</dt><dd>{}</dd>\n", escaped(text));
+                sections += &format!("<dt>{heading}</dt><dd>{}</dd>\n", marked_up(text));
             }
             sections += "</dl>\n";
             if let Some(png) = picture {
@@ -164,6 +164,13 @@ fn html_table(caption: &str, heads: &[String], rows: &[Vec<String>]) -> String {
     format!(
         "<div class=\"wide\"><table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n"
     )
+}
+
+/// Text as HTML has it; what is between backticks is code.
+fn marked_up(text: &str) -> String {
+    let parts = escaped(text);
+    let parts = parts.split('`').enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 /// Text as HTML has it.

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::probe::{Probe, first_batch, norm};
+use super::probe::{Probe, first_batch, go_on, norm};
 use super::rule::{at_least, at_most, every, of_seeds};
 use super::{Claim, Figure, Judgement, Quantity, Setting, written};
 use crate::Result;
@@ -41,16 +41,17 @@ const CHANNELS: [&str; 3] = ["the image", "mirrored", "upside down"];
 
 fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     let images = FashionMnist::load(setting.data_dir.as_deref(), !setting.quiet)?.train;
-    Ok(figures(&first_batch(&ImageSet::new(&images), if setting.full { 256 } else { 64 }), setting.seeds))
+    figures(&first_batch(&ImageSet::new(&images), if setting.full { 256 } else { 64 }), setting.seeds)
 }
 
-fn figures(batch: &Batch, seeds: u64) -> Vec<Figure> {
+fn figures(batch: &Batch, seeds: u64) -> Result<Vec<Figure>> {
     let unscaled = channels(&batch.x);
     let over = [0i64, 2, 3].as_slice();
     let scaled = (&unscaled - unscaled.mean_dim(over, true, None)) / unscaled.std_dim(over, false, true);
     let mut figures = Vec::new();
     for seed in 0..seeds {
         for (subject, x) in [(UNSCALED, &unscaled), (SCALED, &scaled)] {
+            go_on()?;
             let probe = Probe::new(seed, |p| resnet18_cifar(p, &Norm::Native, 10, 3));
             let [weight, gradient] =
                 [&probe.weights(), &probe.gradients(&Batch { x: x.copy(), y: batch.y.copy() })]
@@ -66,7 +67,7 @@ fn figures(batch: &Batch, seeds: u64) -> Vec<Figure> {
             }
         }
     }
-    figures
+    Ok(figures)
 }
 
 /// Gray images (N, 1, H, W) in 0 to 1 as [`CHANNELS`], the last one in 0 to 255.
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_measurement_of_a_few_images_is_complete() {
-        let figures = super::figures(&first_batch(&ImageSet::new(&images(2)), 2), 1);
+        let figures = super::figures(&first_batch(&ImageSet::new(&images(2)), 2), 1).unwrap();
         check_figures(&CLAIM, &figures, 2 * 2 * 3);
     }
 }

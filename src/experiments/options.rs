@@ -185,10 +185,9 @@ pub fn check_variants(variants: &[Variant], device: Device) -> Result<()> {
 pub fn check_each_once<V: PartialEq + Display>(option: &str, values: &[V]) -> Result<()> {
     match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
         None => Ok(()),
-        Some((_, twice)) => Err(Error::usage(
-            format!("{option} names {twice} twice"),
-            "name each value once, separated by commas",
-        )),
+        Some((_, twice)) => {
+            Err(Error::usage(format!("{option} names {twice} twice"), "name each value once"))
+        }
     }
 }
 

@@ -19,8 +19,8 @@ pub struct ChapterNetwork {
     pub recipe: &'static str,
     /// The section of d2l (0.17) that has it.
     pub section: [u8; 2],
-    /// Its name in titles: `AlexNet`.
-    pub title: &'static str,
+    /// Its name in titles: `AlexNet`, `LeNet (adamw)`.
+    pub title: String,
     /// The name of its batch norm, or `none`.
     pub variant: &'static str,
     /// How many numbers are trained.
@@ -184,7 +184,7 @@ impl ChapterReport<'_> {
             let [chapter, section] = network.section;
             let cells = [
                 format!("{chapter}.{section}"),
-                network.title.to_owned(),
+                network.title.clone(),
                 network.variant.to_owned(),
                 whole(network.parameters),
                 grouped(network.multiply_adds / 1e6),
@@ -235,7 +235,7 @@ pub(super) mod tests {
         let mut network = ChapterNetwork {
             recipe,
             section: [7, 1],
-            title: "AlexNet",
+            title: "AlexNet".to_owned(),
             variant,
             parameters: 46_764_746,
             multiply_adds: 9.381e8,

@@ -13,7 +13,7 @@ use crate::experiments::compare::check_last_batch;
 use crate::experiments::description::{DataUsed, to_json};
 use crate::experiments::list::Cost;
 use crate::experiments::options::{CommonOptions, check_each_once, check_variants};
-use crate::experiments::recipes::{Recipe, recipe};
+use crate::experiments::recipes::{RECIPES, Recipe, recipe};
 use crate::experiments::values::{at_least_one, device, minutes, seed};
 use crate::norm::Variant;
 use crate::report::{ChapterNetwork, short};
@@ -101,7 +101,12 @@ impl Chapter {
                 check_last_batch(train_examples, batch_size).map_err(|error| error.of(recipe.name))?;
             }
             let Cost { parameters, multiply_adds } = Cost::of(recipe.net, &variant.into(), recipe.input())?;
-            let Recipe { name, section, network: title, .. } = *recipe;
+            let Recipe { name, section, network, .. } = *recipe;
+            // The LeNets of several recipes may be there.
+            let title = match recipe.is_lenet() && name != RECIPES[0].name {
+                true => format!("{network} ({name})"),
+                false => network.to_owned(),
+            };
             let (recipe, variant, epochs) = (name, variant.name(), Vec::new());
             Ok(ChapterNetwork {
                 recipe,

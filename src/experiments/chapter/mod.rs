@@ -108,7 +108,7 @@ impl Log<'_> {
             let about = ((all - done) / 60.0 * MINUTES_A_MINUTE).ceil();
             let (minutes, open) = (short(minutes), open.len());
             output::say(format_args!(
-                "{open} networks to train for {minutes} minutes each: with evaluation about {about} minutes on two CPU cores"
+                "networks to train: {open}, each for {minutes} min; with evaluation about {about} min on two CPU cores"
             ));
         }
         let mut bar = RunsBar::new((count, "networks"), "second", all as usize, done as usize, quiet);

@@ -34,9 +34,8 @@ const NETWORKS: &str = "networks";
 /// From one look at the process to the next.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a run takes for each minute of training: also for evaluation, files, and the start of processes. Measured with the default
-/// options on two cores.
-const MINUTES_A_MINUTE: f64 = 1.4;
+/// How long a run takes for each minute of training: also for evaluation, files, and the start of processes. Measured on two cores.
+const MINUTES_A_MINUTE: f64 = 1.5;
 
 /// Trains every network for the same time, by processes of this program, and keeps the directory up to date. Gives that directory. A
 /// network that diverges is a result.
